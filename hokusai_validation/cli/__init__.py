@@ -1,0 +1,66 @@
+"""What a person types: one command, its sub-commands loaded when they are called."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+import click
+
+from hokusai_validation import __version__
+from hokusai_validation.errors import FaultNotUndone, HokusaiError
+
+# name -> module.attribute; the module is imported only when its command is called or listed.
+COMMANDS: Mapping[str, str] = {
+    "run": "hokusai_validation.cli.run:run",
+    "sandbox": "hokusai_validation.cli.sandbox:sandbox",
+    "links": "hokusai_validation.cli.links:links",
+    "chaos": "hokusai_validation.cli.chaos:chaos",
+    "load": "hokusai_validation.cli.load:load",
+    "compare": "hokusai_validation.cli.history:compare",
+    "history": "hokusai_validation.cli.history:history",
+    "audit": "hokusai_validation.cli.audit:audit",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when needed: `--help` of one stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hokusai-validation")
+@click.option("--trace", is_flag=True, help="Show the Python trace of an error.")
+@click.pass_context
+def cli(ctx: click.Context, trace: bool) -> None:
+    """Whether a deployed service stack really works, why not, and being believed."""
+    ctx.obj = {"trace": trace}
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 good, 1 unhealthy, 2 wrong usage or an unusable target
+    file, 3 could not be judged."""
+    trace = "--trace" in sys.argv
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except HokusaiError as error:
+        if trace:
+            raise
+        click.echo(f"error: {error}", err=True)
+        if isinstance(error, FaultNotUndone):
+            click.echo(f"undo it by hand: {error.command}", err=True)
+        sys.exit(error.exit_status)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,117 @@
+"""The error tree: every leaf names one failure, and its message says what, where, and what to do.
+
+`exit_status` is what the command line ends with: 2 for wrong usage or an unusable target file,
+3 for "could not be judged" (a stack that did not start, a fault that could not be undone).
+"""
+
+
+class HokusaiError(Exception):
+    """Anything this package raises on purpose. The message is one sentence for a person."""
+
+    exit_status = 3
+
+
+class UsageError(HokusaiError):
+    """What was asked for can't be done as asked; nothing was started."""
+
+    exit_status = 2
+
+
+class TargetNotFound(UsageError):
+    """No target file of that name or path."""
+
+
+class TargetInvalid(UsageError):
+    """The target file can't be read, is not TOML, or has an unknown key or a wrong type."""
+
+
+class SecretMissing(UsageError):
+    """An environment variable or secret that the target file names is not there."""
+
+
+class NotPermitted(UsageError):
+    """The target file does not allow what was asked for (a fault, load, production)."""
+
+
+class TargetBusy(HokusaiError):
+    """Another run holds the target's lock."""
+
+
+class StackError(HokusaiError):
+    """The sandbox could not do what was asked."""
+
+
+class StackDidNotStart(StackError):
+    """A service of the sandbox did not become ready in time."""
+
+
+class PortTaken(StackError):
+    """A port that was asked for is in use."""
+
+
+class SuiteError(HokusaiError):
+    """The suite process could not start, or ended without any row."""
+
+
+class ReportNotWritten(HokusaiError):
+    """A document could not be written; nothing half-written stays behind."""
+
+
+class FaultError(HokusaiError):
+    """Something about a fault went wrong."""
+
+
+class FaultNotApplied(FaultError):
+    """The fault could not be put on."""
+
+
+class FaultNotProven(FaultError):
+    """The fault was put on, but its effect was not seen from the victim's side."""
+
+
+class FaultNotUndone(FaultError):
+    """The fault is still on. `command` is what a person runs to undo it by hand."""
+
+    def __init__(self, message: str, command: str) -> None:
+        super().__init__(message)
+        self.command = command
+
+
+class RequestFailed(HokusaiError):
+    """A request got no usable answer. The leaves are the distinctions that diagnosis needs."""
+
+
+class NameNotResolved(RequestFailed):
+    """The host's name has no address."""
+
+
+class ConnectionRefused(RequestFailed):
+    """Nothing listens there: a dead process."""
+
+
+class ConnectTimedOut(RequestFailed):
+    """The connection was not accepted in time: a closed security group, a full backlog."""
+
+
+class ReadTimedOut(RequestFailed):
+    """Connected, but no (whole) answer in time."""
+
+
+class ConnectionReset(RequestFailed):
+    """The peer broke the connection before the answer was complete."""
+
+
+class TlsFailed(RequestFailed):
+    """The TLS handshake or the certificate check failed."""
+
+
+class ProtocolViolated(RequestFailed):
+    """The answer was not HTTP, or not what its headers said."""
+
+
+class AnswerTooLarge(RequestFailed):
+    """The answer was longer than the limit; reading stopped there."""
+
+
+class NotJudged(HokusaiError):
+    """A test could not judge the target (a saturated generator, a state that did not come): `broken`."""

@@ -1,0 +1,260 @@
+"""What comes out: the verdict, its causes, scores and trend, in one model. `report.json` is this
+model, and its JSON Schema is made from it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from hokusai_validation.facts import Fact
+from hokusai_validation.result import Result
+
+SCHEMA_VERSION = 1
+
+
+class Frozen(BaseModel):
+    """Base of everything below."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Verdict(StrEnum):
+    """Of the target as a whole; the exit status for each stands in docs/architecture.md."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    INCONCLUSIVE = "inconclusive"
+    UNHEALTHY = "unhealthy"
+
+
+class Cause(StrEnum):
+    """The kinds of cause that are told apart. `unknown` carries the facts and no guess."""
+
+    PROCESS_DOWN = "process_down"  # refused
+    NETWORK_CLOSED = "network_closed"  # connect time-outs: a security group
+    NOT_ANSWERING = "not_answering"  # accepts and never answers
+    CONNECTION_RESET = "connection_reset"
+    NAME_NOT_RESOLVED = "name_not_resolved"
+    NAME_STALE = "name_stale"
+    WRONG_TARGET_GROUP = "wrong_target_group"
+    WRONG_DATABASE_USER = "wrong_database_user"
+    PASSWORD_REFUSED = "password_refused"
+    SECRET_NEWER_THAN_TASKS = "secret_newer_than_tasks"
+    TASK_DEFINITION_OLD = "task_definition_old"
+    COMMIT_UNEXPECTED = "commit_unexpected"
+    CONFIGURATION_DIFFERS = "configuration_differs"
+    SERVICE_BELOW_DESIRED = "service_below_desired"
+    ROLLOUT_FAILED = "rollout_failed"
+    TARGET_UNHEALTHY = "target_unhealthy"
+    TASK_RESTARTED = "task_restarted"
+    BREAKER_STUCK_OPEN = "breaker_stuck_open"
+    BREAKER_CONTRACT = "breaker_contract"
+    EVENT_LOOP_BLOCKED = "event_loop_blocked"
+    PROBE_NEEDS_KEY = "probe_needs_key"
+    RESET_WITHOUT_KEY = "reset_without_key"
+    KEY_FORM_REFUSED = "key_form_refused"
+    KEY_REFUSED = "key_refused"
+    BAD_KEY_ACCEPTED = "bad_key_accepted"
+    STALE_KEY_ACCEPTED = "stale_key_accepted"
+    SECRET_LEAKED = "secret_leaked"
+    POOL_EXHAUSTED = "pool_exhausted"
+    CONNECTION_LEAK = "connection_leak"
+    CONNECTIONS_NEAR_LIMIT = "connections_near_limit"
+    DATABASE_NOT_AVAILABLE = "database_not_available"
+    DATABASE_PERMISSIONS = "database_permissions"
+    DATABASE_SCHEMA = "database_schema"
+    BAD_INSTANCE = "bad_instance"  # one of several
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    TLS_FAILED = "tls_failed"
+    REDIRECT_DROPS_AUTH = "redirect_drops_auth"
+    ARTIFACT_DAMAGED = "artifact_damaged"
+    ARTIFACT_STORE_FAILED = "artifact_store_failed"
+    SLOW_DEPENDENCY = "slow_dependency"
+    MEMORY_GROWTH = "memory_growth"
+    OPTIONAL_REQUIRED = "optional_required"
+    HEALTH_ANSWER_WRONG = "health_answer_wrong"
+    WRONG_STATUS = "wrong_status"  # answers with another status or form than promised
+    PROXY_ERROR = "proxy_error"
+    ALERT_THRESHOLD = "alert_threshold"
+    NOT_RECOVERED = "not_recovered"
+    AWS_CREDENTIALS_REFUSED = "aws_credentials_refused"
+    UNKNOWN = "unknown"
+
+
+class Priority(StrEnum):
+    """P0 now … P3 when there is time."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+
+
+class Finding(Frozen):
+    """A cause, the component at fault, and the results that it explains (test names).
+
+    `impact` is one sentence for a user; `reproduction` commands that can be pasted, secrets as
+    variables; `remedy` steps; `effort_h` hours; `key` identifies the same finding across runs."""
+
+    key: str
+    cause: Cause
+    component: str
+    title: str
+    priority: Priority
+    explains: tuple[str, ...]
+    facts: tuple[Fact, ...] = ()
+    follows: tuple[str, ...] = ()  # what follows from it, sentence by sentence
+    impact: str = ""
+    reproduction: tuple[str, ...] = ()
+    remedy: tuple[str, ...] = ()
+    team: str = ""
+    effort_h: float = 1.0
+    quick_win: bool = False
+    since: AwareDatetime | None = None  # first run of the present unbroken series
+    seen_runs: int = 1
+
+
+class Scores(Frozen):
+    """Shares between 0 and 1; None where nothing was to be counted."""
+
+    infrastructure_health: float | None
+    service_availability: float | None
+    execution_completion: float | None
+    test_success: float | None
+    registration_success: float | None
+
+
+class CatalogueCounts(Frozen):
+    """The 67."""
+
+    total: int
+    passed: int
+    failed: int
+    broken: int
+    skipped: int
+
+
+class Counts(Frozen):
+    """Of final attempts."""
+
+    by_status: Mapping[str, int]
+    by_category: Mapping[str, Mapping[str, int]]
+    catalogue: CatalogueCounts
+
+
+class ErrorPattern(Frozen):
+    """Messages that are the same but for addresses, ids and times."""
+
+    pattern: str
+    count: int
+    state: str  # new | known | gone
+    since: AwareDatetime | None = None
+
+
+class Change(Frozen):
+    """One thing that differs from an earlier run: a score, an availability, a percentile, a test."""
+
+    what: str
+    before: float | str | None
+    after: float | str | None
+    worse: bool
+    significant: bool
+    test: str = ""  # the statistical test, with p-value
+    effect: float | None = None
+
+
+class TrendPoint(Frozen):
+    """One run's scores."""
+
+    run_id: str
+    at: AwareDatetime
+    verdict: str
+    scores: Mapping[str, float | None]
+
+
+class Trend(Frozen):
+    """Against the past. `outcomes` gives each test's last 20 statuses, oldest first."""
+
+    points: tuple[TrendPoint, ...] = ()
+    previous_run_id: str | None = None
+    last_good_run_id: str | None = None
+    against_previous: tuple[Change, ...] = ()
+    against_last_good: tuple[Change, ...] = ()
+    outcomes: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    flaky_rate: float | None = None
+    patterns: tuple[ErrorPattern, ...] = ()
+
+
+class PhaseSource(Frozen):
+    """Which run a phase's rows are from."""
+
+    phase: str
+    run_id: str | None
+    finished_at: AwareDatetime | None = None
+    stale: bool = False  # older than the newest deployment
+    duration_s: float | None = None
+
+
+class Deployment(Frozen):
+    """What of one component runs: as ECS and the service itself say."""
+
+    component: str
+    task_definition: str | None = None
+    image: str | None = None
+    image_digest: str | None = None
+    commit: str | None = None
+    deployed_at: AwareDatetime | None = None
+    secret_versions: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Provenance(Frozen):
+    """What was deployed at the start, whether that changed until the end, and which rows are whose."""
+
+    deployments: tuple[Deployment, ...] = ()
+    changed_during_run: tuple[str, ...] = ()
+    phases: tuple[PhaseSource, ...] = ()
+    expected_commit: str | None = None
+    package_version: str = ""
+    versions: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Performance(Frozen):
+    """Of one load test's or endpoint's run; latencies in ms, None where the samples don't carry them.
+    `histogram` is an encoded HdrHistogram (V2, base64)."""
+
+    test: str
+    endpoint: str
+    model: str  # open | closed
+    requests: int
+    rate_per_s: float | None = None
+    mean_ms: float | None = None
+    p50_ms: float | None = None
+    p90_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    error_rate: float = 0.0
+    errors: Mapping[str, int] = Field(default_factory=dict)
+    histogram: str | None = None
+    series: tuple[Mapping[str, float], ...] = ()  # one entry a second
+
+
+class Report(Frozen):
+    """The whole outcome of a run."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    target: str
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
+    verdict: Verdict
+    headline: str
+    reasons: tuple[str, ...] = ()
+    scores: Scores
+    counts: Counts
+    results: tuple[Result, ...]
+    findings: tuple[Finding, ...] = ()
+    performance: tuple[Performance, ...] = ()
+    trend: Trend = Trend()
+    provenance: Provenance = Provenance()
+    evidence: Mapping[str, JsonValue] = Field(default_factory=dict)

@@ -1,0 +1,267 @@
+"""HTTP as the tests speak it: one base URL, bounded in time and size, errors by kind.
+
+Redirects are answers, not followed. Nothing a target answers can make this wait or grow without
+limit: the whole request has a deadline and the body a size.
+"""
+
+import errno
+import json
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from hokusai_validation.errors import (
+    AnswerTooLarge,
+    ConnectionRefused,
+    ConnectionReset,
+    ConnectTimedOut,
+    NameNotResolved,
+    ProtocolViolated,
+    ReadTimedOut,
+    RequestFailed,
+    TlsFailed,
+)
+from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.target import Tls
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+
+FACT_OF_ERROR: Mapping[type[RequestFailed], FactKind] = {
+    NameNotResolved: FactKind.NAME_NOT_RESOLVED,
+    ConnectionRefused: FactKind.REFUSED,
+    ConnectTimedOut: FactKind.CONNECT_TIMED_OUT,
+    ReadTimedOut: FactKind.READ_TIMED_OUT,
+    ConnectionReset: FactKind.RESET,
+    TlsFailed: FactKind.TLS_FAILED,
+    ProtocolViolated: FactKind.PROTOCOL_VIOLATED,
+    AnswerTooLarge: FactKind.PROTOCOL_VIOLATED,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `body` is at most the client's limit; `headers` have lower-case names."""
+
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed_ms: float
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are no UTF-8 are replaced."""
+        return self.body.decode("utf-8", errors="replace")
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises ProtocolViolated when it is not."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ProtocolViolated(
+                f"{self.method} {self.url} answered {self.status} with a body that is not JSON:"
+                f" {self.text[:120]!r}."
+            ) from None
+
+    def evidence(self, limit: int = 2000) -> dict[str, Any]:
+        """What a reader of the report needs of it, as JSON."""
+        return {
+            "request": f"{self.method} {self.url}",
+            "status": self.status,
+            "body": self.text[:limit],
+            "elapsed_ms": round(self.elapsed_ms, 2),
+        }
+
+
+def fact_of(error: RequestFailed, component: str, via: str | None = None) -> Fact:
+    """The fact that a failed request is."""
+    return Fact(
+        kind=FACT_OF_ERROR.get(type(error), FactKind.PROTOCOL_VIOLATED),
+        component=component,
+        via=via,
+        seen=str(error)[:300],
+    )
+
+
+class HttpClient:
+    """A client for one base URL. `key` is sent as a bearer token where a call asks for it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        tls: Tls | None = None,
+        resolver: Resolver | None = None,
+        key: SecretStr | None = None,
+        timeout_s: float = 10.0,
+        limit_bytes: int = ANSWER_LIMIT_BYTES,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeout_s = timeout_s
+        self._key = key
+        self._limit_bytes = limit_bytes
+        self._resolver = resolver or Resolver()
+        self._client = httpx.Client(verify=tls_context(tls), trust_env=False, follow_redirects=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._client.close()
+
+    def get(
+        self,
+        path: str,
+        *,
+        key: bool = False,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """GET; see `request`."""
+        return self.request("GET", path, key=key, headers=headers, timeout_s=timeout_s)
+
+    def post(
+        self,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        key: bool = False,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """POST; see `request`."""
+        return self.request(
+            "POST", path, json=json, content=content, key=key, headers=headers, timeout_s=timeout_s
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        key: bool = False,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """One request to `path` (or a whole URL); `timeout_s` is for all of it.
+
+        Raises the leaves of RequestFailed."""
+        url = path if "://" in path else self.base_url + path
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        sent = dict(headers or {})
+        sent.setdefault("accept-encoding", "identity")
+        if key and self._key is not None:
+            sent["authorization"] = f"Bearer {self._key.get_secret_value()}"
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        address = self._resolver.addresses(host)[0]
+        extensions: dict[str, Any] = {}
+        if address != host:
+            sent.setdefault("host", parts.netloc)
+            extensions["sni_hostname"] = host
+        started = time.perf_counter()
+        try:
+            request = self._client.build_request(
+                method,
+                httpx.URL(url).copy_with(host=address),
+                json=json,
+                content=content,
+                headers=sent,
+                timeout=httpx.Timeout(limit_s, connect=min(limit_s, CONNECT_TIMEOUT_S)),
+                extensions=extensions | {"timeout": _timeouts(limit_s)},
+            )
+            response = self._client.send(request, stream=True)
+            try:
+                body = self._read(response, method, url, started + limit_s, limit_s)
+            finally:
+                response.close()
+        except httpx.TransportError as error:
+            raise _named(error, method, url, limit_s) from None
+        except httpx.InvalidURL as error:
+            raise ProtocolViolated(f"{method} {url} is not a usable URL: {error}.") from None
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        return Answer(method, url, response.status_code, dict(response.headers), body, elapsed_ms)
+
+    def _read(
+        self, response: httpx.Response, method: str, url: str, deadline: float, limit_s: float
+    ) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_bytes(64 * 1024):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._limit_bytes:
+                raise AnswerTooLarge(
+                    f"{method} {url} answered more than {self._limit_bytes} bytes; reading stopped."
+                )
+            if time.perf_counter() > deadline:
+                raise ReadTimedOut(f"{method} {url} was still answering after {limit_s:g} s.")
+        return b"".join(chunks)
+
+
+def tls_context(tls: Tls | None) -> ssl.SSLContext:
+    """Certificates are always checked: against the system's CAs and the target's."""
+    context = ssl.create_default_context()
+    if tls is not None and tls.ca_file is not None:
+        context.load_verify_locations(cafile=str(tls.ca_file))
+    return context
+
+
+def _timeouts(limit_s: float) -> dict[str, float]:
+    return {
+        "connect": min(limit_s, CONNECT_TIMEOUT_S),
+        "read": limit_s,
+        "write": limit_s,
+        "pool": limit_s,
+    }
+
+
+def _named(error: httpx.TransportError, method: str, url: str, limit_s: float) -> RequestFailed:
+    """httpx's error as ours. Its cause chain tells refused from reset and TLS from both."""
+    call = f"{method} {url}"
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectTimeout):
+        return ConnectTimedOut(f"{call}: no connection within {min(limit_s, CONNECT_TIMEOUT_S):g} s.")
+    if isinstance(error, httpx.TimeoutException):
+        return ReadTimedOut(f"{call}: connected, but no answer within {limit_s:g} s.")
+    if any(isinstance(item, ssl.SSLError) for item in causes):
+        return TlsFailed(f"{call}: TLS failed: {error}.")
+    if any(getattr(item, "errno", None) == errno.ECONNREFUSED for item in causes):
+        return ConnectionRefused(f"{call}: connection refused.")
+    if isinstance(error, httpx.RemoteProtocolError):
+        if "disconnected" in str(error) or "without" in str(error) or "incomplete" in str(error):
+            return ConnectionReset(f"{call}: the connection ended before the answer: {error}.")
+        return ProtocolViolated(f"{call}: not a valid HTTP answer: {error}.")
+    if isinstance(error, httpx.NetworkError):
+        if isinstance(error, httpx.ConnectError):
+            return ConnectTimedOut(f"{call}: no connection: {error}.")
+        return ConnectionReset(f"{call}: the connection broke: {error}.")
+    return ProtocolViolated(f"{call}: {error}.")

@@ -1,0 +1,53 @@
+"""Names to addresses, asked of the target's own resolver where it names one."""
+
+import ipaddress
+import socket
+
+import dns.exception
+import dns.resolver
+
+from hokusai_validation.errors import NameNotResolved
+
+LOOKUP_TIMEOUT_S = 3.0
+
+
+class Resolver:
+    """Answers from `server` (`host:port`), else from the system."""
+
+    def __init__(self, server: str | None = None, *, timeout_s: float = LOOKUP_TIMEOUT_S) -> None:
+        self.server = server
+        self._resolver: dns.resolver.Resolver | None = None
+        if server is not None:
+            host, _, port = server.rpartition(":")
+            self._resolver = dns.resolver.Resolver(configure=False)
+            self._resolver.nameservers = [host]
+            self._resolver.port = int(port)
+            self._resolver.lifetime = timeout_s
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """The IPv4 addresses of a name; an address or `localhost` stands for itself.
+
+        Raises NameNotResolved."""
+        try:
+            ipaddress.ip_address(name)
+            return (name,)
+        except ValueError:
+            pass
+        if self._resolver is None or name == "localhost":
+            return self._from_system(name)
+        try:
+            answer = self._resolver.resolve(name, "A")
+        except dns.resolver.NXDOMAIN:
+            raise NameNotResolved(f"Name {name} does not exist (asked {self.server}).") from None
+        except dns.exception.DNSException as error:
+            raise NameNotResolved(
+                f"Name {name} has no address: {type(error).__name__} from {self.server}."
+            ) from None
+        return tuple(sorted(str(record) for record in answer))
+
+    def _from_system(self, name: str) -> tuple[str, ...]:
+        try:
+            found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as error:
+            raise NameNotResolved(f"Name {name} has no address: {error}.") from None
+        return tuple(sorted({str(item[4][0]) for item in found}))

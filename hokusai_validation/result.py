@@ -1,0 +1,145 @@
+"""One row a test: the form in which everything that was seen travels from the suite to the report."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from hokusai_validation.facts import Fact
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Status(StrEnum):
+    """How a test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"  # the target is at fault
+    BROKEN = "broken"  # we could not judge
+    SKIPPED = "skipped"  # not executed, with the reason
+
+
+class Phase(StrEnum):
+    """The phases that run tests, in their order."""
+
+    ENVIRONMENT = "environment"
+    DISCOVERY = "discovery"
+    HEALTH = "health"
+    FUNCTIONAL = "functional"
+    LOAD = "load"
+    CHAOS = "chaos"
+
+
+class Category(StrEnum):
+    """What kind of test it is; the first four make up the catalogue's 67."""
+
+    UNIT = "unit"
+    INTEGRATION = "integration"
+    LOAD = "load"
+    CHAOS = "chaos"
+    ENVIRONMENT = "environment"
+    DISCOVERY = "discovery"
+    INFRASTRUCTURE = "infrastructure"
+    FUNCTIONAL = "functional"
+
+
+CATALOGUE_CATEGORIES = (Category.UNIT, Category.INTEGRATION, Category.LOAD, Category.CHAOS)
+
+
+class Result(BaseModel):
+    """What one attempt at one test saw.
+
+    `test` is `Class::function` (with `[case]` for a case of its own); `detail` is the trace of a
+    failure; `evidence` what was seen, as JSON; `facts` the same for the diagnosis; `metrics` plain
+    numbers, units in their names. `flaky` is set on a passed second attempt.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    target: str
+    phase: Phase
+    category: Category
+    id: str
+    test: str
+    component: str
+    critical: bool
+    status: Status
+    started_at: AwareDatetime
+    duration_s: float = 0.0
+    message: str = ""
+    detail: str = ""
+    evidence: Mapping[str, JsonValue] = Field(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
+    metrics: Mapping[str, float] = Field(default_factory=dict)
+    attempt: int = 1
+    flaky: bool = False
+
+    @property
+    def executed(self) -> bool:
+        """Whether the target was judged at all."""
+        return self.status in (Status.PASSED, Status.FAILED)
+
+
+def now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+def final_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
+    """The last attempt of every test, in the order of their first appearance."""
+    last: dict[tuple[Phase, str], Result] = {}
+    for result in results:
+        key = (result.phase, result.test)
+        if key not in last or result.attempt >= last[key].attempt:
+            last[key] = result
+    return tuple(last.values())
+
+
+_JSON_COLUMNS = ("evidence", "facts", "metrics")
+
+
+def to_frame(results: Iterable[Result]) -> "pd.DataFrame":
+    """One row a result, columns as `Result`'s fields; evidence, facts and metrics as JSON text, so
+    that every run has the same Parquet schema."""
+    import json
+
+    import pandas as pd
+
+    rows = []
+    for result in results:
+        row = result.model_dump(mode="json")
+        row["started_at"] = result.started_at
+        for column in _JSON_COLUMNS:
+            row[column] = json.dumps(row[column], ensure_ascii=False, sort_keys=True)
+        rows.append(row)
+    frame = pd.DataFrame(rows, columns=list(Result.model_fields))
+    return frame.astype(
+        {
+            **dict.fromkeys(Result.model_fields, "string"),
+            "critical": "bool",
+            "flaky": "bool",
+            "attempt": "int64",
+            "duration_s": "float64",
+            "started_at": "datetime64[us, UTC]",
+        }
+    )
+
+
+def from_frame(frame: "pd.DataFrame") -> tuple[Result, ...]:
+    """The inverse of `to_frame`.
+
+    Raises pydantic's ValidationError for a frame that is not one of results."""
+    import json
+
+    results = []
+    for row in frame.to_dict("records"):
+        values = {str(name): value for name, value in row.items()}
+        for column in _JSON_COLUMNS:
+            values[column] = json.loads(values[column])
+        values["started_at"] = values["started_at"].to_pydatetime()
+        results.append(Result.model_validate(values))
+    return tuple(results)

@@ -1,0 +1,472 @@
+"""What is validated, and what may be done to it: a TOML file, read into a frozen model.
+
+Any part may be absent; what is missing makes its tests `skipped` with the reason. No secret
+stands in the file: a `SecretRef` names an environment variable or a Secrets Manager id.
+`targets/example.toml` shows and explains every key.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from hokusai_validation.errors import SecretMissing, TargetInvalid, TargetNotFound
+
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
+
+
+class Section(BaseModel):
+    """A table of a target file: frozen, and an unknown key is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class SecretRef(Section):
+    """Where a secret is: the environment variable `env`, or the Secrets Manager secret
+    `secret_id` (with `key` inside its JSON). Exactly one of the two."""
+
+    env: str | None = None
+    secret_id: str | None = None
+    key: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.env is None) == (self.secret_id is None):
+            raise ValueError("name either `env` or `secret_id`")
+        return self
+
+
+class Endpoints(Section):
+    """Base URLs as a client types them (the load balancer)."""
+
+    registry: str | None = None
+    api: str | None = None
+    auth: str | None = None
+
+
+class Tls(Section):
+    """How certificates are checked: a CA file beside the system's, and when one counts as expiring."""
+
+    ca_file: Path | None = None
+    expiring_days: int = 21
+
+
+class Dns(Section):
+    """Which resolver to ask (`host:port`; none: the system's) and the names that must resolve.
+    `private_names` resolve inside the VPC only."""
+
+    resolver: str | None = None
+    public_names: tuple[str, ...] = ()
+    private_names: tuple[str, ...] = ()
+    search_private: bool = True
+
+
+class Keys(Section):
+    """API keys for the authentication cases; `good` is the one everything else uses.
+    `revocable` is one that the tests may revoke through the auth service's admin (sandbox only)."""
+
+    good: SecretRef | None = None
+    expired: SecretRef | None = None
+    revoked: SecretRef | None = None
+    limited: SecretRef | None = None
+    revocable: SecretRef | None = None
+
+
+class Instance(Section):
+    """One API instance, reached by its own address. `failpoints` is the sandbox's admin URL for it."""
+
+    name: str
+    url: str
+    failpoints: str | None = None
+
+
+class Gateway(Section):
+    """The API's promises that can be set: time-outs, rate limit, cache, breaker."""
+
+    health_timeout_s: float = 10.0
+    proxy_timeout_s: float = 10.0
+    key_cache_s: float = 300.0
+    breaker_failure_threshold: int = 5
+    breaker_recovery_timeout_s: float = 60.0
+    breaker_max_recovery_attempts: int = 5
+
+
+class Auth(Section):
+    """The auth service by its own address, and how the gateway asks it. `admin` is the sandbox's
+    URL to make and revoke keys."""
+
+    url: str
+    service_id: str = "platform"
+    admin: str | None = None
+
+
+class Database(Section):
+    """PostgreSQL as MLflow uses it."""
+
+    host: str
+    port: int = 5432
+    name: str = "mlflow_db"
+    user: str = "mlflow"
+    password: SecretRef
+    sslmode: str = "prefer"
+    connect_timeout_s: float = 5.0
+    statement_timeout_s: float = 10.0
+    pool_size: int = 5
+    pool_timeout_s: float = 2.0
+
+
+class Mlflow(Section):
+    """MLflow by its own (internal) address; `through_gateway` is the proxy's path."""
+
+    url: str | None = None
+    through_gateway: str = "/api/mlflow"
+    artifact_bucket: str | None = None
+    expected_alembic_revision: str | None = None
+
+
+class Redis(Section):
+    """Redis by its own address. `required`: whether its absence is a failure here."""
+
+    host: str
+    port: int = 6379
+    password: SecretRef | None = None
+    tls: bool = False
+    required: bool = False
+
+
+class EcsService(Section):
+    """One component's ECS service. `environment` is what its task definition must declare (parity);
+    `secrets` the names that must come from Secrets Manager."""
+
+    service: str
+    desired: int | None = None
+    target_group: str | None = None
+    log_group: str | None = None
+    container: str | None = None
+    environment: Mapping[str, str] = Field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+
+
+class ListenerRoute(Section):
+    """A public path and the component whose target group must get it."""
+
+    host: str
+    path: str
+    component: str
+
+
+class Aws(Section):
+    """Names in AWS. `endpoint_url` and the keys are for a stand-in; otherwise the usual
+    credential chain is used."""
+
+    region: str = "us-east-1"
+    endpoint_url: str | None = None
+    access_key: SecretRef | None = None
+    secret_key: SecretRef | None = None
+    account_id: str | None = None
+    cluster: str
+    services: Mapping[str, EcsService] = Field(default_factory=dict)
+    load_balancers: tuple[str, ...] = ()
+    routes: tuple[ListenerRoute, ...] = ()
+    namespace: str | None = None
+    discovery_names: Mapping[str, str] = Field(default_factory=dict)  # component -> service in it
+    rds_instance: str | None = None
+    database_secret: str | None = None
+    elasticache_cluster: str | None = None
+    bucket: str | None = None
+    sns_topic_arn: str | None = None
+
+
+class Breaker(Section):
+    """The circuit breaker under test: `module:Class` in folder `source` (none: importable as is).
+    `shared` is the module of `get_circuit_breaker_status()` and `reset_circuit_breaker()`; none:
+    the class's own."""
+
+    path: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    source: Path | None = None
+    shared: str | None = None
+
+
+class Links(Section):
+    """Links that faults can be put on: a server of Toxiproxy's HTTP API, and which proxy stands on
+    which edge. Edge keys are `from->to`, `from` an instance or a component: `api-1->mlflow`."""
+
+    url: str
+    edges: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Control(Section):
+    """An agent that can kill, pause, restart and limit the processes of the stack (the sandbox's
+    supervisor). `processes` maps instance or component to the agent's process name."""
+
+    url: str
+    token: SecretRef
+    processes: Mapping[str, str] = Field(default_factory=dict)
+
+
+class FaultKind(StrEnum):
+    """Faults that a target file may permit, each by name. See `chaos/faults/`."""
+
+    REFUSE = "refuse"
+    RESET = "reset"
+    LATENCY = "latency"
+    BANDWIDTH = "bandwidth"
+    BLACK_HOLE = "black_hole"
+    HALF_OPEN = "half_open"
+    CONNECT_TIMEOUT = "connect_timeout"
+    EVERY_NTH = "every_nth"
+    GARBAGE = "garbage"
+    KILL = "kill"
+    PAUSE = "pause"
+    RESTART = "restart"
+    MEMORY = "memory"
+    CPU = "cpu"
+    STOP_TASK = "stop_task"
+    FIS = "fis"
+
+
+class LoadPermission(Section):
+    """Ceilings that nothing on the command line can lift, the stop condition, and what a
+    constant-arrival-rate run uses here."""
+
+    max_rate: float
+    max_duration_s: float
+    max_connections: int = 50
+    rate: float = 200.0
+    duration_s: float | None = None
+    stop_error_rate: float = 0.5
+    stop_p99_ms: float = 10_000.0
+
+
+class Permissions(Section):
+    """What may be done to the target. Nothing by default."""
+
+    faults: tuple[FaultKind, ...] = ()
+    load: LoadPermission | None = None
+    write: bool = True  # whether models may be registered (and removed again)
+    min_availability: float = 0.5  # an experiment stops at once under it
+    fis_templates: tuple[str, ...] = ()
+
+
+class Limits(Section):
+    """Where the target is stricter (or slower) than the catalogue."""
+
+    recovery_s: float = 60.0
+    live_p99_ms: float = 100.0
+    tests: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+
+
+class Alerts(Section):
+    """Thresholds of the contract; one passed makes the verdict at best `degraded`."""
+
+    min_availability: float = 0.99
+    health_p99_ms: float = 1000.0
+    max_error_rate: float = 0.01
+    max_connection_share: float = 0.8
+
+
+class Component(Section):
+    """A node of the topology; edges go to what it depends on."""
+
+    depends_on: tuple[str, ...] = ()
+    critical: bool = False
+    optional: bool = False
+    team: str = "platform"
+    deployed: bool = True
+
+
+# The stack of the service contract. A target file may override or extend it, component by component.
+DEFAULT_TOPOLOGY: Mapping[str, Component] = {
+    "load_balancer": Component(depends_on=("api", "auth"), critical=True, team="infrastructure"),
+    "api": Component(
+        depends_on=("auth", "mlflow", "postgres", "redis", "message_queue"),
+        critical=True,
+        team="api",
+    ),
+    "auth": Component(critical=True, team="auth"),
+    "mlflow": Component(depends_on=("postgres", "artifacts", "service_discovery"), team="ml-platform"),
+    "postgres": Component(depends_on=("secrets",), critical=True, team="infrastructure"),
+    "redis": Component(optional=True, team="infrastructure"),
+    "message_queue": Component(depends_on=("redis",), optional=True, team="api"),
+    "artifacts": Component(team="ml-platform"),
+    "secrets": Component(critical=True, team="infrastructure"),
+    "service_discovery": Component(critical=True, team="infrastructure"),
+}
+
+
+class Target(Section):
+    """The whole file. Absent parts are None or empty; see each section."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    description: str = ""
+    production: bool = False
+    environment: str = "development"
+    env_file: Path | None = None
+    include: Path | None = None
+    expected_commit: str | None = None
+    endpoints: Endpoints = Endpoints()
+    tls: Tls = Tls()
+    dns: Dns = Dns()
+    keys: Keys = Keys()
+    gateway: Gateway = Gateway()
+    instances: tuple[Instance, ...] = ()
+    auth: Auth | None = None
+    database: Database | None = None
+    mlflow: Mlflow | None = None
+    redis: Redis | None = None
+    aws: Aws | None = None
+    breaker: Breaker | None = None
+    links: Links | None = None
+    control: Control | None = None
+    permissions: Permissions = Permissions()
+    limits: Limits = Limits()
+    alerts: Alerts = Alerts()
+    topology: Mapping[str, Component] = Field(default_factory=lambda: dict(DEFAULT_TOPOLOGY))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _extend_topology(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("topology"), Mapping):
+            values = {**values, "topology": {**DEFAULT_TOPOLOGY, **values["topology"]}}
+        return values
+
+    @property
+    def url(self) -> str | None:
+        """The API's base URL through the load balancer: `registry`, else `api`."""
+        return self.endpoints.registry or self.endpoints.api
+
+
+def targets_dir() -> Path:
+    """Where target files lie: `HOKUSAI_TARGETS_DIR`, else `targets/` in the current folder."""
+    return Path(os.environ.get("HOKUSAI_TARGETS_DIR", "targets"))
+
+
+def target_path(name_or_path: str) -> Path:
+    """The file of a target, by name or by path.
+
+    Raises TargetNotFound."""
+    looks_like_path = name_or_path.endswith(".toml") or os.sep in name_or_path
+    path = Path(name_or_path) if looks_like_path else targets_dir() / f"{name_or_path}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in targets_dir().glob("*.toml"))) or "none"
+        raise TargetNotFound(
+            f"Target '{name_or_path}' is not known: there is no file {path}."
+            f" Known targets: {known}; or give the path of a .toml file."
+        )
+    return path
+
+
+def read_target(name_or_path: str, *, follow_include: bool = True) -> Target:
+    """Read and check a target file; `include` names a file whose keys it extends (tables are
+    merged, the including file wins). Relative paths are relative to the file they stand in. With
+    `follow_include=False` only the file's own keys are read, so a stack need not be up.
+
+    Raises TargetNotFound, TargetInvalid."""
+    path = target_path(name_or_path)
+    values = _read_toml(path)
+    include = values.get("include")
+    if follow_include and isinstance(include, str):
+        included = Path(include)
+        if not included.is_file():
+            raise TargetNotFound(
+                f"Target '{values.get('name', name_or_path)}' is not up: {path} includes {included},"
+                " which is not there. Start it (`hokusai-validation sandbox up`) or correct `include`."
+            )
+        values = _merge(_read_toml(included), values)
+    try:
+        return Target.model_validate(values)
+    except ValidationError as error:
+        raise TargetInvalid(_explain(path, error)) from None
+
+
+def secret(ref: SecretRef, target: Target) -> SecretStr:
+    """The value of a secret that is named by an environment variable: the process's own
+    environment first, then the target's `env_file`.
+
+    Raises SecretMissing, also for a `secret_id` (that is resources.aws's to read)."""
+    if ref.env is None:
+        raise SecretMissing(f"Secret '{ref.secret_id}' is in Secrets Manager, not the environment.")
+    value = os.environ.get(ref.env)
+    if value is None and target.env_file is not None:
+        value = _read_env_file(target.env_file).get(ref.env)
+    if not value:
+        raise SecretMissing(
+            f"Environment variable {ref.env} is missing, and target '{target.name}' needs it."
+            f" Set it: export {ref.env}=…"
+        )
+    return SecretStr(value)
+
+
+def secret_refs(section: BaseModel) -> tuple[SecretRef, ...]:
+    """Every SecretRef in a section, nested ones too."""
+    found: list[SecretRef] = []
+
+    def visit(value: object) -> None:
+        if isinstance(value, SecretRef):
+            found.append(value)
+        elif isinstance(value, BaseModel):
+            for name in type(value).model_fields:
+                visit(getattr(value, name))
+        elif isinstance(value, Mapping):
+            for item in value.values():
+                visit(item)
+        elif isinstance(value, tuple):
+            for item in value:
+                visit(item)
+
+    visit(section)
+    return tuple(found)
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; blank lines and `#` comments are passed over."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SecretMissing(f"The secrets file {path} can't be read: {error.strerror}.") from None
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value for name, value in pairs}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TargetInvalid(f"Target file {path} can't be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetInvalid(f"Target file {path} is not valid TOML: {error}.") from None
+    for holder, key in (
+        (values, "env_file"),
+        (values, "include"),
+        (values.get("tls"), "ca_file"),
+        (values.get("breaker"), "source"),
+    ):
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = str((path.parent / holder[key]).resolve())
+    return values
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    """One sentence: every bad key with its path in the file."""
+    parts = []
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in item["loc"]) or "the file"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown key `{where}`")
+        elif item["type"] == "missing":
+            parts.append(f"missing key `{where}`")
+        else:
+            parts.append(f"`{where}`: {item['msg']}")
+    return f"Target file {path} is not usable: {'; '.join(parts)}. See targets/example.toml."
