@@ -236,7 +236,8 @@ class Performance(Frozen):
     error_rate: float = 0.0
     errors: Mapping[str, int] = Field(default_factory=dict)
     histogram: str | None = None
-    series: tuple[Mapping[str, float], ...] = ()  # one entry a second
+    curve: tuple[tuple[float, float], ...] = ()  # (percentile 0 to 100, latency in ms), for the picture
+    series: tuple[Mapping[str, float], ...] = ()  # one entry a second: `t_s`, and numbers with units
 
 
 class Report(Frozen):
