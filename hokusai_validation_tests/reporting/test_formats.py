@@ -1,0 +1,175 @@
+"""Every format: whole, parseable, and harmless with hostile text."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from hokusai_validation.errors import ReportNotWritten
+from hokusai_validation.redaction import Redactor
+from hokusai_validation.reporting import (
+    escape,
+    failing_services,
+    handoff,
+    health_report,
+    html_report,
+    json_report,
+    junit,
+    manifest,
+    table,
+    working_services,
+    write,
+)
+from hokusai_validation.reporting.folder import DOCUMENTS
+from hokusai_validation.result import Status, from_frame
+from hokusai_validation_tests.reporting.sample import HOSTILE, report
+
+MARKDOWN = [health_report.render, working_services.render, failing_services.render, handoff.render]
+
+
+def test_the_schema_in_the_package_is_the_models() -> None:
+    assert json_report.schema() == json_report.make_schema()
+
+
+def test_json_is_the_whole_report() -> None:
+    values = json.loads(json_report.render(report()))
+    assert values["schema_version"] == 1
+    assert values["counts"]["catalogue"]["total"] == 67
+    assert {"verdict", "scores", "results", "findings", "performance", "trend", "provenance"} <= values.keys()
+
+
+def test_junit_counts_every_outcome() -> None:
+    root = ET.fromstring(junit.render(report()))
+    rows = report().results
+    assert len(root.findall(".//testcase")) == len(rows)
+    for tag, status in (("failure", Status.FAILED), ("error", Status.BROKEN), ("skipped", Status.SKIPPED)):
+        assert len(root.findall(f".//{tag}")) == sum(row.status is status for row in rows)
+
+
+def test_parquet_is_read_back_as_the_same_rows(tmp_path: Path) -> None:
+    import pandas as pd
+
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(table.render_parquet(report()))
+    assert from_frame(pd.read_parquet(path)) == report().results
+
+
+def test_no_csv_cell_is_a_formula() -> None:
+    rows = list(csv.reader(io.StringIO(table.render_csv(report()).decode())))
+    assert len(rows) == len(report().results) + 1
+    assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "+", "@"))]
+
+
+@given(st.text())
+def test_csv_cells_never_calculate(text: str) -> None:
+    assert not escape.csv_cell(text).lstrip().startswith(("=", "+", "-", "@"))
+
+
+@given(st.text())
+def test_markdown_text_opens_no_markup(text: str) -> None:
+    shown = escape.markdown(text)
+    assert "\n" not in shown
+    assert not re.search(r"(?<!\\)(?:\\\\)*[<|`*\[]", shown)
+
+
+@given(st.text())
+def test_code_blocks_close_only_at_their_end(text: str) -> None:
+    lines = escape.code_block(text).split("\n")
+    fence = lines[0]
+    assert fence == lines[-1]
+    assert not [line for line in lines[1:-1] if line.strip().startswith(fence)]
+
+
+@given(st.text())
+def test_no_control_character_reaches_a_terminal(text: str) -> None:
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", escape.terminal(text))
+
+
+@pytest.mark.parametrize("render", MARKDOWN)
+def test_markdown_carries_no_live_hostile_text(render) -> None:  # type: ignore[no-untyped-def]
+    text = render(report()).decode()
+    outside_code = re.sub(r"(?ms)^\s*(`{3,})\n.*?^\s*\1$", "", text)
+    assert "<script>" not in outside_code
+    assert "](javascript" not in outside_code
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_html_escapes_what_a_target_said_and_loads_nothing() -> None:
+    page = html_report.render(report()).decode()
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    assert page.count("<script>") == 1
+    assert "default-src 'none'" in page
+    assert not re.search(r"(?:src|href)=[\"'](?!#|data:)", page)
+    assert len(page) < 2_000_000
+
+
+def test_a_report_folder_is_whole_and_latest_points_at_it(tmp_path: Path) -> None:
+    folder = write(report(), tmp_path, redactor=Redactor(), run_output="line")
+    assert folder == tmp_path / "sandbox" / report().run_id
+    assert {path.name for path in folder.iterdir()} == {*DOCUMENTS, "run_output.log", manifest.NAME}
+    assert (tmp_path / "sandbox" / "latest").resolve() == folder
+    assert [path.name for path in (tmp_path / "sandbox").iterdir() if path.name.startswith(".")] == []
+
+
+def test_nothing_half_written_stays_behind(tmp_path: Path) -> None:
+    blocked = tmp_path / "sandbox"
+    blocked.write_text("a file where the folder should be")
+    with pytest.raises(ReportNotWritten, match="could not be written"):
+        write(report(), tmp_path, redactor=Redactor())
+    assert blocked.read_text() == "a file where the folder should be"
+
+
+def test_a_full_disk_leaves_the_last_report_alone(tmp_path: Path) -> None:
+    first = write(report(), tmp_path, redactor=Redactor())
+    missing = tmp_path / "no such attachment"
+    missing.symlink_to(tmp_path / "nowhere")
+    later = report().model_copy(update={"run_id": "later"})
+    import hokusai_validation.reporting.folder as folder_module
+
+    def full(_: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    documents = {**DOCUMENTS, "handoff.md": full}
+    original, folder_module.DOCUMENTS = folder_module.DOCUMENTS, documents
+    try:
+        with pytest.raises(ReportNotWritten, match="No space left on device"):
+            write(later, tmp_path, redactor=Redactor())
+    finally:
+        folder_module.DOCUMENTS = original
+    assert [path.name for path in (tmp_path / "sandbox").iterdir()] == [first.name, "latest"] or {
+        path.name for path in (tmp_path / "sandbox").iterdir()
+    } == {first.name, "latest"}
+
+
+def test_secrets_are_masked_in_every_document(tmp_path: Path) -> None:
+    canary = "canary-7d1f0c"
+    leaking = report().model_copy(update={"headline": f"the password is {canary}"})
+    folder = write(leaking, tmp_path, redactor=Redactor([SecretStr(canary)]), run_output=f"login {canary}")
+    for path in folder.iterdir():
+        assert canary.encode() not in path.read_bytes(), path.name
+
+
+def test_the_chain_of_reports_is_verified(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        write(report().model_copy(update={"run_id": name}), tmp_path, redactor=Redactor())
+    links = manifest.chain(tmp_path / "sandbox")
+    assert [(link.folder.name, link.problems) for link in links] == [("three", ()), ("two", ()), ("one", ())]
+    (tmp_path / "sandbox" / "two" / "handoff.md").write_text("better news")
+    (tmp_path / "sandbox" / "one" / manifest.NAME).write_text("{}")
+    found = {link.folder.name: link.problems for link in manifest.chain(tmp_path / "sandbox")}
+    assert found["two"] == ("handoff.md was changed",)
+    assert found["one"]
+
+
+def test_hostile_text_is_hostile() -> None:
+    assert "<script>" in HOSTILE
+    assert "\x1b" in HOSTILE
