@@ -1,0 +1,78 @@
+"""Rows in, report out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from hokusai_validation.diagnosis.counts import count
+from hokusai_validation.diagnosis.diagnose import diagnose
+from hokusai_validation.diagnosis.history import History
+from hokusai_validation.diagnosis.performance import performances
+from hokusai_validation.diagnosis.provenance import newest_deployment, provenance
+from hokusai_validation.diagnosis.rows import PhaseRows, complete, source, without_stale
+from hokusai_validation.diagnosis.scores import scores
+from hokusai_validation.diagnosis.trend import trend
+from hokusai_validation.diagnosis.verdict import headline, judge
+from hokusai_validation.report import Report
+from hokusai_validation.result import final_attempts
+from hokusai_validation.target import Target
+
+
+def assemble(
+    *,
+    run_id: str,
+    target: Target,
+    phases: Sequence[PhaseRows],
+    started_at: datetime,
+    finished_at: datetime,
+    history: History | None = None,
+    evidence: Mapping[str, JsonValue] | None = None,
+) -> Report:
+    """The whole report of a run.
+
+    `phases`: for every phase that has rows its newest ones, whichever run they are from (this run's,
+    or those that the store has), and, for each phase that this run was asked for, an entry with
+    `asked=True` also when nothing came of it. Phases that are left out count as not asked for.
+    Rows that are older than the newest deployment seen are emptied (`skipped: stale`).
+    `history`: the runs before this one; this run itself may be among them and is left out.
+    `evidence`: what else the report should carry, as JSON (Dagster's run link, the CI job).
+
+    Never raises because of what stands in a row."""
+    past = (history or History()).before(run_id)
+    whole = complete(phases, target, run_id, finished_at)
+    newest = newest_deployment([row for rows in whole for row in rows.results])
+    sources = [source(rows, newest) for rows in whole]
+    fresh = [without_stale(rows, each) for rows, each in zip(whole, sources, strict=True)]
+    rows = tuple(row for each in fresh for row in each.results)
+    final = final_attempts(rows)
+    findings = diagnose(rows, target, past, at=finished_at)
+    judgement = judge(rows, target)
+    measured = performances(final)
+    present = scores(rows, target)
+    return Report(
+        run_id=run_id,
+        target=target.name,
+        started_at=started_at,
+        finished_at=finished_at,
+        verdict=judgement.verdict,
+        headline=headline(judgement.verdict, rows, target, [finding.title for finding in findings]),
+        reasons=judgement.reasons,
+        scores=present,
+        counts=count(rows),
+        results=rows,
+        findings=findings,
+        performance=measured,
+        trend=trend(
+            rows,
+            target,
+            past,
+            run_id=run_id,
+            at=finished_at,
+            verdict=judgement.verdict,
+            scores=present,
+            performance=measured,
+        ),
+        provenance=provenance(rows, sources, target),
+        evidence=dict(evidence or {}),
+    )

@@ -1,0 +1,153 @@
+"""Which rows a report speaks of: the newest of every phase, completed so that none is missing, and
+without those that are older than what is deployed now."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from hokusai_validation import catalogue
+from hokusai_validation.report import PhaseSource
+from hokusai_validation.result import Phase, Result, Status, final_attempts
+from hokusai_validation.target import Target
+
+NOT_SELECTED = "not selected"
+NEVER_REPORTED = "never reported"
+STALE = "stale"
+
+
+class PhaseRows(BaseModel):
+    """The newest rows of one phase: all attempts, and the run that they are from.
+
+    `asked`: this run was asked for the phase (whether or not it sent any row). `finished_at` is
+    when the phase's last row came; `duration_s` how long the phase took, where that is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phase: Phase
+    run_id: str | None
+    results: tuple[Result, ...] = ()
+    finished_at: AwareDatetime | None = None
+    duration_s: float | None = None
+    asked: bool = True
+
+
+def complete(phases: Sequence[PhaseRows], target: Target, run_id: str, at: datetime) -> tuple[PhaseRows, ...]:
+    """All six phases in their order, each with a row for every catalogued test: a test without one
+    is `broken: never reported` where its phase was asked for, else `skipped: not selected`."""
+    given = {rows.phase: rows for rows in phases}
+    completed = []
+    for phase in Phase:
+        rows = given.get(phase, PhaseRows(phase=phase, run_id=None, asked=False))
+        present = {row.test for row in rows.results}
+        missing = tuple(
+            _missing(entry, target, run_id, at, asked=rows.asked)
+            for entry in catalogue.phase_entries(phase)
+            if entry.test not in present
+        )
+        completed.append(rows.model_copy(update={"results": rows.results + missing}))
+    return tuple(completed)
+
+
+def _missing(entry: catalogue.Entry, target: Target, run_id: str, at: datetime, *, asked: bool) -> Result:
+    return Result(
+        run_id=run_id,
+        target=target.name,
+        phase=entry.phase,
+        category=entry.category,
+        id=entry.id,
+        test=entry.test,
+        component=entry.component,
+        critical=entry.critical,
+        status=Status.BROKEN if asked else Status.SKIPPED,
+        started_at=at,
+        message=NEVER_REPORTED if asked else NOT_SELECTED,
+    )
+
+
+def was_selected(row: Result) -> bool:
+    """Whether the run was asked for this test at all."""
+    return not (row.status is Status.SKIPPED and row.message.strip().endswith(NOT_SELECTED))
+
+
+def earliest(rows: Iterable[Result]) -> datetime | None:
+    """When the first of the rows that say something about the target was begun."""
+    return min((row.started_at for row in rows if was_selected(row)), default=None)
+
+
+def source(rows: PhaseRows, newest_deployment: datetime | None) -> PhaseSource:
+    """Where a phase's rows are from, and whether what they speak of has been replaced since."""
+    begun = earliest(rows.results) if rows.run_id is not None else None
+    stale = newest_deployment is not None and begun is not None and begun < newest_deployment
+    ended = rows.finished_at or max(
+        (row.started_at for row in rows.results if was_selected(row)), default=None
+    )
+    return PhaseSource(
+        phase=rows.phase.value,
+        run_id=rows.run_id,
+        finished_at=ended if rows.run_id is not None else None,
+        stale=stale,
+        duration_s=rows.duration_s,
+    )
+
+
+def without_stale(rows: PhaseRows, source: PhaseSource) -> PhaseRows:
+    """The same rows, or, where they are stale, what is left to say of them: they were seen on
+    something that no longer runs, so their tests count as not executed."""
+    if not source.stale:
+        return rows
+    aged = tuple(
+        row.model_copy(
+            update={
+                "status": Status.SKIPPED,
+                "message": f"{STALE}: {row.status.value} in run {row.run_id}, before the newest deployment",
+                "detail": "",
+                "facts": (),
+                "metrics": {},
+                "evidence": {},
+                "attempt": 1,
+                "flaky": False,
+            }
+        )
+        for row in final_attempts(rows.results)
+    )
+    return rows.model_copy(update={"results": aged})
+
+
+def is_stale(row: Result) -> bool:
+    """Whether `without_stale` has emptied this row."""
+    return row.status is Status.SKIPPED and row.message.startswith(STALE)
+
+
+def absent_parts(target: Target) -> Mapping[str, bool]:
+    """For every word that a catalogue entry's `needs` may hold and a target file may leave out:
+    whether it is left out. The gateway is not among them: a target without it declares nothing."""
+    return {
+        "aws": target.aws is None,
+        "breaker": target.breaker is None,
+        "instances": not target.instances,
+        "failpoints": not any(instance.failpoints for instance in target.instances),
+        "links": target.links is None,
+        "control": target.control is None,
+        "faults": not target.permissions.faults,
+        "load": target.permissions.load is None,
+        "write": not target.permissions.write,
+        "auth": target.auth is None,
+        "auth_admin": target.auth is None or target.auth.admin is None,
+        "database": target.database is None,
+        "mlflow": target.mlflow is None,
+        "redis": target.redis is None,
+        "keys": target.keys.good is None,
+        "dns": not (target.dns.public_names or target.dns.private_names),
+    }
+
+
+def declared_skip(row: Result, target: Target) -> bool:
+    """Whether a skipped test could not run because of something that the target file says it
+    does not have (or does not permit)."""
+    absent = absent_parts(target)
+    entry = catalogue.find(row.test)
+    if entry is not None and any(absent.get(need, False) for need in entry.needs):
+        return True
+    component = target.topology.get(row.component)
+    return component is not None and not component.deployed

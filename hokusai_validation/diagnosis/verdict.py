@@ -1,0 +1,180 @@
+"""The verdict of a target, from its newest rows: the table of docs/architecture.md, line by line.
+
+| what the rows say | verdict |
+| --- | --- |
+| a critical test failed, twice | `unhealthy` |
+| else: a critical test is broken, or skipped for a reason that the target file did not declare, or its phase has no fresh rows | `inconclusive` |
+| else: a test that is not critical failed, a critical one was flaky, an alert threshold was passed, the three views disagree | `degraded` |
+| else | `healthy` |
+
+"Twice" is the suite's doing: it runs a failed test once more (load and chaos aside), so a test whose
+last row says `failed` has had its second chance.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from hokusai_validation.diagnosis.alerts import Alert, alerts
+from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selected
+from hokusai_validation.diagnosis.undone import NotUndone, faults_not_undone
+from hokusai_validation.facts import FactKind
+from hokusai_validation.report import Report, Verdict
+from hokusai_validation.result import CATALOGUE_CATEGORIES, Phase, Result, Status, final_attempts
+from hokusai_validation.target import Target
+
+NAMED_TESTS = 5  # of one kind in a reason; the rest is a number
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and, strongest first, the sentences that it rests on."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+def judge(rows: Sequence[Result], target: Target) -> Judgement:
+    """The verdict that these rows (all attempts; stale ones already emptied) carry."""
+    final = final_attempts(rows)
+    critical = [row for row in final if row.critical]
+    unhealthy = _critical_failures(critical)
+    inconclusive = _not_judged(critical, target)
+    if not any(row.executed for row in final):
+        inconclusive.append("no test was executed")
+    degraded = _impaired(rows, final, target)
+    if unhealthy:
+        verdict = Verdict.UNHEALTHY
+    elif inconclusive:
+        verdict = Verdict.INCONCLUSIVE
+    elif degraded:
+        verdict = Verdict.DEGRADED
+    else:
+        verdict = Verdict.HEALTHY
+    return Judgement(verdict, (*unhealthy, *inconclusive, *degraded))
+
+
+def exit_status(
+    report: Report,
+    target: Target,
+    asked: Collection[Phase],
+    *,
+    fail_on_degraded: bool = False,
+) -> int:
+    """What the command line ends with: 1 unhealthy (or degraded, with `fail_on_degraded`), 3 could
+    not be judged, else 0. Only the phases asked for count, and of them only the tests selected."""
+    rows = [row for row in report.results if row.phase in asked and was_selected(row)]
+    verdict = judge(rows, target).verdict
+    if verdict is Verdict.UNHEALTHY:
+        return 1
+    if verdict is Verdict.INCONCLUSIVE:
+        return 3
+    return 1 if verdict is Verdict.DEGRADED and fail_on_degraded else 0
+
+
+def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: Sequence[str]) -> str:
+    """One sentence or two for the top of every document. Faults that are still on lead it; `causes`
+    are the titles of the findings, worst first."""
+    parts = []
+    left_on = faults_not_undone(rows)
+    if left_on:
+        parts.append(
+            f"{_number(len(left_on), 'fault')} of ours could not be undone and may still be on: "
+            + "; ".join(item.sentence() for item in left_on)
+        )
+    name = f"{target.name} is {verdict.value}"
+    if verdict is Verdict.INCONCLUSIVE:
+        name = f"{target.name} could not be judged (inconclusive)"
+    if causes:
+        more = f", and {len(causes) - 1} more" if len(causes) > 1 else ""
+        name += f": {causes[0].rstrip('.')}{more}"
+    parts.append(name)
+    final = final_attempts(rows)
+    of_catalogue = [row for row in final if row.category in CATALOGUE_CATEGORIES]
+    passed = sum(row.status is Status.PASSED for row in of_catalogue)
+    counted = f"{passed} of the {len(of_catalogue)} catalogued tests passed"
+    undoable = sum(row.status is Status.SKIPPED and declared_skip(row, target) for row in of_catalogue)
+    if undoable:
+        counted += f", {undoable} of the {len(of_catalogue)} could not be executed on this target"
+    parts.append(counted)
+    return ". ".join(parts) + "."
+
+
+def left_on(rows: Iterable[Result]) -> tuple[NotUndone, ...]:
+    """The faults that rows say are still on."""
+    return faults_not_undone(rows)
+
+
+def _critical_failures(critical: Iterable[Result]) -> list[str]:
+    failed = [row for row in critical if row.status is Status.FAILED]
+    return [_sentence(failed, "critical test failed", "critical tests failed")] if failed else []
+
+
+def _not_judged(critical: Sequence[Result], target: Target) -> list[str]:
+    broken = [row for row in critical if row.status is Status.BROKEN]
+    stale = [row for row in critical if is_stale(row)]
+    missing = [row for row in critical if not was_selected(row) and not declared_skip(row, target)]
+    skipped = [
+        row
+        for row in critical
+        if row.status is Status.SKIPPED
+        and was_selected(row)
+        and not is_stale(row)
+        and not declared_skip(row, target)
+    ]
+    reasons = []
+    if broken:
+        reasons.append(
+            _sentence(broken, "critical test could not be judged", "critical tests could not be judged")
+        )
+    if skipped:
+        reasons.append(
+            _sentence(
+                skipped,
+                "critical test was skipped for a reason that the target file does not declare",
+                "critical tests were skipped for reasons that the target file does not declare",
+            )
+        )
+    for rows, why in ((stale, "only rows older than the newest deployment"), (missing, "no rows")):
+        for phase in Phase:
+            count = sum(row.phase is phase for row in rows)
+            if count:
+                reasons.append(f"phase {phase.value} has {why} for {_number(count, 'critical test')}")
+    return reasons
+
+
+def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -> list[str]:
+    reasons = []
+    failed = [row for row in final if row.status is Status.FAILED and not row.critical]
+    if failed:
+        reasons.append(
+            _sentence(failed, "test that is not critical failed", "tests that are not critical failed")
+        )
+    flaky = [row for row in final if row.critical and row.status is Status.PASSED and row.flaky]
+    if flaky:
+        reasons.append(
+            _sentence(flaky, "critical test passed at its second attempt only", "critical tests were flaky")
+        )
+    passed: tuple[Alert, ...] = alerts(final, target)
+    reasons += [f"alert threshold passed: {alert.sentence}" for alert in passed]
+    views = {
+        fact.component
+        for row in final
+        for fact in row.facts
+        if row.executed and fact.kind is FactKind.HEALTH_ANSWER_WRONG
+    }
+    if views:
+        reasons.append(f"the three views of {', '.join(sorted(views))} disagree")
+    left = faults_not_undone(rows)
+    if left:
+        reasons.insert(0, f"{_number(len(left), 'fault')} of ours could not be undone")
+    return reasons
+
+
+def _sentence(rows: Sequence[Result], one: str, many: str) -> str:
+    names = ", ".join(f"{row.id} {row.test.rpartition('::')[2]}" for row in rows[:NAMED_TESTS])
+    rest = f" and {len(rows) - NAMED_TESTS} more" if len(rows) > NAMED_TESTS else ""
+    return f"{len(rows)} {one if len(rows) == 1 else many}: {names}{rest}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
