@@ -1,0 +1,63 @@
+"""Whether a target has what a test needs, and the fixed words for it where not.
+
+Used before a test starts (it is then `skipped` with the reason) and by the verdict, which forgives
+what a target file declares that it cannot have.
+"""
+
+from collections.abc import Callable, Mapping
+
+from hokusai_validation.catalogue import Entry
+from hokusai_validation.target import Target
+
+Need = tuple[Callable[[Target], object], str]
+
+NEEDS: Mapping[str, Need] = {
+    "gateway": (lambda t: t.url, "no gateway endpoint configured"),
+    "api": (lambda t: t.endpoints.api, "no api endpoint configured"),
+    "registry": (lambda t: t.endpoints.registry, "no registry endpoint configured"),
+    "auth_endpoint": (lambda t: t.endpoints.auth, "no auth endpoint configured"),
+    "instances": (lambda t: t.instances, "no instances configured"),
+    "failpoints": (
+        lambda t: any(each.failpoints for each in t.instances),
+        "no fail points on this target",
+    ),
+    "links": (lambda t: t.links, "no links configured"),
+    "control": (lambda t: t.control, "no control agent configured"),
+    "faults": (lambda t: t.permissions.faults, "faults not permitted on this target"),
+    "load": (lambda t: t.permissions.load, "load not permitted on this target"),
+    "write": (lambda t: t.permissions.write, "writing not permitted on this target"),
+    "breaker": (lambda t: t.breaker, "no breaker source configured"),
+    "aws": (lambda t: t.aws, "no AWS configured"),
+    "database": (lambda t: t.database, "no database configured"),
+    "mlflow": (lambda t: t.mlflow, "no MLflow configured"),
+    "mlflow_url": (lambda t: t.mlflow and t.mlflow.url, "MLflow can't be reached directly on this target"),
+    "redis": (lambda t: t.redis, "no redis configured"),
+    "auth": (lambda t: t.auth, "no auth service configured"),
+    "auth_admin": (lambda t: t.auth and t.auth.admin, "no admin of the auth service on this target"),
+    "key": (lambda t: t.keys.good, "no API key configured"),
+}
+
+
+def missing(entry: Entry, target: Target) -> str | None:
+    """Why the target can't have this test run, or None when it can. The first need that is not met
+    counts. A need is a name of `NEEDS`, `fault:KIND`, or a dotted path in the target file that must
+    be set (`aws.rds_instance`)."""
+    for need in entry.needs:
+        reason = _unmet(need, target)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _unmet(need: str, target: Target) -> str | None:
+    if need in NEEDS:
+        test, reason = NEEDS[need]
+        return None if test(target) else reason
+    if need.startswith("fault:"):
+        kind = need.removeprefix("fault:")
+        permitted = any(each.value == kind for each in target.permissions.faults)
+        return None if permitted else f"fault '{kind}' not permitted on this target"
+    value: object = target
+    for part in need.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+    return None if value else f"no `{need}` configured"

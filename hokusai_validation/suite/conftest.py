@@ -1,0 +1,163 @@
+"""What tests are given: the target, its secrets, and connections made of it, each when first used."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hokusai_validation.errors import NotJudged, SecretMissing
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.plugin import EVIDENCE, STATE
+from hokusai_validation.target import Target
+
+if TYPE_CHECKING:
+    from hokusai_validation.chaos.injection import Injector
+    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.control import ControlClient
+    from hokusai_validation.resources.database import Database
+    from hokusai_validation.resources.links import LinkClient
+    from hokusai_validation.resources.mlflow import Mlflow
+    from hokusai_validation.resources.redis import Redis
+
+
+@dataclass(frozen=True)
+class ApiInstance:
+    """One API instance by its own address. `failpoints` is its admin port, in the sandbox only."""
+
+    name: str
+    client: HttpClient
+    failpoints: HttpClient | None
+
+
+@pytest.fixture(scope="session")
+def target(pytestconfig: pytest.Config) -> Target:
+    """What is validated."""
+    return pytestconfig.stash[STATE].settings.target
+
+
+@pytest.fixture(scope="session")
+def secrets(pytestconfig: pytest.Config) -> Secrets:
+    """The target's secrets; what is looked up here is masked in every row."""
+    return pytestconfig.stash[STATE].secrets
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """Where this test puts what it saw."""
+    return request.node.stash[EVIDENCE]
+
+
+@pytest.fixture(scope="session")
+def resolver(target: Target) -> Resolver:
+    """Names as the target's own resolver answers them."""
+    return Resolver(target.dns.resolver)
+
+
+@pytest.fixture(scope="session")
+def registry(target: Target, secrets: Secrets, resolver: Resolver) -> Iterator[HttpClient]:
+    """The API through the load balancer; `key=True` on a call sends the good key."""
+    if target.url is None:
+        pytest.skip("no gateway endpoint configured")
+    with _client(target.url, target, secrets, resolver) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def instances(target: Target, secrets: Secrets, resolver: Resolver) -> Iterator[tuple[ApiInstance, ...]]:
+    """Every API instance of the target."""
+    if not target.instances:
+        pytest.skip("no instances configured")
+    made = tuple(
+        ApiInstance(
+            name=each.name,
+            client=_client(each.url, target, secrets, resolver),
+            failpoints=None
+            if each.failpoints is None
+            else HttpClient(each.failpoints, tls=target.tls, resolver=resolver),
+        )
+        for each in target.instances
+    )
+    yield made
+    for instance in made:
+        instance.client.close()
+        if instance.failpoints is not None:
+            instance.failpoints.close()
+
+
+@pytest.fixture(scope="session")
+def instance(instances: tuple[ApiInstance, ...]) -> ApiInstance:
+    """The first instance: where a state of one breaker is needed, it is asked of this one."""
+    return instances[0]
+
+
+@pytest.fixture(scope="session")
+def links(target: Target) -> "LinkClient":
+    """The server of the links that faults are put on."""
+    from hokusai_validation.resources.links import LinkClient
+
+    if target.links is None:
+        pytest.skip("no links configured")
+    return LinkClient.from_target(target)
+
+
+@pytest.fixture(scope="session")
+def control(target: Target, secrets: Secrets) -> "ControlClient":
+    """The agent that kills, pauses and limits the stack's processes."""
+    from hokusai_validation.resources.control import ControlClient
+
+    if target.control is None:
+        pytest.skip("no control agent configured")
+    return ControlClient.from_target(target, secrets)
+
+
+@pytest.fixture
+def injector(target: Target, secrets: Secrets) -> Iterator["Injector"]:
+    """Puts faults on, each under a lease, and takes every one off again at the end of the test."""
+    from hokusai_validation.chaos.injection import Injector
+
+    with Injector.from_target(target, secrets) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def aws(target: Target, secrets: Secrets) -> "Aws":
+    """AWS as the target names it."""
+    from hokusai_validation.resources.aws import Aws
+
+    return Aws.from_target(target, secrets)
+
+
+@pytest.fixture(scope="session")
+def database(target: Target, secrets: Secrets) -> "Database":
+    """PostgreSQL, as MLflow's user."""
+    from hokusai_validation.resources.database import Database
+
+    return Database.from_target(target, secrets)
+
+
+@pytest.fixture(scope="session")
+def mlflow(target: Target, secrets: Secrets) -> "Mlflow":
+    """MLflow, directly and through the gateway."""
+    from hokusai_validation.resources.mlflow import Mlflow
+
+    return Mlflow.from_target(target, secrets)
+
+
+@pytest.fixture(scope="session")
+def redis(target: Target, secrets: Secrets) -> "Redis":
+    """Redis by its own address."""
+    from hokusai_validation.resources.redis import Redis
+
+    return Redis.from_target(target, secrets)
+
+
+def _client(url: str, target: Target, secrets: Secrets, resolver: Resolver) -> HttpClient:
+    try:
+        key = None if target.keys.good is None else secrets.value(target.keys.good)
+    except SecretMissing as error:
+        raise NotJudged(str(error)) from None
+    return HttpClient(url, tls=target.tls, resolver=resolver, key=key)
