@@ -1,1 +1,1 @@
-""
+"""Load that does not lie: schedules, the engine that sends, histograms, and the verdict on a run."""
