@@ -114,6 +114,11 @@ def figure(title: str, description: str, body: str, legend: Sequence[str], heigh
     )
 
 
+def short_name(test: str) -> str:
+    """A test's name as a caption: the function without its prefix, in words."""
+    return test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+
+
 def number(value: float) -> str:
     """A short tick label: 0.25, 3, 1.5k, 2M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -130,8 +135,9 @@ def _frame(x: Axis, y: Axis) -> str:
         parts.append(f'<text x="{LEFT - 6}" y="{top + 4:.1f}" text-anchor="end">{escape(name)}</text>')
     for tick, name in x.ticks:
         left = _x(x, tick)
+        anchor = "end" if left > WIDTH - RIGHT - 12 else "middle"
         parts.append(
-            f'<text x="{left:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{escape(name)}</text>'
+            f'<text x="{left:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="{anchor}">{escape(name)}</text>'
         )
     parts.append(
         f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>'

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hokusai_validation.report import Performance
-from hokusai_validation.reporting.charts import Series, line_chart, linear_axis, percentile_axis
+from hokusai_validation.reporting.charts import Series, line_chart, linear_axis, percentile_axis, short_name
 
 # How the numbers of a second are grouped into pictures, by the unit at the end of their names.
 GROUPS = (
@@ -30,7 +30,7 @@ def percentile_curves(items: Sequence[Performance]) -> str:
         for item in drawn
     )
     return line_chart(
-        f"{drawn[0].test}: latency by percentile",
+        f"{short_name(drawn[0].test)}: latency by percentile",
         facts,
         lines,
         percentile_axis(highest),
@@ -54,7 +54,7 @@ def over_time(item: Performance) -> tuple[str, ...]:
             top = max(value for line in lines for _, value in line.points)
             pictures.append(
                 line_chart(
-                    f"{item.test} ({item.model}, {item.endpoint}): {title}",
+                    f"{short_name(item.test)} ({item.model}, {item.endpoint}): {title}",
                     ", ".join(f"{line.name} up to {max(v for _, v in line.points):.3g}" for line in lines),
                     lines,
                     linear_axis("seconds", 0.0, max(1.0, end)),
