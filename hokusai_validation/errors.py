@@ -115,3 +115,43 @@ class AnswerTooLarge(RequestFailed):
 
 class NotJudged(HokusaiError):
     """A test could not judge the target (a saturated generator, a state that did not come): `broken`."""
+
+
+class LoginRefused(RequestFailed):
+    """The server is there, and refused the user or its password."""
+
+
+class StatementTimedOut(RequestFailed):
+    """The database cancelled a statement that ran longer than allowed."""
+
+
+class ConnectionsExhausted(RequestFailed):
+    """No connection was free within the time: a full pool, or the server's own limit."""
+
+
+class AwsError(HokusaiError):
+    """An AWS call gave no usable answer."""
+
+
+class AwsPermissionMissing(AwsError):
+    """The credentials may not make this call. `action` is the IAM action (`ecs:DescribeServices`)."""
+
+    def __init__(self, message: str, action: str) -> None:
+        super().__init__(message)
+        self.action = action
+
+
+class AwsCredentialsRefused(AwsError):
+    """There are no credentials, or AWS does not accept them."""
+
+
+class AwsThrottled(AwsError):
+    """AWS still asked for fewer calls after all retries."""
+
+
+class AwsUnavailable(AwsError):
+    """AWS did not answer, or answered with an error of its own, after all retries."""
+
+
+class AwsNotFound(AwsError):
+    """What the target file names is not there."""

@@ -21,11 +21,14 @@ from hokusai_validation.errors import (
     AnswerTooLarge,
     ConnectionRefused,
     ConnectionReset,
+    ConnectionsExhausted,
     ConnectTimedOut,
+    LoginRefused,
     NameNotResolved,
     ProtocolViolated,
     ReadTimedOut,
     RequestFailed,
+    StatementTimedOut,
     TlsFailed,
 )
 from hokusai_validation.facts import Fact, FactKind
@@ -44,6 +47,9 @@ FACT_OF_ERROR: Mapping[type[RequestFailed], FactKind] = {
     TlsFailed: FactKind.TLS_FAILED,
     ProtocolViolated: FactKind.PROTOCOL_VIOLATED,
     AnswerTooLarge: FactKind.PROTOCOL_VIOLATED,
+    LoginRefused: FactKind.PASSWORD_REFUSED,
+    StatementTimedOut: FactKind.READ_TIMED_OUT,
+    ConnectionsExhausted: FactKind.POOL_EXHAUSTED,
 }
 
 

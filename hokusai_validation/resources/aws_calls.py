@@ -1,0 +1,224 @@
+"""Calls to AWS: one session, short time-outs, bounded retries (throttling among them), every list
+followed to its end, and errors by kind. Nothing here knows what a service means."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from hokusai_validation.errors import (
+    AwsCredentialsRefused,
+    AwsError,
+    AwsNotFound,
+    AwsPermissionMissing,
+    AwsThrottled,
+    AwsUnavailable,
+)
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 10.0
+ATTEMPTS = 4
+PAGES_LIMIT = 200  # a list longer than that is a loop, not a list
+
+_PERMISSION = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+_CREDENTIALS = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "AuthFailure",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "InvalidAccessKeyId",
+}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "SlowDown",
+}
+_NOT_FOUND_ENDINGS = ("NotFound", "NotFoundException", "NotFoundFault", "NoSuchBucket", "DoesNotExist")
+
+# IAM calls some services otherwise than boto3 does.
+_IAM_SERVICE = {"elbv2": "elasticloadbalancing"}
+_IAM_ACTION = {"s3:HeadBucket": "s3:ListBucket", "s3:ListObjectsV2": "s3:ListBucket"}
+
+Observer = Callable[[str], None]
+
+
+class AwsCalls:
+    """Read-only calls of one account and region. Safe to use from several threads.
+
+    `observer` is told the IAM action of each call that is made: the policies in `deploy/` are
+    compared with it."""
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        endpoint_url: str | None = None,
+        access_key: SecretStr | None = None,
+        secret_key: SecretStr | None = None,
+        attempts: int = ATTEMPTS,
+        observer: Observer | None = None,
+    ) -> None:
+        self.region = region
+        self._endpoint_url = endpoint_url
+        self._access_key = access_key
+        self._secret_key = secret_key
+        self._attempts = attempts
+        self._observer = observer
+        self._clients: dict[str, Any] = {}
+        self._session: Any = None
+        self._lock = threading.Lock()  # boto3's clients may be shared, making them may not
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def call(self, service: str, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        """One call; `operation` as boto3 names it (`describe_services`).
+
+        Raises the leaves of AwsError."""
+        client = self.client(service)
+        action = self._told(client, service, operation)
+        answer: Mapping[str, Any] = self._guarded(action, lambda: getattr(client, operation)(**arguments))
+        return answer
+
+    def pages(self, service: str, operation: str, items: str, **arguments: Any) -> Iterator[Any]:
+        """Every item under `items` of every page.
+
+        Raises the leaves of AwsError."""
+        client = self.client(service)
+        action = self._told(client, service, operation)
+        if not client.can_paginate(operation):
+            yield from self._by_token(client, operation, items, action, arguments)
+            return
+        pages = iter(client.get_paginator(operation).paginate(**arguments))
+        for _ in range(PAGES_LIMIT):
+            page = self._guarded(action, lambda: next(pages, None))
+            if page is None:
+                return
+            yield from page.get(items, ())
+        raise AwsUnavailable(f"{action} in {self.region} gave more than {PAGES_LIMIT} pages; stopped there.")
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _by_token(
+        self, client: Any, operation: str, items: str, action: str, arguments: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """Lists for which boto3 has no paginator: they all speak of `nextToken` or `NextToken`."""
+        token: dict[str, str] = {}
+        for _ in range(PAGES_LIMIT):
+            following = dict(token)
+            page = self._guarded(action, lambda: getattr(client, operation)(**arguments, **following))  # noqa: B023
+            yield from page.get(items, ())
+            token = {name: page[name] for name in ("nextToken", "NextToken") if page.get(name)}
+            if not token:
+                return
+        raise AwsUnavailable(f"{action} in {self.region} gave more than {PAGES_LIMIT} pages; stopped there.")
+
+    def _told(self, client: Any, service: str, operation: str) -> str:
+        api_name = client.meta.method_to_api_mapping[operation]
+        action = f"{_IAM_SERVICE.get(service, service)}:{api_name}"
+        action = _IAM_ACTION.get(action, action)
+        if self._observer is not None:
+            self._observer(action)
+        return action
+
+    def _make(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        if self._session is None:
+            self._session = boto3.session.Session(
+                region_name=self.region,
+                aws_access_key_id=None if self._access_key is None else self._access_key.get_secret_value(),
+                aws_secret_access_key=None
+                if self._secret_key is None
+                else self._secret_key.get_secret_value(),
+            )
+        return self._session.client(
+            service,
+            endpoint_url=self._endpoint_url,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"mode": "standard", "total_max_attempts": self._attempts},
+                # Cloud Map's data calls prefix the host, which a stand-in has no name for.
+                inject_host_prefix=self._endpoint_url is None,
+                # Path style: a stand-in answers on one host, not one for each bucket.
+                s3={"addressing_style": "path"} if self._endpoint_url is not None else None,
+            ),
+        )
+
+    def _guarded(self, action: str, make: Callable[[], Any]) -> Any:
+        """Run one call and name what goes wrong.
+
+        Raises the leaves of AwsError."""
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            CredentialRetrievalError,
+            NoCredentialsError,
+            PartialCredentialsError,
+            TokenRetrievalError,
+        )
+
+        try:
+            return make()
+        except ClientError as error:
+            raise named(error.response, action, self.region) from None
+        except (
+            NoCredentialsError,
+            PartialCredentialsError,
+            CredentialRetrievalError,
+            TokenRetrievalError,
+        ) as error:
+            raise AwsCredentialsRefused(
+                f"{action} could not be asked: {error}. Give AWS credentials that boto3 finds"
+                " (environment, profile, role)."
+            ) from None
+        except BotoCoreError as error:
+            raise AwsUnavailable(f"{action} in {self.region} got no answer: {error}.") from None
+
+
+def named(response: Mapping[str, Any], action: str, region: str) -> AwsError:
+    """An error answer of AWS as ours."""
+    details = response.get("Error", {})
+    code = str(details.get("Code", "unknown"))
+    message = str(details.get("Message", ""))[:200]
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
+    where = f"{action} in {region}"
+    # A HEAD has no body: its code is the bare status.
+    if code in _PERMISSION or code == "403":
+        return AwsPermissionMissing(
+            f"{where} is not allowed: the credentials miss the permission {action}.", action
+        )
+    if code in _CREDENTIALS:
+        return AwsCredentialsRefused(f"{where}: AWS does not accept the credentials ({code}). Renew them.")
+    if code in _THROTTLED:
+        return AwsThrottled(f"{where} was still throttled after all retries ({code}). Try again later.")
+    if code == "404" or code.endswith(_NOT_FOUND_ENDINGS):
+        return AwsNotFound(f"{where}: not there ({code}): {message}")
+    if status >= 500:
+        return AwsUnavailable(f"{where} failed on AWS's side after all retries ({status} {code}): {message}")
+    return AwsError(f"{where} was refused ({code}): {message}")
