@@ -48,7 +48,8 @@ def secrets(pytestconfig: pytest.Config) -> Secrets:
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Evidence:
     """Where this test puts what it saw."""
-    return request.node.stash[EVIDENCE]
+    made: Evidence = request.node.stash[EVIDENCE]
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state = config.stash.get(STATE, None)
     if state is None:
         return
-    kept, dropped = [], []
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
     for item in items:
         entry = selection.entry_of(item)
         wanted = entry is None or state.settings.selection.wants(entry)
@@ -214,7 +215,8 @@ def _attempt(
 ) -> tuple[list[pytest.TestReport], Result]:
     evidence = Evidence()
     item.stash[EVIDENCE] = evidence
-    item.stash[RAISED] = raised = []
+    raised: list[BaseException] = []
+    item.stash[RAISED] = raised
     started_at = datetime.now(UTC)
     state.running = (entry, attempt, started_at)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
@@ -317,7 +319,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Send the row that came with a report; a report without one of a test that a dying worker
     process took along gives a broken row."""
     state = _current
-    if state is None or not state.settings.sinks and not _is_controller(state):
+    if state is None or not _is_controller(state):
         return
     text = getattr(report, "hokusai_row", None)
     if text is not None:

@@ -55,17 +55,20 @@ def entries_in(path: Path) -> tuple[Entry, ...]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return ()
-    names = set()
+    names: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            names |= {f"{node.name}::{each.name}" for each in node.body if _is_test(each)}
-        elif _is_test(node):
-            names.add(node.name)
+            names |= {f"{node.name}::{each}" for each in _functions(node.body)}
+    names |= _functions(tree.body)
     return tuple(entry for entry in entries() if entry.test.partition("[")[0] in names)
 
 
-def _is_test(node: ast.stmt) -> "bool":
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+def _functions(body: list[ast.stmt]) -> set[str]:
+    return {
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+    }
 
 
 def order(item: pytest.Item) -> tuple[bool, int]:

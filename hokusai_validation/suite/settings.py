@@ -2,6 +2,7 @@
 a phase started it, or from the controller where it is one of several test processes."""
 
 import json
+import os
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,8 +99,8 @@ def read_settings(config: pytest.Config) -> Settings:
 
 def _pipes() -> Any | None:
     """Dagster's context where one is open for this process, else None."""
-    from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
+    from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-    if not PipesEnvVarParamsLoader().is_dagster_pipes_process():
+    if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
         return None
     return open_dagster_pipes()
