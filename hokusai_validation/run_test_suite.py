@@ -1,0 +1,177 @@
+"""The suite without Dagster: `python -m hokusai_validation.run_test_suite --target sandbox`.
+
+The phases start this very command. pytest runs with the suite's own settings only: what stands in
+the current folder's configuration, in PYTEST_ADDOPTS or in foreign plugins does not touch it.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pytest
+
+from hokusai_validation.diagnosis.verdict import judge
+from hokusai_validation.errors import HokusaiError
+from hokusai_validation.report import Verdict
+from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase, Result, Status, final_attempts
+from hokusai_validation.suite import rows as suite_rows
+from hokusai_validation.suite.parentage import end_with_parent
+from hokusai_validation.suite.selection import SUITE_DIR, Selection
+from hokusai_validation.target import Target, read_target
+
+WORKERS_LIMIT = 16
+_PLUGINS = ("hokusai_validation.suite.plugin",)
+_EXIT_STATUS = {Verdict.UNHEALTHY: 1, Verdict.INCONCLUSIVE: 3}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--target", default="sandbox", show_default=True, metavar="NAME_OR_PATH")
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    type=click.Choice([each.value for each in Category]),
+    help="Only this category; may be given several times.",
+)
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice([each.value for each in Phase]),
+    help="Only this phase; may be given several times.",
+)
+@click.option("--critical-only", is_flag=True, help="Only critical tests.")
+@click.option(
+    "-n",
+    "workers",
+    type=click.IntRange(0, WORKERS_LIMIT),
+    default=0,
+    help="Test processes for the tests that only read; the others run alone.",
+)
+@click.option("--rows", type=click.Path(path_type=Path), help="Also append a JSON line a test to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON list, and only that.")
+def main(
+    target: str,
+    categories: tuple[str, ...],
+    phases: tuple[str, ...],
+    critical_only: bool,
+    workers: int,
+    rows: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the suite's tests against a target; each gives a row.
+
+    Exit status: 0 good, 1 a critical test failed, 2 wrong usage or an unusable target file, 3 a
+    critical test could not be judged."""
+    selection = Selection(
+        tuple(Category(each) for each in categories),
+        tuple(Phase(each) for each in phases),
+        critical_only,
+    )
+    try:
+        sys.exit(run(target, selection, workers=workers, rows_file=rows, as_json=as_json))
+    except HokusaiError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_status)
+
+
+def run(
+    target_name: str,
+    selection: Selection,
+    *,
+    workers: int = 0,
+    rows_file: Path | None = None,
+    as_json: bool = False,
+) -> int:
+    """Run the suite in this process and return its exit status.
+
+    Raises TargetNotFound, TargetInvalid, UsageError."""
+    in_phase = _started_by_dagster()
+    target = None if in_phase else read_target(target_name)
+    with tempfile.TemporaryDirectory(prefix="hokusai-suite-") as folder:
+        own_rows = Path(folder) / "rows.jsonl"
+        files = [own_rows] if rows_file is None else [own_rows, rows_file]
+        arguments = _arguments(target_name, selection, workers, files)
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
+        if as_json:
+            with _stdout_to_stderr():
+                status = _pytest(arguments)
+        else:
+            status = _pytest(arguments)
+        results = suite_rows.read_rows(own_rows)
+    if as_json:
+        click.echo(json.dumps([row.model_dump(mode="json") for row in results], ensure_ascii=False))
+    if not results and status != pytest.ExitCode.OK:
+        return 2 if status == pytest.ExitCode.USAGE_ERROR else 3
+    if target is None:
+        return 0  # the phase judges its rows itself
+    if not as_json:
+        click.echo(summary(results))
+    return exit_status(results, target)
+
+
+def exit_status(results: Sequence[Result], target: Target) -> int:
+    """By the verdict that the rows carry, those of tests that were not asked for left out."""
+    asked = [row for row in results if row.message != suite_rows.NOT_SELECTED]
+    return _EXIT_STATUS.get(judge(asked, target).verdict, 0)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One line: how many of which status, and how many of the catalogue's 67 were executed."""
+    final = final_attempts(results)
+    parts = [f"{sum(row.status is status for row in final)} {status.value}" for status in Status]
+    of_catalogue = [row for row in final if row.category in CATALOGUE_CATEGORIES]
+    executed = sum(row.executed for row in of_catalogue)
+    return f"{', '.join(parts)}; {executed} of {len(of_catalogue)} catalogued tests executed"
+
+
+def _arguments(target: str, selection: Selection, workers: int, rows_files: list[Path]) -> list[str]:
+    arguments = [str(SUITE_DIR), f"--target={target}", "--rootdir", str(SUITE_DIR)]
+    arguments += [f"--rows={file}" for file in rows_files]
+    arguments += ["-c", str(SUITE_DIR / "pytest.ini"), "-p", "no:cacheprovider", "-q"]
+    for plugin in _PLUGINS:
+        arguments += ["-p", plugin]
+    arguments += [f"--category={each.value}" for each in selection.categories]
+    arguments += [f"--phase={each.value}" for each in selection.phases]
+    if selection.critical_only:
+        arguments.append("--critical-only")
+    if workers:
+        arguments += ["-p", "xdist", "-n", str(workers), "--dist", "loadscope"]
+    return arguments
+
+
+def _pytest(arguments: list[str]) -> int:
+    """pytest in this process, without what the environment would add to it."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    return int(pytest.main(arguments))
+
+
+def _started_by_dagster() -> bool:
+    from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR
+
+    return DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
+
+
+class _stdout_to_stderr:
+    """Everything printed goes to standard error, C and child processes included."""
+
+    def __enter__(self) -> None:
+        sys.stdout.flush()
+        self._kept = os.dup(1)
+        os.dup2(2, 1)
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        os.dup2(self._kept, 1)
+        os.close(self._kept)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    main()

@@ -25,10 +25,10 @@ from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Category, Result, Status
 from hokusai_validation.suite import outcome, rows, selection
 from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.selection import SUITE_DIR
 from hokusai_validation.suite.settings import Settings, add_options, read_settings
 from hokusai_validation.suite.timelimit import GRACE_S, time_limit
 
-SUITE_DIR = Path(__file__).parent
 TEARDOWN_LIMIT_S = 60.0
 
 EVIDENCE = pytest.StashKey[Evidence]()

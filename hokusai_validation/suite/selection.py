@@ -10,6 +10,7 @@ import pytest
 from hokusai_validation.catalogue import Entry, entries, find
 from hokusai_validation.result import Category, Phase
 
+SUITE_DIR = Path(__file__).parent
 _PHASES = tuple(Phase)
 
 

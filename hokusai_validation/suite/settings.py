@@ -35,7 +35,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="only this phase (may be given several times)",
     )
     group.addoption("--critical-only", action="store_true", help="only critical tests")
-    group.addoption("--rows", default=None, metavar="FILE", help="append a JSON line a test to FILE")
+    group.addoption(
+        "--rows", action="append", default=[], metavar="FILE", help="append a JSON line a test to FILE"
+    )
     group.addoption("--run-id", default=None, help="the run that the rows belong to")
 
 
@@ -80,9 +82,7 @@ def read_settings(config: pytest.Config) -> Settings:
             selection=selection,
             lock_file=Path(given["lock_file"]),
         )
-    sinks: list[Sink] = []
-    if options.rows is not None:
-        sinks.append(file_sink(Path(options.rows)))
+    sinks: list[Sink] = [file_sink(Path(each)) for each in options.rows]
     run_id = options.run_id or f"local-{uuid.uuid4()}"
     pipes = _pipes()
     if pipes is not None:

@@ -1,0 +1,33 @@
+"""A suite process ends when whoever started it is gone, whichever way that went."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+PARENT_VARIABLE = "HOKUSAI_PARENT_PID"
+CLEAN_UP_S = 5.0
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Take SIGTERM as Ctrl-C, so that faults and models are undone, with a hard end after
+    `CLEAN_UP_S`; and on Linux, where a parent is named in the environment, be sent it when that dies."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    parent = os.environ.pop(PARENT_VARIABLE, None)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(parent):  # it died before we could ask
+        os._exit(3)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    hard = threading.Timer(CLEAN_UP_S, os._exit, [3])
+    hard.daemon = True
+    hard.start()
+    raise KeyboardInterrupt
