@@ -155,3 +155,7 @@ class AwsUnavailable(AwsError):
 
 class AwsNotFound(AwsError):
     """What the target file names is not there."""
+
+
+class NotDelivered(HokusaiError):
+    """An announcement did not reach its channel."""

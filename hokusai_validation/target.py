@@ -178,7 +178,6 @@ class Aws(Section):
     database_secret: str | None = None
     elasticache_cluster: str | None = None
     bucket: str | None = None
-    sns_topic_arn: str | None = None
 
 
 class Breaker(Section):
@@ -269,6 +268,16 @@ class Alerts(Section):
     max_connection_share: float = 0.8
 
 
+class Automation(Section):
+    """What follows by itself: how long a rollout must be quiet before its run, who is told of
+    critical causes (`webhook`: a URL of Slack's form), and the UI's base URL for the link."""
+
+    quiet_s: float = 60.0
+    sns_topic_arn: str | None = None
+    webhook: SecretRef | None = None
+    ui_url: str | None = None
+
+
 class Component(Section):
     """A node of the topology; edges go to what it depends on."""
 
@@ -325,6 +334,7 @@ class Target(Section):
     permissions: Permissions = Permissions()
     limits: Limits = Limits()
     alerts: Alerts = Alerts()
+    automation: Automation = Automation()
     topology: Mapping[str, Component] = Field(default_factory=lambda: dict(DEFAULT_TOPOLOGY))
 
     @model_validator(mode="before")

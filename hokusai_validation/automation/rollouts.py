@@ -63,15 +63,15 @@ def decide(
     now: datetime,
     quiet_s: float,
     busy: bool,
-    finished: tuple[str, ...] = (),
+    replaced: tuple[str, ...] = (),
 ) -> Decision:
-    """Decide on one tick. `finished` are ids of deployments that AWS lists as done since the last
-    tick, the ones among them that were already replaced too; `busy`: a run of this target is queued
+    """Decide on one tick. `replaced` are names of deployments that came and went since the last
+    tick, as far as AWS lists them; `busy`: a run of this target is queued
     or under way."""
     primaries = {name: state.primary for name, state in services.items()}
     state = tuple(sorted(item.id for item in primaries.values() if item is not None))
-    replaced = {*cursor.superseded, *finished, *cursor.seen} - set(state) - set(cursor.validated)
-    cursor = cursor.model_copy(update={"seen": state, "superseded": tuple(sorted(replaced)), "since": now})
+    gone = {*cursor.superseded, *replaced, *cursor.seen} - set(state) - set(cursor.validated)
+    cursor = cursor.model_copy(update={"seen": state, "superseded": tuple(sorted(gone)), "since": now})
 
     failed = {
         name: each

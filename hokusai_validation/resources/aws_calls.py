@@ -89,7 +89,7 @@ class AwsCalls:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
-    def call(self, service: str, operation: str, **arguments: Any) -> Mapping[str, Any]:
+    def call(self, service: str, operation: str, /, **arguments: Any) -> Mapping[str, Any]:
         """One call; `operation` as boto3 names it (`describe_services`).
 
         Raises the leaves of AwsError."""
@@ -98,7 +98,7 @@ class AwsCalls:
         answer: Mapping[str, Any] = self._guarded(action, lambda: getattr(client, operation)(**arguments))
         return answer
 
-    def pages(self, service: str, operation: str, items: str, **arguments: Any) -> Iterator[Any]:
+    def pages(self, service: str, operation: str, items: str, /, **arguments: Any) -> Iterator[Any]:
         """Every item under `items` of every page.
 
         Raises the leaves of AwsError."""

@@ -43,10 +43,10 @@ def service(name: str, *deployments: EcsDeployment, running: int = 1) -> EcsServ
 
 
 def tick(
-    cursor: Cursor, *services: EcsServiceState, busy: bool = False, finished: tuple[str, ...] = ()
+    cursor: Cursor, *services: EcsServiceState, busy: bool = False, replaced: tuple[str, ...] = ()
 ) -> Decision:
     states = {item.name: item for item in services}
-    return decide(cursor, states, now=NOW, quiet_s=QUIET_S, busy=busy, finished=finished)
+    return decide(cursor, states, now=NOW, quiet_s=QUIET_S, busy=busy, replaced=replaced)
 
 
 def test_several_services_deployed_together_give_one_run() -> None:
@@ -87,9 +87,9 @@ def test_a_deployment_during_a_run_gets_one_run_after_it() -> None:
 
 def test_one_superseded_between_two_ticks_is_on_record() -> None:
     cursor = tick(Cursor(), service("api", deployment("a1"))).cursor
-    decision = tick(cursor, service("api", deployment("a3")), finished=("a2", "a3"))
+    decision = tick(cursor, service("api", deployment("a3")), replaced=("api/a2",))
     assert decision.fire is not None
-    assert decision.fire.superseded == ("a2",)
+    assert decision.fire.superseded == ("api/a2",)
 
 
 def test_a_failed_rollout_asks_for_the_light_job_once() -> None:
