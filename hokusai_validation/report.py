@@ -173,9 +173,14 @@ class TrendPoint(Frozen):
 
 
 class Trend(Frozen):
-    """Against the past. `outcomes` gives each test's last 20 statuses, oldest first."""
+    """Against the past. `outcomes` gives each test's last 20 statuses, oldest first; `availability`
+    each service's share of runs in which it was healthy; `percentiles` each endpoint's latencies and
+    `recovery_s` each experiment's recovery times, run by run as the points are (None: not measured)."""
 
     points: tuple[TrendPoint, ...] = ()
+    availability: Mapping[str, float] = Field(default_factory=dict)
+    percentiles: Mapping[str, Mapping[str, tuple[float | None, ...]]] = Field(default_factory=dict)
+    recovery_s: Mapping[str, tuple[float | None, ...]] = Field(default_factory=dict)
     previous_run_id: str | None = None
     last_good_run_id: str | None = None
     against_previous: tuple[Change, ...] = ()

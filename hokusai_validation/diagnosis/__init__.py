@@ -4,7 +4,7 @@ runs go in; findings, a verdict and the whole `Report` come out. No network, no 
     report = assemble(run_id=…, target=…, phases=[PhaseRows(…), …], started_at=…, finished_at=…,
                       history=History.from_json(stored_summaries))
     status = exit_status(report, target, asked_phases)
-    store(summarise(report).model_dump(mode="json"))
+    store(summarise(report, target, history).model_dump(mode="json"))
 """
 
 from hokusai_validation.diagnosis.assemble import assemble

@@ -12,6 +12,7 @@ from hokusai_validation.diagnosis.performance import performances
 from hokusai_validation.diagnosis.provenance import newest_deployment, provenance
 from hokusai_validation.diagnosis.rows import PhaseRows, complete, source, without_stale
 from hokusai_validation.diagnosis.scores import scores
+from hokusai_validation.diagnosis.summary import summary
 from hokusai_validation.diagnosis.trend import trend
 from hokusai_validation.diagnosis.verdict import headline, judge
 from hokusai_validation.report import Report
@@ -41,15 +42,24 @@ def assemble(
     Never raises because of what stands in a row."""
     past = (history or History()).before(run_id)
     whole = complete(phases, target, run_id, finished_at)
-    newest = newest_deployment([row for rows in whole for row in rows.results])
-    sources = [source(rows, newest) for rows in whole]
-    fresh = [without_stale(rows, each) for rows, each in zip(whole, sources, strict=True)]
+    newest = newest_deployment([row for each in whole for row in each.results])
+    sources = [source(each, newest) for each in whole]
+    fresh = [without_stale(each, origin) for each, origin in zip(whole, sources, strict=True)]
     rows = tuple(row for each in fresh for row in each.results)
-    final = final_attempts(rows)
     findings = diagnose(rows, target, past, at=finished_at)
     judgement = judge(rows, target)
-    measured = performances(final)
     present = scores(rows, target)
+    here = summary(
+        rows,
+        target,
+        past,
+        run_id=run_id,
+        at=finished_at,
+        verdict=judgement.verdict,
+        scores=present,
+        findings=findings,
+        sources=sources,
+    )
     return Report(
         run_id=run_id,
         target=target.name,
@@ -62,17 +72,8 @@ def assemble(
         counts=count(rows),
         results=rows,
         findings=findings,
-        performance=measured,
-        trend=trend(
-            rows,
-            target,
-            past,
-            run_id=run_id,
-            at=finished_at,
-            verdict=judgement.verdict,
-            scores=present,
-            performance=measured,
-        ),
+        performance=performances(final_attempts(rows)),
+        trend=trend([row for row in rows if row.run_id == run_id], past, here),
         provenance=provenance(rows, sources, target),
         evidence=dict(evidence or {}),
     )

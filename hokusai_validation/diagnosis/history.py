@@ -28,7 +28,7 @@ class Known(BaseModel):
 class RunSummary(BaseModel):
     """One run, in a few kilobytes. `outcomes` maps tests to their final status (`flaky` for one
     that passed at its second attempt; not-selected tests are left out); `histograms` maps
-    `test endpoint model` to an encoded HdrHistogram; latencies in ms, `recovery_s` in seconds by
+    `test|endpoint|model` to an encoded HdrHistogram; latencies in ms, `recovery_s` in seconds by
     test; `patterns` maps a normalised message to how often it came; `phases` maps a phase to the
     run whose rows were the newest. `imported` marks a score known from elsewhere."""
 

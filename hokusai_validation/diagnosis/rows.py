@@ -1,12 +1,13 @@
 """Which rows a report speaks of: the newest of every phase, completed so that none is missing, and
 without those that are older than what is deployed now."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from hokusai_validation import catalogue
+from hokusai_validation.catalogue.needs import missing
 from hokusai_validation.report import PhaseSource
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.target import Target
@@ -40,12 +41,12 @@ def complete(phases: Sequence[PhaseRows], target: Target, run_id: str, at: datet
     for phase in Phase:
         rows = given.get(phase, PhaseRows(phase=phase, run_id=None, asked=False))
         present = {row.test for row in rows.results}
-        missing = tuple(
+        absent = tuple(
             _missing(entry, target, run_id, at, asked=rows.asked)
             for entry in catalogue.phase_entries(phase)
             if entry.test not in present
         )
-        completed.append(rows.model_copy(update={"results": rows.results + missing}))
+        completed.append(rows.model_copy(update={"results": rows.results + absent}))
     return tuple(completed)
 
 
@@ -119,35 +120,20 @@ def is_stale(row: Result) -> bool:
     return row.status is Status.SKIPPED and row.message.startswith(STALE)
 
 
-def absent_parts(target: Target) -> Mapping[str, bool]:
-    """For every word that a catalogue entry's `needs` may hold and a target file may leave out:
-    whether it is left out. The gateway is not among them: a target without it declares nothing."""
-    return {
-        "aws": target.aws is None,
-        "breaker": target.breaker is None,
-        "instances": not target.instances,
-        "failpoints": not any(instance.failpoints for instance in target.instances),
-        "links": target.links is None,
-        "control": target.control is None,
-        "faults": not target.permissions.faults,
-        "load": target.permissions.load is None,
-        "write": not target.permissions.write,
-        "auth": target.auth is None,
-        "auth_admin": target.auth is None or target.auth.admin is None,
-        "database": target.database is None,
-        "mlflow": target.mlflow is None,
-        "redis": target.redis is None,
-        "keys": target.keys.good is None,
-        "dns": not (target.dns.public_names or target.dns.private_names),
-    }
+# Without these a target file declares nothing: there is nothing to validate.
+_NOT_FORGIVEN = frozenset({"gateway", "key"})
 
 
 def declared_skip(row: Result, target: Target) -> bool:
     """Whether a skipped test could not run because of something that the target file says it
     does not have (or does not permit)."""
-    absent = absent_parts(target)
-    entry = catalogue.find(row.test)
-    if entry is not None and any(absent.get(need, False) for need in entry.needs):
-        return True
     component = target.topology.get(row.component)
-    return component is not None and not component.deployed
+    if component is not None and not component.deployed:
+        return True
+    entry = catalogue.find(row.test)
+    if entry is None:
+        return False
+    forgivable = entry.model_copy(
+        update={"needs": tuple(need for need in entry.needs if need not in _NOT_FORGIVEN)}
+    )
+    return missing(forgivable, target) is not None
