@@ -105,9 +105,9 @@ class Auth(Section):
 
 
 class Database(Section):
-    """PostgreSQL as MLflow uses it."""
+    """PostgreSQL as MLflow uses it. Without `host`, the address that `aws.rds_instance` has."""
 
-    host: str
+    host: str = ""
     port: int = 5432
     name: str = "mlflow_db"
     user: str = "mlflow"

@@ -52,14 +52,14 @@ class Database:
     def from_target(cls, target: Target, secrets: Secrets) -> Self:
         """As `[database]` of the target file says.
 
-        Raises TargetInvalid without that section, SecretMissing."""
-        if target.database is None:
+        Raises TargetInvalid without that section, SecretMissing, and the leaves of AwsError where
+        the host is to be asked of RDS."""
+        settings = target.database
+        if settings is None:
             raise TargetInvalid(f"Target '{target.name}' has no [database] section; add one to look into it.")
-        return cls(
-            target.database,
-            secrets.value(target.database.password),
-            resolver=Resolver(target.dns.resolver),
-        )
+        if not settings.host:
+            settings = settings.model_copy(update={"host": _host_of(target, secrets)})
+        return cls(settings, secrets.value(settings.password), resolver=Resolver(target.dns.resolver))
 
     def connect(
         self,
@@ -167,6 +167,26 @@ class Database:
             raise ConnectionRefused(f"{call}: connection refused.") from None
         except OSError as error:
             raise ConnectTimedOut(f"{call}: no connection: {error}.") from None
+
+
+def _host_of(target: Target, secrets: Secrets) -> str:
+    """The address that RDS gives the instance."""
+    from hokusai_validation.resources.aws import Aws
+
+    if target.aws is None or target.aws.rds_instance is None:
+        raise TargetInvalid(
+            f"Target '{target.name}' has neither `database.host` nor `aws.rds_instance`; name one of them."
+        )
+    aws = Aws.from_target(target, secrets)
+    try:
+        address = aws.data.rds_instance(target.aws.rds_instance).address
+    finally:
+        aws.close()
+    if not address:
+        raise ConnectionRefused(
+            f"RDS instance {target.aws.rds_instance} has no address: it is not available."
+        )
+    return address
 
 
 class _Deadline:

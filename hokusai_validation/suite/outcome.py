@@ -2,7 +2,7 @@
 
 import pytest
 
-from hokusai_validation.errors import HokusaiError, RequestFailed
+from hokusai_validation.errors import AwsNotFound, AwsPermissionMissing, HokusaiError, RequestFailed
 from hokusai_validation.result import Status
 from hokusai_validation.suite.timelimit import TimeLimit
 
@@ -19,9 +19,9 @@ def status_of(error: BaseException) -> Status:
     if isinstance(error, BaseExceptionGroup):
         inner = {status_of(each) for each in error.exceptions}
         return Status.FAILED if inner == {Status.FAILED} else Status.BROKEN
-    if isinstance(error, pytest.skip.Exception):
+    if isinstance(error, pytest.skip.Exception | AwsPermissionMissing):
         return Status.SKIPPED
-    if isinstance(error, AssertionError | pytest.fail.Exception | RequestFailed):
+    if isinstance(error, AssertionError | pytest.fail.Exception | RequestFailed | AwsNotFound):
         return Status.FAILED
     return Status.BROKEN
 
@@ -37,6 +37,8 @@ def message_of(error: BaseException) -> str:
     """One short text for a reader: what was raised says, with its type where that helps."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(message_of(each) for each in error.exceptions)[:MESSAGE_LIMIT]
+    if isinstance(error, AwsPermissionMissing):
+        return f"missing permission {error.action}"
     text = str(getattr(error, "msg", "") or error).strip()
     ours = isinstance(
         error,
