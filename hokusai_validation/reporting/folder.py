@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hokusai_validation.errors import ReportNotWritten
 from hokusai_validation.redaction import Redactor
@@ -20,6 +21,10 @@ from hokusai_validation.reporting import (
     table,
     working_services,
 )
+from hokusai_validation.resources.storage import base_path, is_local
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 # name in the folder -> what makes its bytes
 DOCUMENTS: Mapping[str, Callable[[Report], bytes]] = {
@@ -37,67 +42,80 @@ DOCUMENTS: Mapping[str, Callable[[Report], bytes]] = {
 
 def write(
     report: Report,
-    base: Path,
+    base: "UPath | Path",
     *,
     redactor: Redactor,
     run_output: str = "",
     attachments: Mapping[str, Path] | None = None,
-) -> Path:
-    """Write every document of a report to `base/TARGET/RUN/` and point `base/TARGET/latest` at it.
+) -> str:
+    """Write every document of a report to `base/TARGET/RUN/` and point `base/TARGET/latest` at it (on
+    S3, where nothing can point, `latest/` holds copies).
 
     `attachments` are files or folders to copy in, by name (Data Docs, journals). Everything passes
-    the redactor first. Returns the folder.
+    the redactor first. Returns where the folder is.
 
     Raises ReportNotWritten; nothing half-written stays behind."""
     report = redactor.model(report)
-    parent = base / report.target
+    parent = base_path(str(base), dict(getattr(base, "storage_options", {}))) / report.target
     final = parent / report.run_id
+    local = is_local(parent)
+    work: Path | None = None
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{report.run_id}-", dir=parent))
-    except OSError as error:
-        raise _not_written(final, error) from None
-    try:
+        if local:
+            parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place where that is local, so that moving it there is one step.
+        work = Path(tempfile.mkdtemp(prefix=f".{report.run_id}-", dir=str(parent) if local else None))
         work.chmod(0o755)
-        for name, render in DOCUMENTS.items():
-            (work / name).write_bytes(render(report))
-        (work / "run_output.log").write_text(redactor.text(run_output), encoding="utf-8")
-        for name, source in (attachments or {}).items():
-            _copy(source, work / name)
-        manifest.write(work, report, previous=_latest_manifest(parent))
-        if final.exists():
-            shutil.rmtree(final)
-        work.rename(final)
-        _point_latest(parent, final)
+        _fill(work, report, redactor, run_output, attachments or {}, parent)
+        if local:
+            _move(work, Path(str(final)))
+        else:
+            for place in (final, parent / "latest"):
+                _upload(work, place)
     except OSError as error:
-        raise _not_written(final, error) from None
+        raise ReportNotWritten(
+            f"The report could not be written to {final}: {error.strerror or error}."
+            " Free some space or correct the folder's permissions, then materialize `report` again."
+        ) from None
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return final
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+    return str(final)
 
 
-def _copy(source: Path, place: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, place)
-    elif source.exists():
-        shutil.copyfile(source, place)
+def _fill(
+    work: Path,
+    report: Report,
+    redactor: Redactor,
+    run_output: str,
+    attachments: Mapping[str, Path],
+    parent: "UPath",
+) -> None:
+    for name, render in DOCUMENTS.items():
+        (work / name).write_bytes(render(report))
+    (work / "run_output.log").write_text(redactor.text(run_output), encoding="utf-8")
+    for name, source in attachments.items():
+        if source.is_dir():
+            shutil.copytree(source, work / name)
+        else:
+            shutil.copyfile(source, work / name)
+    latest = parent / "latest" / manifest.NAME
+    manifest.write(work, report, previous=latest.read_bytes() if latest.exists() else None)
 
 
-def _latest_manifest(parent: Path) -> Path | None:
-    path = parent / "latest" / manifest.NAME
-    return path if path.is_file() else None
-
-
-def _point_latest(parent: Path, final: Path) -> None:
-    """Replace the link in one step, so that `latest` always names a whole report."""
-    fresh = parent / f".latest-{os.getpid()}"
+def _move(work: Path, final: Path) -> None:
+    if final.exists():
+        shutil.rmtree(final)
+    work.rename(final)
+    # Replaced in one step, so that `latest` always names a whole report.
+    fresh = final.parent / f".latest-{os.getpid()}"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(final.name)
-    fresh.replace(parent / "latest")
+    fresh.replace(final.parent / "latest")
 
 
-def _not_written(final: Path, error: OSError) -> ReportNotWritten:
-    return ReportNotWritten(
-        f"The report could not be written to {final}: {error.strerror or error}."
-        " Free some space or correct the folder's permissions, then materialize `report` again."
-    )
+def _upload(work: Path, place: "UPath") -> None:
+    """The manifest goes last: a folder without one is not a report."""
+    files = sorted(path for path in work.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda item: item.name == manifest.NAME):
+        (place / path.relative_to(work).as_posix()).write_bytes(path.read_bytes())

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from hokusai_validation.report import Report, Verdict
 
@@ -43,9 +43,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(folder: Path, report: Report, *, previous: Path | None) -> None:
-    """Write `manifest.json` over every other file in the folder."""
-    before = _read(previous) if previous is not None else None
+def write(folder: Path, report: Report, *, previous: bytes | None) -> None:
+    """Write `manifest.json` over every other file in the folder. `previous` is the manifest of the
+    report before."""
+    before = _parse(previous) if previous is not None else None
     same_run = before is not None and before.run_id == report.run_id
     content = Manifest(
         run_id=report.run_id,
@@ -56,7 +57,7 @@ def write(folder: Path, report: Report, *, previous: Path | None) -> None:
         previous_run_id=None if before is None else (before.previous_run_id if same_run else before.run_id),
         previous=None
         if before is None or previous is None
-        else (before.previous if same_run else sha256(previous)),
+        else (before.previous if same_run else hashlib.sha256(previous).hexdigest()),
         files={
             path.relative_to(folder).as_posix(): sha256(path)
             for path in sorted(folder.rglob("*"))
@@ -117,6 +118,13 @@ def verify(folder: Path, *, expected: str | None = None) -> Link:
 
 def _read(path: Path) -> Manifest | None:
     try:
-        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError):
+        return _parse(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _parse(content: bytes) -> Manifest | None:
+    try:
+        return Manifest.model_validate(json.loads(content))
+    except ValueError:
         return None
