@@ -52,7 +52,8 @@ def _middles() -> NDArray[np.float64]:
     places = np.arange(SIZE)
     shift = np.maximum((places >> _HALF_BITS) - 1, 0)
     lowest = np.where(places < 2 * _HALF, places, ((places & (_HALF - 1)) + _HALF) << shift)
-    return lowest + (np.left_shift(1, shift) >> 1).astype(np.float64)
+    middle: NDArray[np.float64] = lowest + (np.left_shift(1, shift) >> 1).astype(np.float64)
+    return middle
 
 
 class Histogram:
@@ -67,6 +68,17 @@ class Histogram:
         self._max_us = 0.0
         self._min_us = math.inf
         self.count = 0
+
+    def __getstate__(self) -> tuple[NDArray[np.int64], NDArray[np.int64], float, float, float]:
+        """Only what is used goes from one process to another."""
+        places = np.flatnonzero(self._counts)
+        return places, self._counts[places], self._sum_us, self._max_us, self._min_us
+
+    def __setstate__(self, state: tuple[NDArray[np.int64], NDArray[np.int64], float, float, float]) -> None:
+        places, counts, self._sum_us, self._max_us, self._min_us = state
+        self._counts = np.zeros(SIZE, dtype=np.int64)
+        self._counts[places] = counts
+        self.count = int(counts.sum())
 
     def record(self, seconds: float) -> None:
         """One latency."""
@@ -135,18 +147,14 @@ class Histogram:
 
     def encode(self) -> str:
         """HdrHistogram's V2 compressed encoding as base64."""
-        used = np.flatnonzero(self._counts)
-        counts = self._counts[: int(used[-1]) + 1].tolist() if len(used) else []
+        places = np.flatnonzero(self._counts)
         payload = bytearray()
-        zeros = 0
-        for count in counts:
-            if not count:
-                zeros += 1
-                continue
-            if zeros:
-                _write_number(payload, -zeros)
-                zeros = 0
+        following = 0
+        for place, count in zip(places.tolist(), self._counts[places].tolist(), strict=True):
+            if place > following:
+                _write_number(payload, following - place)
             _write_number(payload, count)
+            following = place + 1
         head = _HEADER.pack(_COOKIE, len(payload), 0, DIGITS, LOWEST_US, HIGHEST_US, 1.0)
         packed = zlib.compress(head + bytes(payload))
         return base64.b64encode(_ENVELOPE.pack(_COOKIE_COMPRESSED, len(packed)) + packed).decode()

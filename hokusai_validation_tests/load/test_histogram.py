@@ -34,8 +34,11 @@ def test_the_reference_package_reads_what_we_encode(seconds: list[float]) -> Non
         reference.record_value(_clipped_us(value))
     read = HdrHistogram.decode(ours.encode())
     assert read.get_total_count() == len(seconds)
-    assert [(item.value_iterated_to, item.count_at_value_iterated_to) for item in read.get_recorded_iterator()] == [
-        (item.value_iterated_to, item.count_at_value_iterated_to) for item in reference.get_recorded_iterator()
+    assert [
+        (item.value_iterated_to, item.count_at_value_iterated_to) for item in read.get_recorded_iterator()
+    ] == [
+        (item.value_iterated_to, item.count_at_value_iterated_to)
+        for item in reference.get_recorded_iterator()
     ]
 
 
