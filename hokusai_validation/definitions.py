@@ -1,0 +1,83 @@
+"""Loads and merges: assets, checks, resources, jobs, schedules and sensors of a target. No logic.
+
+`workspace.yaml` lists one code location a target; the attribute's name is the target's
+(`hokusai_validation.definitions`, attribute `production`). `defs` is the sandbox's.
+"""
+
+import re
+from functools import cache
+
+import dagster as dg
+
+from hokusai_validation.assets import (
+    aggregate,
+    chaos,
+    discovery,
+    environment,
+    functional,
+    health,
+    load,
+    report,
+)
+from hokusai_validation.assets.phase import IO_MANAGER
+from hokusai_validation.automation.jobs import build_jobs
+from hokusai_validation.errors import TargetNotFound
+from hokusai_validation.resources.injected import (
+    AwsResource,
+    DatabaseResource,
+    GatewayResource,
+    KeyResource,
+    MlflowResource,
+    ProcessResource,
+    RedisResource,
+    ResultsResource,
+    TargetResource,
+)
+from hokusai_validation.resources.parquet import ParquetIOManager
+from hokusai_validation.target import NAME_PATTERN, read_target, target_path
+
+PHASES = (environment, discovery, health, functional, load, chaos, aggregate, report)
+
+
+def build(source: str, **resources: object) -> dg.Definitions:
+    """The definitions of a target, by name or path. `resources` replace the ones given here: what
+    is injected is what the suite's tests talk to. No stack needs to be up.
+
+    Raises TargetNotFound, TargetInvalid."""
+    name = read_target(source, follow_include=False).name
+    return dg.Definitions(
+        assets=[module.build(name) for module in PHASES],
+        asset_checks=[report.build_verdict(name)],
+        jobs=build_jobs(name),
+        executor=dg.in_process_executor,
+        resources={
+            "target": TargetResource(source=source),
+            "gateway": GatewayResource(),
+            "key": KeyResource(),
+            "aws": AwsResource(),
+            "database": DatabaseResource(),
+            "mlflow": MlflowResource(),
+            "redis": RedisResource(),
+            "results": ResultsResource(),
+            "process": ProcessResource(),
+            IO_MANAGER: ParquetIOManager(),
+            **resources,
+        },
+    )
+
+
+@cache
+def _of(name: str) -> dg.Definitions:
+    return build(name)
+
+
+def __getattr__(name: str) -> dg.Definitions:
+    """The definitions of any target file by its name; `defs` is the sandbox."""
+    target = "sandbox" if name == "defs" else name
+    if not re.match(NAME_PATTERN, target):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        target_path(target)
+    except TargetNotFound as error:
+        raise AttributeError(str(error)) from None
+    return _of(target)

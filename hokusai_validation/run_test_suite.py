@@ -105,7 +105,7 @@ def run(
         results = suite_rows.read_rows(own_rows)
     if as_json:
         click.echo(json.dumps([row.model_dump(mode="json") for row in results], ensure_ascii=False))
-    if not results and status != pytest.ExitCode.OK:
+    if not results and status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return 2 if status == pytest.ExitCode.USAGE_ERROR else 3
     if target is None:
         return 0  # the phase judges its rows itself

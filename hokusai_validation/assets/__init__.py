@@ -1,1 +1,1 @@
-""
+"""The eight phases, one a file: start the suite, return its rows; fold them; write them down."""

@@ -42,7 +42,7 @@ def base_path(base: str, options: dict[str, Any]) -> "UPath":
     """The base as a path; a local one is absolute."""
     from upath import UPath
 
-    path = UPath(base, **options)
+    path: UPath = UPath(base, **options)
     return path.absolute() if is_local(path) else path
 
 

@@ -1,0 +1,102 @@
+"""Phase aggregate: the rows of all phases, completed, checked, scored, and their causes found."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from hokusai_validation import __version__
+from hokusai_validation.assets import contract, folding, progress
+from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
+from hokusai_validation.diagnosis.rows import complete
+from hokusai_validation.report import Report
+from hokusai_validation.resources.injected import ResultsResource, TargetResource
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import Phase, to_frame
+from hokusai_validation.suite.rows import redacted
+
+NAME = "aggregate"
+CONTRACT = "rows_keep_their_contract"
+
+
+def build(target_name: str) -> dg.AssetsDefinition:
+    """The asset `aggregate` of a target. Phases that this run was not asked for are read back."""
+    asset_key = key(target_name, NAME)
+
+    @dg.asset(
+        key=asset_key,
+        ins={phase.value: dg.AssetIn(key(target_name, phase.value)) for phase in Phase},
+        description="The newest rows of every phase in one frame, held to their contract, scored and diagnosed.",
+        group_name=GROUP,
+        kinds={"pandas", "great_expectations"},
+        owners=["team:platform"],
+        tags={"target": target_name, "phase": NAME},
+        code_version=__version__,
+        io_manager_key=IO_MANAGER,
+        check_specs=[
+            dg.AssetCheckSpec(
+                CONTRACT, asset=asset_key, description="Rows are complete, unique and of allowed values."
+            )
+        ],
+    )
+    def aggregate(
+        context: dg.AssetExecutionContext,
+        target: TargetResource,
+        results: ResultsResource,
+        environment: Any,
+        discovery: Any,
+        health: Any,
+        functional: Any,
+        load: Any,
+        chaos: Any,
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        begun = time.monotonic()
+        progress.tell(progress.Event(NAME, begun=True))
+        of = target.read()
+        rows = folding.results_of((environment, discovery, health, functional, load, chaos))
+        started_at = folding.run_started_at(context)
+        whole = complete(folding.phases_of(rows, context.run_id), of, context.run_id, started_at)
+        redactor = Secrets(of).redactor
+        frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
+        report = folding.report_of(rows, of, context.run_id, results.store(), started_at, {})
+        checked = contract.check(frame, of.name)
+        progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
+        yield dg.MaterializeResult(
+            asset_key=asset_key,
+            value=frame,
+            metadata={"run": context.run_id, **numbers(report)},
+            check_results=[
+                dg.AssetCheckResult(
+                    asset_key=asset_key,
+                    check_name=CONTRACT,
+                    passed=checked.success,
+                    description="; ".join(checked.broken)[:1000] or "The rows keep their contract.",
+                    metadata={"evaluated": checked.evaluated},
+                )
+            ],
+            data_version=dg.DataVersion(f"{context.run_id}:{NAME}"),
+        )
+
+    return aggregate
+
+
+def numbers(report: Report) -> dict[str, Any]:
+    """Scores and counts of a report as plain numbers, so that the UI plots them; and the causes."""
+    scores = {name: value for name, value in report.scores.model_dump().items() if value is not None}
+    counts = report.counts
+    causes = "\n".join(f"- {item.priority.value} {_plain(item.title)}" for item in report.findings)
+    return {
+        **scores,
+        **{f"tests_{status}": number for status, number in counts.by_status.items()},
+        **{f"catalogue_{name}": number for name, number in counts.catalogue.model_dump().items()},
+        "findings": len(report.findings),
+        "causes": dg.MetadataValue.md(causes or "None."),
+        "verdict": report.verdict.value,
+    }
+
+
+def _plain(text: str) -> str:
+    from hokusai_validation.assets.metadata import cell
+
+    return cell(text)

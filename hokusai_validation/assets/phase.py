@@ -1,0 +1,187 @@
+"""What the six test phases share: the effective target, a suite process, rows, checks."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from hokusai_validation import __version__
+from hokusai_validation.assets import metadata, process, progress
+from hokusai_validation.assets.checks import check_results, check_specs
+from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.resources.injected import (
+    AwsResource,
+    DatabaseResource,
+    GatewayResource,
+    KeyResource,
+    MlflowResource,
+    Overriding,
+    ProcessResource,
+    RedisResource,
+    ResultsResource,
+    TargetResource,
+    effective_target,
+)
+from hokusai_validation.resources.results import ResultStore, Run
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import Phase, Result, to_frame
+from hokusai_validation.suite.rows import complete
+from hokusai_validation.target import Target
+
+GROUP = "validation"
+IO_MANAGER = "frames"
+TEAMS = {
+    Phase.ENVIRONMENT: "infrastructure",
+    Phase.DISCOVERY: "infrastructure",
+    Phase.HEALTH: "api",
+    Phase.FUNCTIONAL: "ml-platform",
+    Phase.LOAD: "platform",
+    Phase.CHAOS: "platform",
+}
+
+
+def key(target: str, step: str) -> dg.AssetKey:
+    """`TARGET/PHASE`."""
+    return dg.AssetKey([target, step])
+
+
+def build_phase(
+    target_name: str, phase: Phase, *, after: Phase | None, description: str, kinds: set[str]
+) -> dg.AssetsDefinition:
+    """The asset of a phase: runs its tests, stores their rows, and answers one check a test. A
+    failing target makes checks red, never the asset: the phases below run in any case."""
+    asset_key = key(target_name, phase.value)
+    entries = phase_entries(phase)
+
+    @dg.asset(
+        key=asset_key,
+        deps=[] if after is None else [key(target_name, after.value)],
+        description=description,
+        group_name=GROUP,
+        kinds=kinds,
+        owners=[f"team:{TEAMS[phase]}"],
+        tags={"target": target_name, "phase": phase.value},
+        code_version=__version__,
+        io_manager_key=IO_MANAGER,
+        check_specs=check_specs(asset_key, entries),
+    )
+    def run_phase(
+        context: dg.AssetExecutionContext,
+        target: TargetResource,
+        gateway: GatewayResource,
+        key: KeyResource,
+        aws: AwsResource,
+        database: DatabaseResource,
+        mlflow: MlflowResource,
+        redis: RedisResource,
+        results: ResultsResource,
+        process: ProcessResource,
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        overrides = (gateway, key, aws, database, mlflow, redis)
+        yield from _materialize(context, phase, asset_key, target, overrides, results.store(), process)
+
+    return run_phase
+
+
+def _materialize(
+    context: dg.AssetExecutionContext,
+    phase: Phase,
+    asset_key: dg.AssetKey,
+    source: TargetResource,
+    overrides: Sequence[Overriding],
+    store: ResultStore,
+    settings: ProcessResource,
+) -> Iterator[dg.MaterializeResult[Any]]:
+    target, environment = effective_target(source.read(), overrides)
+    begun = datetime.now(UTC)
+    entries = phase_entries(phase)
+    store.begin(Run(run_id=context.run_id, target=target.name, started_at=begun, asked=asked_phases(context)))
+    progress.tell(progress.Event(phase.value, begun=True, expected=len(entries)))
+    results, why, output = _rows(context, phase, target, environment, store, settings)
+    results += complete(
+        results,
+        scope=entries,
+        asked=lambda entry: True,
+        run_id=context.run_id,
+        target=target.name,
+        why=lambda entry: why,
+    )
+    rows_path = store.append(context.run_id, target.name, phase, results)
+    output_path = store.keep_output(target.name, context.run_id, phase.value, output)
+    seconds = (datetime.now(UTC) - begun).total_seconds()
+    progress.tell(progress.Event(phase.value, seconds=seconds))
+    yield dg.MaterializeResult(
+        asset_key=asset_key,
+        value=to_frame(results),
+        metadata={
+            **metadata.of_rows(results),
+            "wall_s": round(seconds, 3),
+            "run": context.run_id,
+            **metadata.links({"rows": rows_path, "output": output_path}),
+        },
+        check_results=list(check_results(asset_key, entries, results)),
+        data_version=dg.DataVersion(f"{context.run_id}:{phase.value}"),
+    )
+
+
+def _rows(
+    context: dg.AssetExecutionContext,
+    phase: Phase,
+    target: Target,
+    environment: Mapping[str, str],
+    store: ResultStore,
+    settings: ProcessResource,
+) -> tuple[tuple[Result, ...], str, str]:
+    """The rows that the suite process sent, why others may be missing, and what it printed.
+
+    Raises SuiteError when the process can't start."""
+    received: list[Result] = []
+    extras = {"target": target.model_dump(mode="json"), "run_id": context.run_id}
+    with ExitStack() as stack:
+        with warnings.catch_warnings():
+            # Dagster warns of a preview in its own code.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            session = stack.enter_context(
+                dg.open_pipes_session(
+                    context=context,
+                    context_injector=dg.PipesTempFileContextInjector(),
+                    message_reader=dg.PipesTempFileMessageReader(),
+                    extras=extras,
+                )
+            )
+
+        def receive() -> int:
+            for message in session.get_custom_messages()[len(received) :]:
+                result = Result.model_validate(message)
+                received.append(result)
+                progress.tell(progress.Event(phase.value, row=result))
+            return len(received)
+
+        ended = process.run(
+            process.command(
+                phase,
+                target.name,
+                settings.workers,
+                store.live_file(target.name, context.run_id, phase),
+            ),
+            {**session.get_bootstrap_env_vars(), **environment},
+            rows_so_far=receive,
+            silence_s=process.silence_limit_s(phase_entries(phase)),
+            redactor=Secrets(target).redactor,
+        )
+    receive()
+    if ended.why:
+        context.log.error(f"{phase.value}: {ended.why}")
+    return tuple(received), ended.why, ended.output
+
+
+def asked_phases(context: dg.AssetExecutionContext) -> tuple[Phase, ...]:
+    """The phases that this run was asked for."""
+    selection = context.run.asset_selection
+    if selection is None:
+        return tuple(Phase)
+    names = {asset.path[-1] for asset in selection}
+    return tuple(phase for phase in Phase if phase.value in names)

@@ -1,0 +1,103 @@
+"""Phase report: the documents, and the verdict as a check that makes the run fail."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from hokusai_validation import __version__, reporting
+from hokusai_validation.assets import folding, metadata, progress
+from hokusai_validation.assets.aggregate import NAME as AGGREGATE
+from hokusai_validation.assets.aggregate import numbers
+from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
+from hokusai_validation.diagnosis import summarise
+from hokusai_validation.report import Verdict
+from hokusai_validation.reporting.folder import DOCUMENTS
+from hokusai_validation.resources.injected import ResultsResource, TargetResource
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import to_frame
+
+NAME = "report"
+VERDICT = "verdict"
+
+
+def build(target_name: str) -> dg.AssetsDefinition:
+    """The asset `report` of a target."""
+    asset_key = key(target_name, NAME)
+
+    @dg.asset(
+        key=asset_key,
+        ins={"frame": dg.AssetIn(key(target_name, AGGREGATE))},
+        description="The documents that people act on, the run's summary for later trends, and the verdict.",
+        group_name=GROUP,
+        kinds={"html", "json"},
+        owners=["team:platform"],
+        tags={"target": target_name, "phase": NAME},
+        code_version=__version__,
+        io_manager_key=IO_MANAGER,
+    )
+    def report(
+        context: dg.AssetExecutionContext,
+        target: TargetResource,
+        results: ResultsResource,
+        frame: Any,
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        begun = time.monotonic()
+        progress.tell(progress.Event(NAME, begun=True))
+        of, store = target.read(), results.store()
+        made = folding.report_of(
+            folding.results_of([frame]),
+            of,
+            context.run_id,
+            store,
+            folding.run_started_at(context),
+            {"dagster_run": context.run_id},
+        )
+        redactor = Secrets(of).redactor
+        place = reporting.write(
+            made, store.reports, redactor=redactor, run_output=store.output(made.target, made.run_id)
+        )
+        summary = summarise(made, of, folding.history_of(store, of.name))
+        store.add_summary(of.name, made.run_id, made.finished_at, summary.model_dump(mode="json"))
+        progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
+        documents = {name: f"{place}/{name}" for name in DOCUMENTS}
+        yield dg.MaterializeResult(
+            asset_key=asset_key,
+            value=to_frame(made.results),
+            metadata={
+                "run": context.run_id,
+                "headline": redactor.text(made.headline),
+                **numbers(made),
+                **metadata.links(documents),
+            },
+            data_version=dg.DataVersion(f"{context.run_id}:{NAME}"),
+        )
+
+    return report
+
+
+def build_verdict(target_name: str) -> dg.AssetChecksDefinition:
+    """The last, blocking check: a target that is unhealthy makes the run fail; one that could not be
+    judged makes it yellow."""
+
+    @dg.asset_check(
+        asset=key(target_name, NAME),
+        name=VERDICT,
+        blocking=True,
+        description="Fails when the target is unhealthy; warns when it could not be judged.",
+    )
+    def verdict(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        event = context.instance.get_latest_materialization_event(key(target_name, NAME))
+        made = None if event is None else event.asset_materialization
+        known: dict[str, Any] = {} if made is None else {n: v.value for n, v in made.metadata.items()}
+        said = str(known.get("verdict", Verdict.INCONCLUSIVE.value))
+        error = said == Verdict.UNHEALTHY.value
+        return dg.AssetCheckResult(
+            passed=said in (Verdict.HEALTHY.value, Verdict.DEGRADED.value),
+            severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
+            description=str(known.get("headline", said))[:1000],
+            metadata={"verdict": said},
+        )
+
+    return verdict
