@@ -8,7 +8,7 @@ import contextlib
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,17 +26,8 @@ class BreakerSource:
     module: ModuleType
     shared: ModuleType
 
-    def function(self, name: str) -> Callable[[], Any]:
-        """A module-level function of the shared breaker.
-
-        Raises AssertionError when it is not there."""
-        found = getattr(self.shared, name, None)
-        assert callable(found), f"Module {self.shared.__name__} has no function {name}()."
-        return found  # type: ignore[no-any-return]
-
-    def shared_breakers(self) -> list[Any]:
-        """Every living breaker that a module of the source holds: the shared one must be among
-        them, whatever its variable is called."""
+    def living(self) -> list[Any]:
+        """Every breaker of the class that is alive in this process."""
         return [each for each in gc.get_objects() if type(each) is self.breaker_class]
 
 

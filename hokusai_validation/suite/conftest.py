@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hokusai_validation.resources.links import LinkClient
     from hokusai_validation.resources.mlflow import Mlflow
     from hokusai_validation.resources.redis import Redis
+    from hokusai_validation.suite.states import Scene
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,24 @@ def injector(target: Target, secrets: Secrets) -> Iterator["Injector"]:
 
     with Injector.from_target(target, secrets) as made:
         yield made
+
+
+@pytest.fixture
+def settled_instance(
+    instance: ApiInstance, links: "LinkClient", target: Target, evidence: Evidence
+) -> Iterator["Scene"]:
+    """The first instance, its breaker CLOSED before and behind the test. Older than the injector,
+    so that what was changed is checked when the faults are off again."""
+    from hokusai_validation.suite.states import settled
+
+    with settled(instance, links, target, evidence) as scene:
+        yield scene
+
+
+@pytest.fixture
+def scene(settled_instance: "Scene", injector: "Injector") -> "Scene":
+    """The first instance, brought into states by cut links and real calls."""
+    return settled_instance.with_injector(injector)
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,21 @@ def expect(
     """Assert, with the fact that the diagnosis needs when it does not hold (`seen`: the message,
     unless given)."""
     if not holds:
-        evidence.fact(kind, component, seen or message, via)
-        raise AssertionError(message)
+        raise failure(message, evidence, kind, component, via=via, seen=seen)
+
+
+def failure(
+    message: str,
+    evidence: Evidence,
+    kind: FactKind,
+    component: str = "api",
+    *,
+    via: str | None = None,
+    seen: str = "",
+) -> AssertionError:
+    """What to raise where it is known not to hold, its fact added."""
+    evidence.fact(kind, component, seen or message, via)
+    return AssertionError(message)
 
 
 def has_status(
