@@ -1,0 +1,1 @@
+"""The sandbox's authentication service, with a store of its own."""
