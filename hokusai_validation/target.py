@@ -41,11 +41,13 @@ class SecretRef(Section):
 
 
 class Endpoints(Section):
-    """Base URLs as a client types them (the load balancer)."""
+    """Base URLs as a client types them (the load balancer). `plain` is the registry's over plain
+    HTTP where that is not port 80."""
 
     registry: str | None = None
     api: str | None = None
     auth: str | None = None
+    plain: str | None = None
 
 
 class Tls(Section):
