@@ -20,7 +20,10 @@ from hokusai_validation.assets import (
     report,
 )
 from hokusai_validation.assets.phase import IO_MANAGER
+from hokusai_validation.automation.alerts import build_alert_sensors
+from hokusai_validation.automation.deployments import build_deployment_sensor
 from hokusai_validation.automation.jobs import build_jobs
+from hokusai_validation.automation.schedules import build_schedules
 from hokusai_validation.errors import TargetNotFound
 from hokusai_validation.resources.injected import (
     AwsResource,
@@ -45,10 +48,13 @@ def build(source: str, **resources: object) -> dg.Definitions:
 
     Raises TargetNotFound, TargetInvalid."""
     name = read_target(source, follow_include=False).name
+    jobs = build_jobs(name)
     return dg.Definitions(
         assets=[module.build(name) for module in PHASES],
         asset_checks=[report.build_verdict(name)],
-        jobs=build_jobs(name),
+        jobs=jobs,
+        schedules=build_schedules(name),
+        sensors=[build_deployment_sensor(name, source, jobs), *build_alert_sensors(name, source)],
         executor=dg.in_process_executor,
         resources={
             "target": TargetResource(source=source),
