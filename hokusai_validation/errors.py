@@ -61,6 +61,10 @@ class FaultError(HokusaiError):
     """Something about a fault went wrong."""
 
 
+class AgentFailed(FaultError):
+    """The program that holds faults (links, control agent) did not answer, or refused."""
+
+
 class FaultNotApplied(FaultError):
     """The fault could not be put on."""
 
@@ -75,6 +79,14 @@ class FaultNotUndone(FaultError):
     def __init__(self, message: str, command: str) -> None:
         super().__init__(message)
         self.command = command
+
+
+class NoSteadyState(HokusaiError):
+    """The target was not healthy before an experiment: nothing was injected, nothing judged."""
+
+
+class AvailabilityTooLow(HokusaiError):
+    """An experiment was stopped at once: fewer probes were served than the target permits."""
 
 
 class RequestFailed(HokusaiError):
@@ -159,3 +171,9 @@ class AwsNotFound(AwsError):
 
 class NotDelivered(HokusaiError):
     """An announcement did not reach its channel."""
+
+
+class CommitUnexpected(HokusaiError):
+    """Another commit runs than the one that was to be validated: nothing else was tested."""
+
+    exit_status = 1

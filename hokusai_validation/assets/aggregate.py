@@ -11,6 +11,7 @@ from hokusai_validation.assets import contract, folding, progress
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
 from hokusai_validation.diagnosis.rows import complete
 from hokusai_validation.report import Report
+from hokusai_validation.reporting.escape import markdown
 from hokusai_validation.resources.injected import ResultsResource, TargetResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, to_frame
@@ -85,7 +86,7 @@ def numbers(report: Report) -> dict[str, Any]:
     """Scores and counts of a report as plain numbers, so that the UI plots them; and the causes."""
     scores = {name: value for name, value in report.scores.model_dump().items() if value is not None}
     counts = report.counts
-    causes = "\n".join(f"- {item.priority.value} {_plain(item.title)}" for item in report.findings)
+    causes = "\n".join(f"- {item.priority.value} {markdown(item.title)}" for item in report.findings)
     return {
         **scores,
         **{f"tests_{status}": number for status, number in counts.by_status.items()},
@@ -94,9 +95,3 @@ def numbers(report: Report) -> dict[str, Any]:
         "causes": dg.MetadataValue.md(causes or "None."),
         "verdict": report.verdict.value,
     }
-
-
-def _plain(text: str) -> str:
-    from hokusai_validation.assets.metadata import cell
-
-    return cell(text)

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from hokusai_validation.reporting.escape import markdown
 from hokusai_validation.result import Result, Status, final_attempts
 
 TABLE_ROWS = 50
@@ -40,17 +41,10 @@ def failures_table(results: Sequence[Result]) -> str:
     lines = ["| test | status | critical | component | message |", "| --- | --- | --- | --- | --- |"]
     for row in bad[:TABLE_ROWS]:
         cells = (f"{row.id} {row.test}", row.status.value, "yes" if row.critical else "no", row.component)
-        lines.append(f"| {' | '.join(map(cell, cells))} | {cell(row.message)} |")
+        lines.append(f"| {' | '.join(map(markdown, cells))} | {markdown(row.message, 200)} |")
     if len(bad) > TABLE_ROWS:
         lines.append(f"| and {len(bad) - TABLE_ROWS} more | | | | |")
     return "\n".join(lines)
-
-
-def cell(text: str) -> str:
-    """Untrusted text in one cell of a Markdown table: no mark-up of its own works."""
-    one_line = " ".join(text.split())[:200]
-    escaped = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{char}" if char in "\\`*_{}[]()#!|~" else char for char in escaped)
 
 
 def links(paths: Mapping[str, str]) -> dict[str, Any]:

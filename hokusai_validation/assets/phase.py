@@ -25,6 +25,7 @@ from hokusai_validation.resources.injected import (
     TargetResource,
     effective_target,
 )
+from hokusai_validation.resources.lock import target_lock
 from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, Result, to_frame
@@ -96,6 +97,19 @@ def _materialize(
     settings: ProcessResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     target, environment = effective_target(source.read(), overrides)
+    with target_lock(target.name, str(store.base)):
+        yield _phase_result(context, phase, asset_key, target, environment, store, settings)
+
+
+def _phase_result(
+    context: dg.AssetExecutionContext,
+    phase: Phase,
+    asset_key: dg.AssetKey,
+    target: Target,
+    environment: Mapping[str, str],
+    store: ResultStore,
+    settings: ProcessResource,
+) -> dg.MaterializeResult[Any]:
     begun = datetime.now(UTC)
     entries = phase_entries(phase)
     store.begin(Run(run_id=context.run_id, target=target.name, started_at=begun, asked=asked_phases(context)))
@@ -113,7 +127,7 @@ def _materialize(
     output_path = store.keep_output(target.name, context.run_id, phase.value, output)
     seconds = (datetime.now(UTC) - begun).total_seconds()
     progress.tell(progress.Event(phase.value, seconds=seconds))
-    yield dg.MaterializeResult(
+    return dg.MaterializeResult(
         asset_key=asset_key,
         value=to_frame(results),
         metadata={

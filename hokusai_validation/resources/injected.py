@@ -119,12 +119,16 @@ class TargetResource(dg.ConfigurableResource[Any]):
     """The target file, by name or path; read when a phase starts, not when definitions load."""
 
     source: str
+    expected_commit: str | None = None
 
     def read(self) -> Target:
-        """The target as it is now.
+        """The target as it is now, `expected_commit` replaced where one is given here.
 
         Raises TargetNotFound, TargetInvalid."""
-        return read_target(self.source)
+        target = read_target(self.source)
+        if self.expected_commit is None:
+            return target
+        return target.model_copy(update={"expected_commit": self.expected_commit})
 
 
 class ResultsResource(dg.ConfigurableResource[Any]):

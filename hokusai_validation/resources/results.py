@@ -80,6 +80,15 @@ class ResultStore:
 
         return from_frame(pd.read_parquet(io.BytesIO(content)))
 
+    def newest(self, target: str, phase: Phase) -> tuple[Result, ...]:
+        """The rows of the newest run that finished a phase; none where no run did."""
+        for run in self._newest_runs(target, None):
+            if phase in run.asked:
+                rows = self.phase_rows(target, run.run_id, phase)
+                if rows is not None:
+                    return rows
+        return ()
+
     def rows(self, target: str, runs: Sequence[str] | None = None) -> tuple[Result, ...]:
         """The rows of a target's runs (all of them by default), newest run first, also those that a
         killed run had sent."""

@@ -1,0 +1,140 @@
+"""One Dagster run of a target's phases in this process, recorded in the project's instance."""
+
+import json
+import os
+import re
+import socket
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hokusai_validation.errors import HokusaiError
+from hokusai_validation.report import Report
+from hokusai_validation.result import Phase
+
+OWNER_TAG = "hokusai/owner"
+_ERROR_LINE = re.compile(r"^(?:[\w.]*\.)?(\w+): (.+)$")
+
+
+class RunFailed(HokusaiError):
+    """The run ended without a report."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The report of a run, and the folder that its documents lie in."""
+
+    report: Report
+    folder: str
+    document: str  # report.json, as written
+
+
+@contextmanager
+def instance() -> Iterator[Any]:
+    """The project's Dagster instance: `DAGSTER_HOME`, by default `.dagster` here.
+
+    Raises RunFailed when it can't be opened."""
+    import dagster as dg
+
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path(".dagster").resolve())))
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        settings = home / "dagster.yaml"
+        if not settings.exists():
+            settings.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+        opened = dg.DagsterInstance.get()
+    except OSError as error:
+        raise RunFailed(
+            f"Dagster's folder {home} can't be used: {error.strerror}; set DAGSTER_HOME to another one."
+        ) from None
+    with opened:
+        _end_orphans(opened)
+        yield opened
+
+
+def execute(
+    source: str,
+    name: str,
+    phases: Sequence[Phase],
+    dagster_instance: Any,
+    *,
+    expected_commit: str | None = None,
+    tags: dict[str, str] | None = None,
+) -> Outcome:
+    """Materialize phases with `aggregate` and `report`, and read the report.
+
+    Raises HokusaiError with a step's own message when no report came."""
+
+    from hokusai_validation.assets.phase import key
+    from hokusai_validation.assets.progress import STEPS
+    from hokusai_validation.automation.jobs import VALIDATE
+    from hokusai_validation.definitions import build
+    from hokusai_validation.resources.injected import ResultsResource, TargetResource
+
+    definitions = build(source, target=TargetResource(source=source, expected_commit=expected_commit))
+    steps = (*(phase.value for phase in phases), *STEPS[len(Phase) :])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Dagster's about itself; ours are rows
+        result = definitions.resolve_job_def(VALIDATE).execute_in_process(
+            instance=dagster_instance,
+            asset_selection=[key(name, step) for step in steps],
+            raise_on_error=False,
+            tags={"target": name, OWNER_TAG: _owner(), **(tags or {})},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    materialized = {
+        event.asset_key.path[-1]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    if "report" not in materialized:
+        raise RunFailed(_why(result))
+    store = ResultsResource().store()
+    folder = store.reports / name / result.run_id
+    text = (folder / "report.json").read_text(encoding="utf-8")
+    return Outcome(Report.model_validate_json(text), str(folder), text)
+
+
+def _why(result: Any) -> str:
+    """The first failed step's own sentence."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.event_specific_data.error
+            while error.cause is not None:
+                error = error.cause
+            line = error.message.strip().splitlines()[0]
+            match = _ERROR_LINE.match(line)
+            text = match.group(2) if match else line
+            return f"Phase {event.step_key.rpartition('__')[2]} could not do its work: {text}"
+    return "The run ended without a report; its log is in the Dagster UI (`make ui`)."
+
+
+def _owner() -> str:
+    """Who runs it: machine, process, and when that began (a process id is used again)."""
+    return json.dumps([socket.gethostname(), os.getpid(), _began(os.getpid())])
+
+
+def _began(pid: int) -> float | None:
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def _end_orphans(dagster_instance: Any) -> None:
+    """Runs whose command was killed would stay `STARTED` for ever: say in the history that they ended."""
+    import dagster as dg
+
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in dagster_instance.get_runs(filters=unfinished, limit=50):
+        try:
+            host, pid, began = json.loads(run.tags[OWNER_TAG])
+        except (KeyError, ValueError, TypeError):
+            continue
+        if host == socket.gethostname() and _began(int(pid)) != began:
+            dagster_instance.report_run_failed(run, message="The command that ran it was killed.")

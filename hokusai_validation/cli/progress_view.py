@@ -1,0 +1,86 @@
+"""Live progress by phase and test: a moving display on a terminal, plain lines elsewhere."""
+
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from hokusai_validation.assets.progress import Event, listening
+from hokusai_validation.reporting.escape import one_line, terminal
+from hokusai_validation.result import Result, Status
+
+MARKS = {
+    Status.PASSED: ("green", "✔"),
+    Status.FAILED: ("red", "✘"),
+    Status.BROKEN: ("magenta", "?"),
+    Status.SKIPPED: ("dim", "–"),
+}
+
+
+class ProgressView:
+    """Shows what the phases tell, and remembers where the time went."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.seconds: dict[str, float] = {}
+        self.in_tests: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
+        self._bars: dict[str, TaskID] = {}
+        self._listening: AbstractContextManager[None] | None = None
+        self._progress = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[last]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._listening = listening(self._hear)
+        self._listening.__enter__()
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        if self._listening is not None:
+            self._listening.__exit__(kind, error, trace)
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def _hear(self, event: Event) -> None:
+        if event.begun:
+            self._begun[event.step] = time.monotonic()
+            self.in_tests[event.step] = 0.0
+            self._bars[event.step] = self._progress.add_task(event.step, total=event.expected or 1, last="")
+            if not self._console.is_terminal:
+                self.say(f"{event.step}: {event.expected} tests" if event.expected else event.step)
+        if event.row is not None:
+            self._row(event.step, event.row)
+        if event.seconds is not None:
+            self.seconds[event.step] = event.seconds
+            self._progress.update(self._bars[event.step], completed=event.expected or 10_000, last="")
+
+    def _row(self, step: str, row: Result) -> None:
+        self.in_tests[step] += row.duration_s
+        first = row.attempt == 1
+        self._progress.update(self._bars[step], advance=1 if first else 0, last=terminal(row.test, 60))
+        colour, mark = MARKS[row.status]
+        message = one_line(row.message, 160)
+        if self._console.is_terminal:
+            if row.status in (Status.FAILED, Status.BROKEN):
+                self._console.print(f"[{colour}]{mark}[/] {terminal(f'{row.id} {row.test}: {message}')}")
+            return
+        self.say(
+            f"  {row.status.value:<7} {row.id:<4} {row.test} {row.duration_s:.2f} s"
+            f"{f'  {message}' if message and row.status is not Status.PASSED else ''}"
+        )

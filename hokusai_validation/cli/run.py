@@ -1,0 +1,218 @@
+"""`hokusai-validation run`: the eight phases as one Dagster run, its progress, its verdict."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from hokusai_validation.cli import deployed_commit, execution, sandbox_use, verdict_view
+from hokusai_validation.cli.execution import Outcome
+from hokusai_validation.cli.progress_view import ProgressView
+from hokusai_validation.errors import NotPermitted, UsageError
+from hokusai_validation.result import Phase, Result, Status, final_attempts
+from hokusai_validation.target import Target, read_target, secret, secret_refs
+
+REPEAT_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed."""
+
+    target: str
+    phases: tuple[Phase, ...]
+    failed: bool
+    as_json: bool
+    no_chaos: bool
+    no_load: bool
+    repeat: int
+    fail_on_degraded: bool
+    expect_commit: str | None
+    confirm: str | None
+
+
+@click.command()
+@click.argument("target", default="sandbox")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice([phase.value for phase in Phase]),
+    help="Only this phase (several times for several); the others' newest rows are read back.",
+)
+@click.option(
+    "--failed", is_flag=True, help="Only the phases whose newest rows are failed, broken or missing."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output, nothing else."
+)
+@click.option("--no-chaos", is_flag=True, help="Leave out the phase with faults.")
+@click.option("--no-load", is_flag=True, help="Leave out the load phase.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, REPEAT_LIMIT),
+    default=1,
+    metavar="N",
+    help="Run N times and compare; --json then prints one report a line.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["unhealthy", "degraded"]),
+    default="unhealthy",
+    help="From which verdict on the exit status is 1.",
+)
+@click.option("--expect-commit", metavar="SHA", help="Fail at once when another commit runs.")
+@click.option("--confirm", metavar="NAME", help="Production with load or faults: name the target once more.")
+def run(
+    target: str,
+    phases: tuple[str, ...],
+    failed: bool,
+    as_json: bool,
+    no_chaos: bool,
+    no_load: bool,
+    repeat: int,
+    fail_on: str,
+    expect_commit: str | None,
+    confirm: str | None,
+) -> int:
+    """Validate TARGET: a name under targets/ or the path of a target file. By default the sandbox,
+    which is started for the run unless it is up.
+
+    Exit status: 0 healthy or degraded, 1 unhealthy, 2 wrong usage or an unusable target file, 3 the
+    target could not be judged."""
+    chosen = tuple(Phase(each) for each in dict.fromkeys(phases))
+    request = Request(
+        target,
+        chosen,
+        failed,
+        as_json,
+        no_chaos,
+        no_load,
+        repeat,
+        fail_on == "degraded",
+        expect_commit,
+        confirm,
+    )
+    if failed and chosen:
+        raise UsageError("--failed chooses the phases itself; leave out --phase.")
+    with _ended_by_sigterm():
+        return _run(request)
+
+
+def _run(request: Request) -> int:
+    started = time.monotonic()
+    console = Console(stderr=request.as_json, soft_wrap=not sys.stdout.isatty())
+    _check_before(request)
+    view = ProgressView(console)
+    with sandbox_use.source(request.target, view.say) as source:
+        stack_s = time.monotonic() - started
+        target = read_target(source)
+        _check_secrets(target)
+        if request.expect_commit is not None:
+            deployed_commit.expect(target, request.expect_commit)
+        outcomes, asked = _outcomes(request, source, target, view)
+    if not outcomes:
+        view.say(f"No phase of '{target.name}' has failed or broken tests; nothing to run.")
+        return 0
+    total_s = time.monotonic() - started
+    if request.as_json:
+        for outcome in outcomes:
+            click.echo(" ".join(outcome.document.splitlines()) if request.repeat > 1 else outcome.document)
+    last = outcomes[-1]
+    verdict_view.show(console, last.report, last.folder)
+    if len(outcomes) > 1:
+        verdict_view.compare(console, [outcome.report for outcome in outcomes])
+    verdict_view.show_times(console, total_s, {"stack": stack_s, **view.seconds}, view.in_tests)
+    return max(_status(request, target, outcome, asked) for outcome in outcomes)
+
+
+def _outcomes(
+    request: Request, source: str, target: Target, view: ProgressView
+) -> tuple[list[Outcome], tuple[Phase, ...]]:
+    from hokusai_validation.resources.lock import target_lock
+
+    with target_lock(target.name), execution.instance() as instance:
+        asked = _asked(request, target.name)
+        outcomes = []
+        for number in range(request.repeat if asked else 0):
+            if request.repeat > 1:
+                view.say(f"run {number + 1} of {request.repeat}")
+            with view:
+                outcomes.append(
+                    execution.execute(
+                        source, target.name, asked, instance, expected_commit=request.expect_commit
+                    )
+                )
+    return outcomes, asked
+
+
+def _asked(request: Request, name: str) -> tuple[Phase, ...]:
+    """The phases to run, in their order."""
+    phases = request.phases or tuple(Phase)
+    if request.failed:
+        from hokusai_validation.resources.injected import ResultsResource
+
+        store = ResultsResource().store()
+        phases = tuple(phase for phase in Phase if _not_good(store.newest(name, phase)))
+    left_out = {Phase.CHAOS: request.no_chaos, Phase.LOAD: request.no_load}
+    return tuple(phase for phase in Phase if phase in phases and not left_out.get(phase, False))
+
+
+def _not_good(rows: tuple[Result, ...]) -> bool:
+    """Whether a phase is to be run again: something failed, broke, or never came."""
+    return not rows or any(row.status in (Status.FAILED, Status.BROKEN) for row in final_attempts(rows))
+
+
+def _check_before(request: Request) -> None:
+    """What can be known before anything is started.
+
+    Raises TargetNotFound, TargetInvalid, NotPermitted."""
+    if sandbox_use.is_sandbox(request.target):
+        return
+    target = read_target(request.target)
+    wanted = set(request.phases or Phase)
+    harmful = []
+    if Phase.LOAD in wanted and not request.no_load and target.permissions.load is not None:
+        harmful.append("load")
+    if Phase.CHAOS in wanted and not request.no_chaos and target.permissions.faults:
+        harmful.append("faults")
+    if target.production and harmful and request.confirm != target.name:
+        raise NotPermitted(
+            f"Target '{target.name}' is production, and its file permits {' and '.join(harmful)}:"
+            f" add --confirm {target.name}, or leave it out with --no-load --no-chaos."
+        )
+
+
+def _check_secrets(target: Target) -> None:
+    """Every secret that is to come from the environment is there.
+
+    Raises SecretMissing."""
+    for ref in secret_refs(target):
+        if ref.env is not None:
+            secret(ref, target)
+
+
+def _status(request: Request, target: Target, outcome: Outcome, asked: Sequence[Phase]) -> int:
+    from hokusai_validation.diagnosis import exit_status
+
+    return exit_status(outcome.report, target, set(asked), fail_on_degraded=request.fail_on_degraded)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does: what it started is stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,71 @@
+"""The sandbox as `run` uses it: one that is up is used and left up, else one is started and stopped."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hokusai_validation.errors import HokusaiError, TargetNotFound
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.target import Target, read_target, targets_dir
+
+SANDBOX = "sandbox"
+ANSWER_S = 2.0
+
+
+def is_sandbox(name_or_path: str) -> bool:
+    """Whether the name means the stack of this machine (a path is a target like any other)."""
+    return name_or_path == SANDBOX
+
+
+def directory() -> Path:
+    """Where the stack keeps itself: `HOKUSAI_SANDBOX_DIR`, by default `.sandbox` here."""
+    return Path(os.environ.get("HOKUSAI_SANDBOX_DIR", ".sandbox"))
+
+
+@contextmanager
+def source(name_or_path: str, say: Callable[[str], None]) -> Iterator[str]:
+    """The target to read, its stack up where it is the sandbox. What was started is stopped.
+
+    Raises StackDidNotStart, PortTaken."""
+    if not is_sandbox(name_or_path) or is_up():
+        yield _source(name_or_path)
+        return
+    from hokusai_validation.sandbox.stack import Stack
+
+    say("starting the sandbox")
+    with Stack.start(directory()):
+        yield _source(name_or_path)
+        say("stopping the sandbox")
+
+
+def is_up() -> bool:
+    """Whether a stack answers where its target file says."""
+    try:
+        return answers(read_target(_source(SANDBOX)))
+    except TargetNotFound:
+        return False
+
+
+def answers(target: Target) -> bool:
+    """Whether its gateway is alive."""
+    if target.url is None:
+        return False
+    try:
+        with HttpClient(
+            target.url, tls=target.tls, resolver=Resolver(target.dns.resolver), timeout_s=ANSWER_S
+        ) as client:
+            return client.get("/live").status == 200
+    except (HokusaiError, OSError):
+        return False
+
+
+def _source(name_or_path: str) -> str:
+    """The sandbox's own target file, unless a file of the project extends the one that lies here."""
+    if not is_sandbox(name_or_path):
+        return name_or_path
+    own = targets_dir() / f"{SANDBOX}.toml"
+    if "HOKUSAI_SANDBOX_DIR" in os.environ or not own.is_file():
+        return str(directory() / "target.toml")
+    return SANDBOX
