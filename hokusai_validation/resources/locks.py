@@ -1,0 +1,210 @@
+"""Never two runs on one target: a file lock that names its holder and dies with it.
+
+Whoever changes or loads a target takes it: the command line's `run` for its whole length, a phase
+that is run alone for its own.
+
+    with TargetLock(target, what="load phase"):
+        …
+
+A process started by the holder inherits it through its environment (`environment()` gives the
+variable to pass on; `os.environ` is set too while the lock is held), so a run's phases don't
+collide with their own run. Taking it twice in one process is fine. The lock is of this machine and
+user; runs from two machines are not kept apart by it.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from hokusai_validation.errors import HokusaiError, TargetBusy
+from hokusai_validation.target import Target
+
+VARIABLE = "HOKUSAI_TARGET_LOCK"
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: process, what it does, since when (ISO 8601)."""
+
+    pid: int
+    what: str
+    since: str
+
+
+def target_key(target: Target) -> str:
+    """What tells one deployment from another: its name and where it is, not the file it stands in."""
+    where = (
+        target.url,
+        target.links and target.links.url,
+        target.control and target.control.url,
+        target.aws and (target.aws.region, target.aws.cluster, target.aws.endpoint_url),
+        [instance.url for instance in target.instances],
+    )
+    digest = hashlib.sha256(json.dumps(where, default=str).encode()).hexdigest()[:10]
+    return f"{target.name}-{digest}"
+
+
+class FileLock:
+    """A lock on one file, held by at most one process. Not to be shared between threads."""
+
+    def __init__(self, path: Path, busy: str) -> None:
+        self.path = path
+        self._busy = busy
+        self._file: int | None = None
+
+    def take(self, what: str, *, wait_s: float = 0.0) -> None:
+        """Hold it from now on.
+
+        Raises TargetBusy, with the holder in the message."""
+        deadline = time.monotonic() + wait_s
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() < deadline:
+                    time.sleep(_POLL_S)
+                    continue
+                os.close(file)
+                holder = self.holder()
+                told = f" by process {holder.pid} ({holder.what}, since {holder.since})" if holder else ""
+                raise TargetBusy(f"{self._busy}{told}; wait for its end, or stop it.") from None
+        holder = Holder(os.getpid(), what, datetime.now(UTC).isoformat(timespec="seconds"))
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(asdict(holder)).encode(), 0)
+        self._file = file
+
+    def leave(self) -> None:
+        """Give it back. May be repeated."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = None
+
+    def holder(self) -> Holder | None:
+        """Who holds it now; None when nobody does."""
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            with contextlib.suppress(ValueError, TypeError, OSError):
+                return Holder(**json.loads(os.pread(file, 4096, 0)))
+            return Holder(0, "unknown", "unknown")
+        finally:
+            os.close(file)
+        return None
+
+
+class _ProcessLock:
+    """A file lock that a process may take any number of times."""
+
+    suffix: ClassVar[str]
+    busy: ClassVar[str]
+    _held_here: ClassVar[dict[Path, tuple[FileLock | None, int]]] = {}
+    _guard: ClassVar[threading.RLock] = threading.RLock()
+
+    def __init__(self, target: Target, what: str, *, wait_s: float = 0.0) -> None:
+        self.key = target_key(target)
+        self._what = what
+        self._wait_s = wait_s
+        self._path = lock_folder() / f"{self.key}.{self.suffix}"
+        self._busy = self.busy.format(name=target.name)
+
+    def __enter__(self) -> Self:
+        with self._guard:
+            lock, times = self._held_here.get(self._path, (None, 0))
+            if times == 0 and not self._inherited():
+                lock = FileLock(self._path, self._busy)
+                lock.take(self._what, wait_s=self._wait_s)
+                self._taken()
+            self._held_here[self._path] = (lock, times + 1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._guard:
+            lock, times = self._held_here.pop(self._path)
+            if times > 1:
+                self._held_here[self._path] = (lock, times - 1)
+            elif lock is not None:
+                lock.leave()
+                self._left()
+
+    def holder(self) -> Holder | None:
+        """Who holds it now; None when nobody does."""
+        return FileLock(self._path, self._busy).holder()
+
+    def _inherited(self) -> bool:
+        return False
+
+    def _taken(self) -> None:
+        pass
+
+    def _left(self) -> None:
+        pass
+
+
+class TargetLock(_ProcessLock):
+    """A run's lock on its target, as a context manager.
+
+    Raises TargetBusy on entry."""
+
+    suffix = "lock"
+    busy = "Target '{name}' is in use by another run"
+
+    def environment(self) -> Mapping[str, str]:
+        """What a process that works for the holder needs in its environment."""
+        value = os.environ.get(VARIABLE)
+        return {VARIABLE: value} if value else {}
+
+    def _inherited(self) -> bool:
+        """Whether the process that we work for holds it: named in our environment, and still there."""
+        key, _, pid = os.environ.get(VARIABLE, "").rpartition(":")
+        holder = self.holder() if key == self.key else None
+        return holder is not None and str(holder.pid) == pid
+
+    def _taken(self) -> None:
+        os.environ[VARIABLE] = f"{self.key}:{os.getpid()}"
+
+    def _left(self) -> None:
+        os.environ.pop(VARIABLE, None)
+
+
+class ExperimentLock(_ProcessLock):
+    """Held by the one process that puts faults on a target; `chaos stop` finds it by that.
+
+    Raises TargetBusy on entry."""
+
+    suffix = "experiment"
+    busy = "Another experiment runs on target '{name}'"
+
+
+def lock_folder() -> Path:
+    """A folder of this user's own for locks.
+
+    Raises HokusaiError when somebody else's folder stands in its place."""
+    folder = Path(tempfile.gettempdir()) / f"hokusai-validation-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise HokusaiError(
+            f"{folder} belongs to another user; remove it, or set TMPDIR to a folder of your own."
+        )
+    return folder
