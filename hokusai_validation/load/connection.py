@@ -142,6 +142,7 @@ class Connection(asyncio.Protocol):
         log.append(now)
         self.busy = False
         self._idle_since = now
+        self._same_length = -1  # what it leads to is the log of another status
         if not self._keep:
             self.close()
         elif self._run.reuse_answers and self.received_bytes == len(data) and not self._interim:

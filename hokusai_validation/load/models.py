@@ -16,6 +16,25 @@ RECONNECT_S = 0.01
 _clock = time.perf_counter
 
 
+class Throttle:
+    """Keeps a rate in any second, evenly: a bucket of at most half of what a second may have, and
+    the rest of it flowing in. `burst` is how many may go at once at most."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._capacity = max(1.0, min(float(burst), rate / 2))
+        # A rate under 2/s has no half; there one goes at a time, at its distance.
+        self._flow = max(rate - self._capacity, rate / 2)
+        self._tokens = self._capacity
+        self._at = 0.0
+
+    def take(self, now: float) -> float:
+        """Take one; for how many seconds to wait before using it."""
+        self._tokens = min(self._capacity, self._tokens + max(0.0, now - self._at) * self._flow)
+        self._at = max(self._at, now)
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._flow)
+
+
 class OpenRun(Run):
     """Arrival i of the whole run is process i mod n's."""
 
@@ -82,7 +101,15 @@ class ClosedRun(Run):
             self._left = requests // processes + (index < requests % processes)
         self._asked = 0
         self._users = 0
-        self._plain = requests is None and plan.model.think_s == 0 and len(plan.endpoints) == 1
+        self._plain = (
+            requests is None
+            and plan.model.think_s == 0
+            and len(plan.endpoints) == 1
+            and plan.max_rate is None
+        )
+        self._throttle = None
+        if plan.max_rate is not None:
+            self._throttle = Throttle(plan.max_rate / processes, self.limit)
 
     def begin(self) -> None:
         step = self._model.join_s / self.limit
@@ -92,6 +119,15 @@ class ClosedRun(Run):
         self._loop.call_later(max(0.0, self.start + self.plan.duration_s - _clock()), self.end_sending)
 
     def _ask(self, intended: float) -> None:
+        if not self.sending:
+            return
+        if self._throttle is not None and (wait_s := self._throttle.take(_clock())) > 0:
+            self.outcome.check.throttled += 1
+            self._loop.call_later(wait_s, self._ask_permitted, max(intended, _clock() + wait_s))
+        else:
+            self._ask_permitted(intended)
+
+    def _ask_permitted(self, intended: float) -> None:
         if not self.sending:
             return
         self._left -= 1

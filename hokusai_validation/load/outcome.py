@@ -53,13 +53,15 @@ class EndpointOutcome:
 class SelfCheck:
     """How well the generator kept up. `lag` is how long after they were due requests were taken up
     (not how long they then waited for a free connection: that is `waited` of them, because
-    `connections` was reached); `cpu_share` is the share of one core of the busiest process."""
+    `connections` was reached); `throttled` how many of a closed run were held back to keep the
+    permitted rate; `cpu_share` is the share of one core of the busiest process."""
 
     processes: int = 1
     due: int = 0
     late: int = 0
     dropped: int = 0
     waited: int = 0
+    throttled: int = 0
     cpu_share: float = 0.0
     lag: Histogram = field(default_factory=Histogram)
 
@@ -74,6 +76,7 @@ class SelfCheck:
         self.late += other.late
         self.dropped += other.dropped
         self.waited += other.waited
+        self.throttled += other.throttled
         self.cpu_share = max(self.cpu_share, other.cpu_share)
         self.lag.add(other.lag)
 
@@ -87,6 +90,7 @@ class SelfCheck:
             "cpu_share": round(self.cpu_share, 4),
             "dropped": float(self.dropped),
             "waited_for_connection": float(self.waited),
+            "throttled": float(self.throttled),
         }
 
 

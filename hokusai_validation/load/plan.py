@@ -133,7 +133,8 @@ class Closed:
 class Plan:
     """One run. `connections` is the limit of requests in flight. `segments` are equal parts of an
     open run's judged time whose latencies are kept apart as well.
-    `limit_s` ends any run, whatever its model says.
+    `limit_s` ends any run, whatever its model says; `max_rate` is kept in any second, by a closed
+    run too (its users then wait).
 
     Raises UsageError for a run that can't be done."""
 
@@ -146,6 +147,7 @@ class Plan:
     segments: int = 1
     answer_limit_bytes: int = ANSWER_LIMIT_BYTES
     limit_s: float = 3600.0
+    max_rate: float | None = None
     reuse_answers: bool = True  # off: every answer goes through the parser, however alike they are
 
     def __post_init__(self) -> None:
@@ -158,6 +160,8 @@ class Plan:
             raise UsageError(f"{self.connections} connections are not possible: 1 to {MAX_CONNECTIONS} are.")
         if not 1 <= self.segments <= 60:
             raise UsageError(f"{self.segments} segments are not possible: 1 to 60 are.")
+        if self.max_rate is not None and not self.max_rate > 0:
+            raise UsageError(f"A rate limit of {self.max_rate:g}/s lets nothing through.")
         if not self.origin.addresses:
             raise UsageError(f"There is no address of {self.origin.host} to connect to.")
 

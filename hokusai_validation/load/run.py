@@ -318,7 +318,7 @@ class Run(ABC):
     # --- the end ---
 
     def _end_if_idle(self) -> None:
-        if self._over.done() or self.backlog or any(each.busy for each in self.live):
+        if self.start == 0.0 or self._over.done() or self.backlog or any(each.busy for each in self.live):
             return
         self._over.set_result(None)
 
