@@ -82,6 +82,17 @@ class AwsCalls:
         self._session: Any = None
         self._lock = threading.Lock()  # boto3's clients may be shared, making them may not
 
+    def once(self) -> "AwsCalls":
+        """The same without retries: for a call that may not be offered at all."""
+        return AwsCalls(
+            self.region,
+            endpoint_url=self._endpoint_url,
+            access_key=self._access_key,
+            secret_key=self._secret_key,
+            attempts=1,
+            observer=self._observer,
+        )
+
     def client(self, service: str) -> Any:
         """The boto3 client of a service."""
         with self._lock:

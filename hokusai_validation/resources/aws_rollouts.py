@@ -16,11 +16,12 @@ def replaced_deployments(
 
     Raises AwsCredentialsRefused, AwsThrottled."""
     found: list[str] = []
+    once = calls.once()
     for service in services:
         try:
             listed = [
                 (item["createdAt"], str(item["serviceDeploymentArn"]).rsplit("/", 1)[-1])
-                for item in calls.pages(
+                for item in once.pages(
                     "ecs",
                     "list_service_deployments",
                     "serviceDeployments",
@@ -30,6 +31,7 @@ def replaced_deployments(
                 )
             ]
         except (AwsPermissionMissing, AwsUnavailable):
-            return ()
+            break
         found.extend(f"{service}/{name}" for _, name in sorted(listed)[:-1])
+    once.close()
     return tuple(found)

@@ -79,7 +79,6 @@ class Ecs:
 @contextmanager
 def running(folder: Path, services: Sequence[str]) -> Iterator[Ecs]:
     """ECS, up for a while."""
-    import boto3
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
@@ -88,10 +87,6 @@ def running(folder: Path, services: Sequence[str]) -> Iterator[Ecs]:
         host, port = server.get_host_and_port()
         yield Ecs(f"http://{host}:{port}", folder, services)
     finally:
-        reset = boto3.client(
-            "ecs", region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
-        )
-        reset.close()
         server.stop()
         from moto.ecs.models import ecs_backends
 
