@@ -1,0 +1,140 @@
+"""What follows from what: which hypothesis another one makes superfluous.
+
+Three ways in which a cause has consequences: in the same component (a rollout that fails leaves too
+few tasks), upwards (what stands on it answers worse), and, for the load balancer, downwards (a
+service behind a wrong rule looks as if it were at fault)."""
+
+from collections.abc import Mapping, Set
+
+from hokusai_validation.diagnosis.hypothesis import Hypothesis
+from hokusai_validation.diagnosis.topology import Graph
+from hokusai_validation.report import Cause
+
+# Without the component, or as good as: those who need it can't work.
+OUTAGES: Set[Cause] = frozenset(
+    {
+        Cause.PROCESS_DOWN,
+        Cause.NETWORK_CLOSED,
+        Cause.NOT_ANSWERING,
+        Cause.CONNECTION_RESET,
+        Cause.NAME_NOT_RESOLVED,
+        Cause.NAME_STALE,
+        Cause.SERVICE_BELOW_DESIRED,
+        Cause.ROLLOUT_FAILED,
+        Cause.DATABASE_NOT_AVAILABLE,
+        Cause.WRONG_DATABASE_USER,
+        Cause.PASSWORD_REFUSED,
+        Cause.SECRET_NEWER_THAN_TASKS,
+        Cause.POOL_EXHAUSTED,
+        Cause.CONNECTIONS_NEAR_LIMIT,
+        Cause.DATABASE_PERMISSIONS,
+        Cause.DATABASE_SCHEMA,
+        Cause.TLS_FAILED,
+        Cause.ARTIFACT_STORE_FAILED,
+        Cause.EVENT_LOOP_BLOCKED,
+        Cause.BAD_INSTANCE,
+    }
+)
+
+# What a component shows when something that it stands on is out, whether or not it could do without.
+SOFT_EFFECTS: Set[Cause] = frozenset(
+    {
+        Cause.WRONG_STATUS,
+        Cause.PROXY_ERROR,
+        Cause.NOT_RECOVERED,
+        Cause.ALERT_THRESHOLD,
+        Cause.SLOW_DEPENDENCY,
+        Cause.BREAKER_STUCK_OPEN,
+        Cause.TARGET_UNHEALTHY,
+        Cause.UNKNOWN,
+    }
+)
+
+# What it shows when it can't live without it.
+HARD_EFFECTS: Set[Cause] = SOFT_EFFECTS | {
+    Cause.PROCESS_DOWN,
+    Cause.NOT_ANSWERING,
+    Cause.CONNECTION_RESET,
+    Cause.SERVICE_BELOW_DESIRED,
+    Cause.ROLLOUT_FAILED,
+    Cause.TASK_RESTARTED,
+    Cause.ARTIFACT_STORE_FAILED,
+    Cause.KEY_REFUSED,
+    Cause.HEALTH_ANSWER_WRONG,
+}
+
+_WEAK: Set[Cause] = SOFT_EFFECTS | {Cause.NOT_ANSWERING, Cause.CONNECTION_RESET}
+
+# In one component: a cause, and what of the same component it explains.
+SAME: Mapping[Cause, Set[Cause]] = {
+    Cause.SECRET_NEWER_THAN_TASKS: _WEAK | {Cause.PASSWORD_REFUSED},
+    Cause.WRONG_DATABASE_USER: _WEAK
+    | {Cause.PASSWORD_REFUSED, Cause.DATABASE_PERMISSIONS, Cause.CONFIGURATION_DIFFERS},
+    Cause.ROLLOUT_FAILED: _WEAK
+    | {Cause.SERVICE_BELOW_DESIRED, Cause.PROCESS_DOWN, Cause.TASK_RESTARTED, Cause.COMMIT_UNEXPECTED},
+    Cause.SERVICE_BELOW_DESIRED: _WEAK | {Cause.PROCESS_DOWN, Cause.NAME_STALE},
+    Cause.DATABASE_NOT_AVAILABLE: _WEAK | {Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED},
+    Cause.NAME_STALE: _WEAK | {Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED, Cause.NAME_NOT_RESOLVED},
+    Cause.NAME_NOT_RESOLVED: _WEAK,
+    Cause.PROCESS_DOWN: _WEAK
+    | {Cause.TASK_RESTARTED, Cause.ARTIFACT_STORE_FAILED, Cause.SERVICE_BELOW_DESIRED},
+    Cause.NETWORK_CLOSED: _WEAK | {Cause.ARTIFACT_STORE_FAILED},
+    Cause.NOT_ANSWERING: _WEAK | {Cause.ARTIFACT_STORE_FAILED},
+    Cause.CONNECTION_RESET: SOFT_EFFECTS,
+    Cause.TASK_DEFINITION_OLD: frozenset({Cause.COMMIT_UNEXPECTED}),
+    Cause.CONNECTIONS_NEAR_LIMIT: _WEAK | {Cause.POOL_EXHAUSTED},
+    Cause.CONNECTION_LEAK: _WEAK | {Cause.POOL_EXHAUSTED, Cause.CONNECTIONS_NEAR_LIMIT},
+    Cause.POOL_EXHAUSTED: _WEAK,
+    Cause.EVENT_LOOP_BLOCKED: _WEAK | {Cause.PROCESS_DOWN},
+    Cause.BREAKER_CONTRACT: frozenset(
+        {Cause.BREAKER_STUCK_OPEN, Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.UNKNOWN}
+    ),
+    Cause.BREAKER_STUCK_OPEN: frozenset(
+        {Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.UNKNOWN}
+    ),
+    Cause.BAD_INSTANCE: _WEAK,
+    Cause.KEY_FORM_REFUSED: _WEAK | {Cause.KEY_REFUSED},
+    Cause.KEY_REFUSED: _WEAK,
+    Cause.TLS_FAILED: _WEAK | {Cause.CERTIFICATE_EXPIRING},
+    Cause.MEMORY_GROWTH: frozenset({Cause.TASK_RESTARTED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
+    Cause.ARTIFACT_DAMAGED: frozenset({Cause.ARTIFACT_STORE_FAILED, Cause.WRONG_STATUS, Cause.UNKNOWN}),
+    Cause.SLOW_DEPENDENCY: frozenset({Cause.ALERT_THRESHOLD, Cause.NOT_RECOVERED, Cause.UNKNOWN}),
+    Cause.WRONG_STATUS: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
+    Cause.PROXY_ERROR: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
+    Cause.PROBE_NEEDS_KEY: _WEAK,
+    Cause.OPTIONAL_REQUIRED: _WEAK | {Cause.NAME_NOT_RESOLVED, Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED},
+}
+
+# From the load balancer to what lies behind it.
+DOWNWARDS: Mapping[Cause, Set[Cause]] = {
+    Cause.WRONG_TARGET_GROUP: frozenset(
+        {Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}
+    ),
+    Cause.REDIRECT_DROPS_AUTH: frozenset({Cause.KEY_REFUSED, Cause.WRONG_STATUS, Cause.UNKNOWN}),
+}
+
+
+def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
+    """Whether `effect` need not be a cause of its own once `cause` is there."""
+    if cause is effect:
+        return False
+    if cause.component == effect.component:
+        return effect.cause in SAME.get(cause.cause, frozenset())
+    if effect.component in graph.above(cause.component):
+        return _upwards(cause, effect, graph)
+    if cause.component in graph.above(effect.component):
+        return effect.cause in DOWNWARDS.get(cause.cause, frozenset())
+    return False
+
+
+def _upwards(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
+    if cause.cause is Cause.SLOW_DEPENDENCY:
+        return effect.cause in (Cause.SLOW_DEPENDENCY, Cause.ALERT_THRESHOLD, Cause.NOT_RECOVERED)
+    if cause.cause is Cause.ARTIFACT_DAMAGED:
+        return effect.cause in (Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.UNKNOWN)
+    if cause.cause not in OUTAGES:
+        return False
+    if effect.cause is cause.cause and effect.cause in OUTAGES:
+        return True  # the same sign above and below: the lower one is where it comes from
+    hard = graph.breaks(effect.component, cause.component)
+    return effect.cause in (HARD_EFFECTS if hard else SOFT_EFFECTS)

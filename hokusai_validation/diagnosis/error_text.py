@@ -1,0 +1,66 @@
+"""Reading error texts: a service that reports its dependency's failure in words says more than
+that something is unhealthy. Patterns are those of the drivers themselves (libpq, redis, sockets)."""
+
+import re
+
+from hokusai_validation.facts import Fact, FactKind
+
+# Only facts that say "something is wrong" in general are sharpened by their text.
+_GENERAL = frozenset(
+    {
+        FactKind.SERVICE_UNHEALTHY,
+        FactKind.PROXY_ERROR,
+        FactKind.UNEXPECTED_STATUS,
+        FactKind.SCHEMA_MISMATCH,
+        FactKind.NOT_RECOVERED,
+        FactKind.ARTIFACT_STORE_FAILED,
+    }
+)
+
+# The first that is found decides, so the particular stand before the general.
+_TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        (FactKind.WRONG_DATABASE_USER, r"role \"[^\"]*\" (does not exist|is not permitted to log in)"),
+        (FactKind.WRONG_DATABASE_USER, r"authentication failed for user \"postgres\""),
+        (FactKind.PASSWORD_REFUSED, r"(password )?authentication failed for user|invalid password|WRONGPASS"),
+        (
+            FactKind.POOL_EXHAUSTED,
+            r"queuepool limit|pool (is )?(exhausted|timeout|timed out)|no (free )?connection in (the )?pool",
+        ),
+        (
+            FactKind.CONNECTIONS_NEAR_LIMIT,
+            r"too many (clients|connections)|remaining connection slots|connection limit exceeded",
+        ),
+        (FactKind.PERMISSION_MISSING, r"permission denied for (table|schema|database|relation|sequence)"),
+        (FactKind.SCHEMA_DIFFERS, r"(relation|column) \"[^\"]*\" does not exist|undefined ?table"),
+        (
+            FactKind.NAME_NOT_RESOLVED,
+            r"name or service not known|nodename nor servname|name resolution|no address"
+            r"|could not (be )?resolved?|getaddrinfo|NXDOMAIN",
+        ),
+        (FactKind.TLS_FAILED, r"certificate verify failed|CERTIFICATE_VERIFY|tls handshake|SSLError"),
+        (
+            FactKind.REFUSED,
+            r"connection refused|connect(ion)? was refused|refused the connection|ECONNREFUSED",
+        ),
+        (
+            FactKind.CONNECT_TIMED_OUT,
+            r"connect(ion|ing)? (attempt )?(timed out|time-?out)|ETIMEDOUT|no route to host|EHOSTUNREACH",
+        ),
+        (
+            FactKind.RESET,
+            r"connection reset|reset by peer|server closed the connection|ECONNRESET|broken pipe",
+        ),
+    )
+)
+
+
+def reread(fact: Fact) -> FactKind:
+    """The fact's kind, or the more particular one that its text names."""
+    if fact.kind not in _GENERAL:
+        return fact.kind
+    for kind, pattern in _TEXTS:
+        if pattern.search(fact.seen):
+            return kind
+    return fact.kind

@@ -1,0 +1,32 @@
+"""A component that can't be reached, told apart by how: nothing listens (a dead process), the
+connection is never accepted (a closed security group), it is accepted and never answered (a hung
+process), or it is broken off.
+
+Only what was seen while no fault of ours was on counts: a link that a test cut is no cause."""
+
+from collections.abc import Iterator
+
+from hokusai_validation.diagnosis.hypothesis import Hypothesis
+from hokusai_validation.diagnosis.rules.common import by_component
+from hokusai_validation.diagnosis.sightings import Case
+from hokusai_validation.facts import FactKind
+from hokusai_validation.report import Cause
+
+# The surer sign first: clients of a dead process also see resets and time-outs.
+SIGNS = (
+    (FactKind.REFUSED, Cause.PROCESS_DOWN),
+    (FactKind.CONNECT_TIMED_OUT, Cause.NETWORK_CLOSED),
+    (FactKind.RESET, Cause.CONNECTION_RESET),
+    (FactKind.READ_TIMED_OUT, Cause.NOT_ANSWERING),
+)
+KINDS = tuple(kind for kind, _ in SIGNS)
+
+
+def rule(case: Case) -> Iterator[Hypothesis]:
+    """One hypothesis a component, by its surest sign; the other signs are part of the evidence."""
+    seen = case.of(*KINDS, where=lambda sighting: sighting.steady)
+    for component, evidence in by_component(seen).items():
+        if not case.graph.is_deployed(component):
+            continue
+        cause = next(cause for kind, cause in SIGNS if any(each.kind is kind for each in evidence))
+        yield Hypothesis(cause, component, evidence, subject=evidence[0].fact.seen)
