@@ -1,0 +1,167 @@
+"""One process of the stack: start, stop, kill, pause, measure; and it dies with its parent.
+
+Every process leads a session of its own, so that a terminal's Ctrl-C reaches only the supervisor,
+which ends the others in order.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
+    """To be called in a child: the kernel sends the signal when the thread that forked ends."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Descendants whose parent dies become children of this process, not of init."""
+    _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid`, deepest last."""
+    with contextlib.suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return []
+
+
+def send(pid: int, signal_number: int) -> None:
+    """Send a signal; a process that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal_number)
+
+
+@dataclass(frozen=True)
+class Service:
+    """How a process is started. `ready` answers whether it serves, and never waits long; `user`
+    is a uid for a supervisor that is root; `stop_signal` ends it in order."""
+
+    name: str
+    component: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    address: str
+    ready: Callable[[], Awaitable[bool]] = field(repr=False)
+    stdin: bytes | None = field(default=None, repr=False)
+    user: int | None = None
+    stop_signal: int = signal.SIGTERM
+    limit_s: float = 30.0
+    essential: bool = True
+
+
+class Process:
+    """A running (or dead) instance of a Service."""
+
+    def __init__(self, service: Service, log: Path) -> None:
+        self.service = service
+        self.log = log
+        self.pid: int | None = None
+        self.started_at: float | None = None
+        self.restarts = -1
+        self.paused = False
+
+    def start(self) -> None:
+        """Start it. Must be called from the main thread (see `die_with_parent`)."""
+        service = self.service
+        user: dict[str, object] = {}
+        if service.user is not None:
+            user = {"user": service.user, "group": service.user, "extra_groups": []}
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                service.command,
+                stdin=subprocess.DEVNULL if service.stdin is None else subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(service.environment),
+                cwd="/",
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+                **user,  # type: ignore[call-overload]
+            )
+        if child.stdin is not None and service.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.write(service.stdin)
+                child.stdin.close()
+        self.pid = child.pid
+        self.started_at = time.time()
+        self.restarts += 1
+        self.paused = False
+        child.returncode = 0  # the supervisor reaps; Popen must not
+
+    def ended(self) -> None:
+        """The supervisor saw it die."""
+        self.pid = None
+        self.paused = False
+
+    @property
+    def tree(self) -> list[int]:
+        """The process and all below it."""
+        return [] if self.pid is None else [self.pid, *descendants(self.pid)]
+
+    def kill(self) -> None:
+        """SIGKILL to it and all below it, at once; stopped ones die too."""
+        for pid in self.tree:
+            send(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end in order."""
+        if self.paused:
+            self.resume()
+        if self.pid is not None:
+            send(self.pid, self.service.stop_signal)
+
+    def pause(self) -> None:
+        """SIGSTOP to it and all below it. The parent first, so that it starts no new ones."""
+        self.paused = True
+        for pid in self.tree:
+            send(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT to it and all below it."""
+        self.paused = False
+        for pid in self.tree:
+            send(pid, signal.SIGCONT)
+
+    @property
+    def state(self) -> str:
+        """`running`, `paused` or `down`."""
+        if self.pid is None:
+            return "down"
+        return "paused" if self.paused else "running"
+
+    def measured(self) -> tuple[int, float]:
+        """Resident memory in bytes and processor time in seconds, of it and all below it."""
+        rss = 0
+        cpu = 0.0
+        for pid in self.tree:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                with process.oneshot():
+                    rss += process.memory_info().rss
+                    times = process.cpu_times()
+                    cpu += times.user + times.system
+        return rss, cpu
+
+    def last_lines(self, count: int = 5) -> list[str]:
+        """The end of its log, for a message."""
+        try:
+            with self.log.open("rb") as handle:
+                handle.seek(0, os.SEEK_END)
+                handle.seek(max(0, handle.tell() - 8192))
+                text = handle.read().decode("utf-8", errors="replace")
+        except OSError:
+            return []
+        return [line.strip()[:300] for line in text.splitlines() if line.strip()][-count:]

