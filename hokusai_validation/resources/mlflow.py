@@ -64,6 +64,11 @@ class Mlflow:
         http = HttpClient(url, tls=target.tls, resolver=Resolver(target.dns.resolver), key=key)
         return cls(http, prefix=prefix, with_key=True)
 
+    @property
+    def path_prefix(self) -> str:
+        """What stands before `/api/2.0`: empty, or the proxy's path."""
+        return self._prefix
+
     def close(self) -> None:
         """Close the kept connections."""
         self.http.close()

@@ -127,12 +127,13 @@ def injector(target: Target, secrets: Secrets) -> Iterator["Injector"]:
 
 @pytest.fixture
 def settled_instance(
-    instance: ApiInstance, links: "LinkClient", target: Target, evidence: Evidence
+    instance: ApiInstance, target: Target, evidence: Evidence, request: pytest.FixtureRequest
 ) -> Iterator["Scene"]:
     """The first instance, its breaker CLOSED before and behind the test. Older than the injector,
     so that what was changed is checked when the faults are off again."""
     from hokusai_validation.suite.states import settled
 
+    links = request.getfixturevalue("links") if target.links is not None else None
     with settled(instance, links, target, evidence) as scene:
         yield scene
 

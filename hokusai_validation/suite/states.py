@@ -89,6 +89,16 @@ class Scene:
             raise NotJudged("This target's links don't count connections, so nothing can be proven.")
         return int(counters.accepted)
 
+    def bytes_to(self, dependency: str) -> int:
+        """Bytes sent towards a dependency so far, as its link counts them.
+
+        Raises NotJudged where the links don't count."""
+        assert self.links is not None
+        counters = self.links.state(self.edge(dependency)).counters
+        if counters is None:
+            raise NotJudged("This target's links don't count bytes, so nothing can be proven.")
+        return int(counters.bytes_up)
+
     def edge(self, dependency: str) -> str:
         """The link from the instance to a dependency."""
         return f"{self.name}->{dependency}"
