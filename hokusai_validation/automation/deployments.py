@@ -70,7 +70,13 @@ def _tick(
             f"ECS cluster {section.cluster} has no service {', '.join(missing)}: a deployment removed it,"
             f" or target '{target.name}' names it wrongly."
         )
-    replaced = replaced_deployments(aws.calls, section.cluster, names, cursor.since) if cursor.since else ()
+    # Only a service whose deployment is another one now can have had one in between.
+    moved = [n for n, item in services.items() if item.primary and item.primary.id not in cursor.seen]
+    replaced = (
+        replaced_deployments(aws.calls, section.cluster, moved, cursor.since)
+        if cursor.since and moved
+        else ()
+    )
     running = context.instance.get_runs_count(dg.RunsFilter(tags={"target": target.name}, statuses=UNDER_WAY))
     decision = decide(
         cursor,

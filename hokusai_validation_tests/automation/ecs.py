@@ -79,7 +79,11 @@ class Ecs:
 @contextmanager
 def running(folder: Path, services: Sequence[str]) -> Iterator[Ecs]:
     """ECS, up for a while."""
+    import logging
+
     from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
