@@ -1,7 +1,7 @@
 """A target as load sees it: where it is, and what its file permits. Every plan against a target is
 made here, so that nothing on a command line can go beyond the ceilings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from hokusai_validation.errors import NotPermitted, UsageError
@@ -71,13 +71,14 @@ class Site:
         permission = self.permission
         if connections is None:
             connections = permission.max_connections
-        if isinstance(model, Open) and not model.schedule.ramp_up_s:
+        if isinstance(model, Open) and not model.schedule.ramp_up_s and model.schedule.stages[0].first > 0:
             ramp_up_s = min(RAMP_UP_S, model.schedule.duration_s / 10)
             model = Open(model.schedule.with_ramp_up(ramp_up_s))
         self._check(model, connections)
+        prefix = urlsplit(url or self.target.url or "").path.rstrip("/")
         return Plan(
             origin=self.origin(url),
-            endpoints=endpoints,
+            endpoints=tuple(replace(each, path=prefix + each.path) for each in endpoints),
             model=model,
             connections=connections,
             timeouts=timeouts,
