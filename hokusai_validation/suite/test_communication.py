@@ -1,0 +1,203 @@
+"""Communication between the services, edge by edge: each one seen working from where it starts.
+
+What a service itself tells of its way to another comes first (`/api/health/mlflow*`, the detailed
+health answer); where links with counters stand on the edge, bytes must really have passed.
+"""
+
+import secrets as tokens
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from hokusai_validation.errors import AgentFailed, RequestFailed
+from hokusai_validation.facts import FactKind
+from hokusai_validation.resources.http import Answer, HttpClient
+from hokusai_validation.resources.links import LinkClient
+from hokusai_validation.suite.conftest import ApiInstance
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.told import kind_of
+from hokusai_validation.target import Target
+
+EDGES = (
+    "load_balancer->api",
+    "load_balancer->auth",
+    "api->auth",
+    "api->mlflow",
+    "api->postgres",
+    "api->redis",
+    "api->message_queue",
+    "mlflow->postgres",
+    "mlflow->artifacts",
+)
+# What a working dependency may call itself; `recovering` is on its way.
+WORKING = ("healthy", "recovering")
+
+
+class TestCommunication:
+    """Every edge of the topology."""
+
+    @pytest.mark.parametrize("edge", EDGES)
+    def test_edge(
+        self,
+        edge: str,
+        target: Target,
+        registry: HttpClient,
+        evidence: Evidence,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        """The edge is seen working."""
+        start, _, end = edge.partition("->")
+        for name in (start, end):
+            component = target.topology.get(name)
+            if component is None or not component.deployed:
+                pytest.skip(f"{name} is not deployed on this target")
+        doors: dict[str, HttpClient] = {"registry": registry}
+        if start == "api" and target.instances:
+            instances: tuple[ApiInstance, ...] = request.getfixturevalue("instances")
+            doors = {each.name: each.client for each in instances}
+        before = _passed_bytes(target, edge, doors)
+        wrong: list[str] = []
+        for name, client in doors.items():
+            try:
+                problem = _ASK[edge](target, client, evidence, name)
+            except RequestFailed as error:
+                evidence.failure(error, start, via=name)
+                problem = f"{name} could not be asked: {error}"
+            if problem is not None:
+                wrong.append(problem)
+        passed = {
+            each: after - before[each]
+            for each, after in _passed_bytes(target, edge, doors).items()
+            if each in before
+        }
+        evidence.record("bytes passed meanwhile", passed)
+        if wrong:
+            pytest.fail("; ".join(wrong))
+
+
+def _passed_bytes(target: Target, edge: str, doors: Mapping[str, HttpClient]) -> dict[str, int]:
+    """What went over the links of an edge so far, by link; empty where nobody counts."""
+    if target.links is None:
+        return {}
+    start, _, end = edge.partition("->")
+    names = [
+        edge,
+        *(f"{door}->{end}" for door in doors),
+        *(f"{start}->{each.name}" for each in target.instances),
+    ]
+    client = LinkClient.from_target(target)
+    counted: dict[str, int] = {}
+    try:
+        for name in dict.fromkeys(names):
+            if name in target.links.edges:
+                counters = client.state(name).counters
+                if counters is not None:
+                    counted[name] = counters.bytes_up + counters.bytes_down
+    except AgentFailed:
+        return {}
+    finally:
+        client.close()
+    return counted
+
+
+def _status_is(answer: Answer, status: int, component: str, evidence: Evidence, via: str) -> str | None:
+    evidence.answer(f"{answer.method} at {via}", answer)
+    if answer.status == status:
+        return None
+    seen = f"{answer.method} {answer.url} answered {answer.status}, expected {status}"
+    evidence.fact(FactKind.UNEXPECTED_STATUS, component, seen, via)
+    return seen
+
+
+def _balancer_to_api(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    return _status_is(client.get("/live"), 200, "api", evidence, "load_balancer")
+
+
+def _balancer_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    if target.endpoints.auth is None:
+        pytest.skip("no auth endpoint configured")
+    return _status_is(client.get(f"{target.endpoints.auth}/health"), 200, "auth", evidence, "load_balancer")
+
+
+def _api_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    """A key that nobody knows can't be in the cache: the 401 comes from the auth service."""
+    unknown = f"hk_live_{tokens.token_hex(16)}"
+    answer = client.get("/", headers={"authorization": f"Bearer {unknown}"})
+    evidence.answer(f"an unknown key at {via}", answer)
+    if answer.status == 401:
+        return None
+    seen = f"{via} answered {answer.status} to an unknown key: {answer.text[:120]!r}"
+    kind = kind_of(answer.text) if answer.status >= 500 else FactKind.BAD_KEY_ACCEPTED
+    evidence.fact(kind, "auth" if answer.status >= 500 else "api", seen, via)
+    return seen
+
+
+def _api_to_mlflow(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    return _mlflow_check("connectivity", "mlflow", client, evidence, via)
+
+
+def _mlflow_to_postgres(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    """A search of experiments reads the database."""
+    return _mlflow_check("experiments_api", "postgres", client, evidence, "mlflow")
+
+
+def _mlflow_to_artifacts(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    """Listing artifacts reads the bucket."""
+    return _mlflow_check("artifacts_api", "artifacts", client, evidence, "mlflow")
+
+
+def _mlflow_check(check: str, component: str, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+    answer = client.get("/api/health/mlflow/detailed", key=True)
+    evidence.answer(f"diagnosis at {via}", answer)
+    if answer.status == 401:
+        evidence.fact(FactKind.KEY_REFUSED, "auth", "the diagnosis endpoint refused the good key", via)
+        return "GET /api/health/mlflow/detailed refused the good key"
+    body = answer.json()
+    checks = body.get("checks") if isinstance(body, dict) else None
+    found: Any = checks.get(check) if isinstance(checks, dict) else None
+    if not isinstance(found, dict) or "status" not in found:
+        seen = f"GET /api/health/mlflow/detailed answered {answer.status} without `checks.{check}.status`"
+        evidence.fact(FactKind.SCHEMA_MISMATCH, "api", seen, via)
+        return seen
+    if found["status"] == "healthy":
+        return None
+    message = str(found.get("message", ""))
+    evidence.fact(kind_of(message), component, message, via)
+    return f"{via} does not reach {component}: {message}"
+
+
+def _api_says(service: str) -> Callable[[Target, HttpClient, Evidence, str], str | None]:
+    """The detailed health answer of an instance about one of its dependencies."""
+
+    def ask(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+        answer = client.get("/health?detailed=true")
+        evidence.answer(f"health at {via}", answer)
+        body = answer.json()
+        services = body.get("services") if isinstance(body, dict) else None
+        if not isinstance(services, dict):
+            evidence.fact(FactKind.SCHEMA_MISMATCH, "api", "GET /health has no `services`", via)
+            return f"GET /health at {via} has no `services`"
+        status = str(services.get(service, "disabled"))
+        if status in WORKING:
+            return None
+        if status == "disabled":
+            pytest.skip(f"{via} says that {service} is disabled")
+        message = str(body.get(f"{service}_error") or body.get(f"{service}_details") or status)
+        evidence.fact(kind_of(message), service, message[:200], via)
+        return f"{via} does not reach {service}: {status}, {message[:200]}"
+
+    return ask
+
+
+_ASK: Mapping[str, Callable[[Target, HttpClient, Evidence, str], str | None]] = {
+    "load_balancer->api": _balancer_to_api,
+    "load_balancer->auth": _balancer_to_auth,
+    "api->auth": _api_to_auth,
+    "api->mlflow": _api_to_mlflow,
+    "api->postgres": _api_says("postgres"),
+    "api->redis": _api_says("redis"),
+    "api->message_queue": _api_says("message_queue"),
+    "mlflow->postgres": _mlflow_to_postgres,
+    "mlflow->artifacts": _mlflow_to_artifacts,
+}

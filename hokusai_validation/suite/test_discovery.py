@@ -1,0 +1,426 @@
+"""What is there: ECS, Cloud Map and its names, load balancers and their rules, stores."""
+
+import socket
+from datetime import UTC, datetime
+
+import pytest
+
+from hokusai_validation.errors import AwsNotFound, ConnectionRefused, ConnectTimedOut, RequestFailed
+from hokusai_validation.facts import FactKind
+from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.aws_models import DiscoveryService, Listener, LoadBalancer
+from hokusai_validation.resources.aws_routing import Decision, decide, knows_host, secure
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.suite.contract.check import expect
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.routes import wanted_routes
+from hokusai_validation.target import Aws as Settings
+from hokusai_validation.target import Target
+
+CONNECT_TIMEOUT_S = 3.0
+
+
+def _settings(target: Target) -> Settings:
+    assert target.aws is not None
+    return target.aws
+
+
+class TestEcs:
+    """Services and their tasks."""
+
+    def test_services_active(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every declared service is there and active, and its last rollout did not fail."""
+        settings = _settings(target)
+        states = aws.ecs.services(each.service for each in settings.services.values())
+        wrong: list[str] = []
+        for component, declared in settings.services.items():
+            state = states.get(declared.service)
+            if state is None:
+                seen = f"service {declared.service} is not in cluster {settings.cluster}"
+                evidence.fact(FactKind.SERVICE_BELOW_DESIRED, component, seen)
+                wrong.append(seen)
+                continue
+            evidence.record(component, state.model_copy(update={"events": state.events[:5]}))
+            if state.status != "ACTIVE":
+                evidence.fact(FactKind.SERVICE_BELOW_DESIRED, component, f"status {state.status}")
+                wrong.append(f"service {declared.service} is {state.status}")
+            failed = [each for each in state.deployments if each.rollout_state == "FAILED"]
+            for rollout in failed:
+                seen = f"rollout of {rollout.task_definition.rpartition('/')[2]} failed: {rollout.rollout_reason}"
+                evidence.fact(FactKind.ROLLOUT_FAILED, component, seen)
+                wrong.append(f"{declared.service}: {seen}")
+        if wrong:
+            pytest.fail("; ".join(wrong))
+
+    def test_tasks_running(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every declared service has as many tasks running as it should, all of them in order."""
+        settings = _settings(target)
+        wrong: list[str] = []
+        for component, declared in settings.services.items():
+            state = aws.ecs.service(declared.service)
+            tasks = aws.ecs.tasks(declared.service)
+            running = [task for task in tasks if task.status == "RUNNING"]
+            sick = [task for task in running if task.health == "UNHEALTHY"]
+            desired = declared.desired if declared.desired is not None else state.desired
+            evidence.record(
+                component,
+                {
+                    "desired": desired,
+                    "running": state.running,
+                    "tasks": [task.model_dump(mode="json") for task in tasks],
+                },
+            )
+            seen = f"{len(running)} of {desired} tasks running"
+            if min(len(running), state.running) < desired:
+                stopped = aws.ecs.tasks(declared.service, stopped=True)
+                reason = next((task.stopped_reason for task in stopped if task.stopped_reason), "")
+                seen += f" (stopped: {reason})" if reason else ""
+                evidence.fact(FactKind.SERVICE_BELOW_DESIRED, component, seen)
+                wrong.append(f"{component}: {seen}")
+            if sick:
+                evidence.fact(
+                    FactKind.SERVICE_UNHEALTHY, component, f"{len(sick)} tasks UNHEALTHY", via="aws"
+                )
+                wrong.append(f"{component}: {len(sick)} of {len(running)} tasks are UNHEALTHY")
+        if wrong:
+            pytest.fail("; ".join(wrong))
+
+
+class TestCloudMap:
+    """Private names: registered, resolving to what is registered, and somebody there."""
+
+    def test_names_registered(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Each name has at least one instance."""
+        empty: list[str] = []
+        for component, service in self._services(target, aws, evidence).items():
+            if service is None or not service.instances:
+                name = _settings(target).discovery_names[component]
+                seen = f"{name} has no registered instance" if service else f"{name} is not registered"
+                evidence.fact(FactKind.NAME_NOT_RESOLVED, component, seen, via="service_discovery")
+                empty.append(f"{seen} in namespace {_settings(target).namespace}")
+        if empty:
+            pytest.fail("; ".join(empty))
+
+    def test_names_lead_to_running_tasks(
+        self, target: Target, aws: Aws, resolver: Resolver, evidence: Evidence
+    ) -> None:
+        """Each name resolves to what is registered, and what is registered is a running task."""
+        settings = _settings(target)
+        wrong: list[str] = []
+        for component, service in self._services(target, aws, evidence).items():
+            if service is None or not service.instances:
+                continue  # the test before says so
+            name = f"{service.name}.{settings.namespace}"
+            registered = {each.address for each in service.instances}
+            declared = settings.services.get(component)
+            if declared is not None:
+                tasks = [task for task in aws.ecs.tasks(declared.service) if task.status == "RUNNING"]
+                running = {address for task in tasks for address in task.addresses}
+                gone = sorted(registered - running)
+                if gone and running:
+                    seen = f"{name} leads to {', '.join(gone)}, but tasks run at {', '.join(sorted(running))}"
+                    evidence.fact(FactKind.NAME_STALE, component, seen, via="service_discovery")
+                    wrong.append(seen)
+            if not target.dns.search_private:
+                continue
+            try:
+                answered = set(resolver.addresses(name))
+            except RequestFailed as error:
+                evidence.failure(error, component, via="service_discovery")
+                wrong.append(str(error))
+                continue
+            evidence.record(name, {"registered": sorted(registered), "answered": sorted(answered)})
+            if not answered <= registered:
+                seen = f"{name} resolves to {', '.join(sorted(answered))}, registered {', '.join(sorted(registered))}"
+                evidence.fact(FactKind.NAME_STALE, component, seen, via="service_discovery")
+                wrong.append(seen)
+        if wrong:
+            pytest.fail("; ".join(dict.fromkeys(wrong)))
+
+    def test_instances_reachable(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Something accepts connections at each registered instance."""
+        if not target.dns.search_private:
+            pytest.skip("private addresses can't be reached from here (`dns.search_private`)")
+        wrong: list[str] = []
+        for component, service in self._services(target, aws, evidence).items():
+            for instance in service.instances if service is not None else ():
+                if instance.port is None or not instance.address:
+                    continue
+                try:
+                    _connect(instance.address, instance.port)
+                except RequestFailed as error:
+                    evidence.failure(error, component)
+                    wrong.append(f"{component}: {error}")
+        if wrong:
+            pytest.fail(" ".join(wrong))
+
+    def _services(self, target: Target, aws: Aws, evidence: Evidence) -> dict[str, DiscoveryService | None]:
+        settings = _settings(target)
+        namespace = aws.discovery.namespace(settings.namespace or "")
+        found = {each.name: each for each in namespace.services}
+        evidence.record("registered", {name: each.instances for name, each in found.items()})
+        return {component: found.get(name) for component, name in settings.discovery_names.items()}
+
+
+def _connect(address: str, port: int) -> None:
+    where = f"{address}:{port}"
+    try:
+        socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        raise ConnectionRefused(f"{where}: connection refused.") from None
+    except TimeoutError:
+        raise ConnectTimedOut(f"{where}: no connection within {CONNECT_TIMEOUT_S:g} s.") from None
+    except OSError as error:
+        raise ConnectTimedOut(f"{where}: no connection: {error}.") from None
+
+
+class TestBalancing:
+    """Load balancers, their targets, and where their rules send each public path."""
+
+    def test_load_balancers_active(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every load balancer is active."""
+        balancers = aws.balancing.load_balancers(_settings(target).load_balancers)
+        evidence.record("load balancers", balancers)
+        assert balancers, "There is no load balancer in the account."
+        for balancer in balancers:
+            expect(
+                balancer.state == "active",
+                f"Load balancer {balancer.name} is {balancer.state or 'in no state'}, not active.",
+                evidence,
+                FactKind.SERVICE_UNHEALTHY,
+                "load_balancer",
+                via="aws",
+            )
+
+    def test_target_health(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every target group has targets, and all of them are healthy."""
+        settings = _settings(target)
+        named = {
+            component: each.target_group for component, each in settings.services.items() if each.target_group
+        }
+        if not named:
+            pytest.skip("no target group configured")
+        groups = aws.balancing.target_groups(named.values())
+        wrong: list[str] = []
+        for component, name in named.items():
+            targets = aws.balancing.target_health(groups[name])
+            evidence.record(component, targets)
+            sick = [each for each in targets if each.state not in ("healthy", "draining", "unused")]
+            if not targets:
+                evidence.fact(FactKind.TARGET_UNHEALTHY, component, f"{name} has no registered target")
+                wrong.append(f"{name} has no registered target")
+            for each in sick:
+                seen = f"{name}: {each.id}:{each.port} is {each.state} ({each.reason}: {each.description})"
+                evidence.fact(FactKind.TARGET_UNHEALTHY, component, seen)
+                wrong.append(seen)
+        if wrong:
+            pytest.fail("; ".join(wrong))
+
+    def test_routes_reach_right_group(
+        self, target: Target, aws: Aws, resolver: Resolver, evidence: Evidence
+    ) -> None:
+        """Every public path is forwarded to its component's target group and no other; the proxy's
+        paths go to the API, not past it."""
+        settings = _settings(target)
+        routes = wanted_routes(target)
+        if not routes:
+            pytest.skip("no public route configured")
+        balancers = aws.balancing.load_balancers(settings.load_balancers)
+        listeners = {balancer.name: secure(aws.balancing.listeners(balancer)) for balancer in balancers}
+        groups = aws.balancing.target_groups(
+            each.target_group for each in settings.services.values() if each.target_group
+        )
+        by_arn = {group.arn: group.name for group in groups.values()}
+        wrong: list[str] = []
+        for route in routes:
+            wanted = settings.services[route.component].target_group or ""
+            what = f"{route.host}{route.path}"
+            found = _decisions(route.host, route.path, balancers, listeners, resolver)
+            if not found:
+                evidence.fact(
+                    FactKind.WRONG_TARGET_GROUP,
+                    "load_balancer",
+                    f"{what}: no HTTPS listener",
+                    route.component,
+                )
+                wrong.append(f"no HTTPS listener decides about {what}")
+            for decision in found:
+                went = [by_arn.get(arn, arn.rpartition("targetgroup/")[2]) for arn in decision.target_groups]
+                if decision.action == "forward" and went == [wanted]:
+                    continue
+                rule = "the default action" if decision.priority is None else f"rule {decision.priority}"
+                did = (
+                    f"{decision.action} to {', '.join(went)}"
+                    if went
+                    else f"{decision.action} {decision.status}"
+                )
+                seen = (
+                    f"{what}: {rule} of {decision.load_balancer} does {did.strip()}, must forward to {wanted}"
+                )
+                evidence.fact(FactKind.WRONG_TARGET_GROUP, "load_balancer", seen, via=route.component)
+                wrong.append(seen)
+        evidence.record("routes", [f"{each.host}{each.path} -> {each.component}" for each in routes])
+        if wrong:
+            pytest.fail("; ".join(wrong))
+
+    def test_http_is_redirected(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every plain HTTP listener only redirects to HTTPS."""
+        wrong: list[str] = []
+        for balancer in aws.balancing.load_balancers(_settings(target).load_balancers):
+            for listener in aws.balancing.listeners(balancer):
+                if listener.protocol != "HTTP":
+                    continue
+                for rule in listener.rules:
+                    last = rule.actions[-1] if rule.actions else None
+                    if last is None or last.type != "redirect" or last.redirect.get("Protocol") != "HTTPS":
+                        wrong.append(
+                            f"{balancer.name}:{listener.port} answers over HTTP ({last.type if last else 'no action'})"
+                        )
+        for seen in wrong:
+            evidence.fact(FactKind.CONFIGURATION_DIFFERS, "load_balancer", seen)
+        assert not wrong, "; ".join(wrong) + ", must redirect to HTTPS."
+
+    def test_listener_certificates(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every certificate of an HTTPS listener is valid and lasts longer than the threshold."""
+        now = datetime.now(UTC)
+        arns: set[str] = set()
+        for balancer in aws.balancing.load_balancers(_settings(target).load_balancers):
+            for listener in secure(aws.balancing.listeners(balancer)):
+                arns |= {arn for arn in listener.certificates if ":acm:" in arn}
+        if not arns:
+            pytest.skip("no listener has a certificate of ACM")
+        soon: list[str] = []
+        for arn in sorted(arns):
+            certificate = aws.balancing.certificate(arn)
+            evidence.record(certificate.domain or arn, certificate)
+            if certificate.status not in ("ISSUED", ""):
+                seen = f"certificate {certificate.domain} is {certificate.status}"
+                evidence.fact(FactKind.TLS_FAILED, "load_balancer", seen, via="aws")
+                soon.append(seen)
+            if certificate.expires_at is None:
+                continue
+            days = (certificate.expires_at - now).total_seconds() / 86_400
+            if days < target.tls.expiring_days:
+                seen = f"certificate {certificate.domain} expires in {days:.1f} days"
+                evidence.fact(FactKind.CERTIFICATE_EXPIRING, "load_balancer", seen, via="aws")
+                soon.append(f"{seen}, threshold {target.tls.expiring_days}")
+        if soon:
+            pytest.fail("; ".join(soon))
+
+
+def _decisions(
+    host: str,
+    path: str,
+    balancers: tuple[LoadBalancer, ...],
+    listeners: dict[str, tuple[Listener, ...]],
+    resolver: Resolver,
+) -> list[Decision]:
+    """What the load balancers that serve a host do with a path: the one that its name leads to;
+    where that can't be told, those with a rule for it; else all."""
+    served = [each for each in balancers if listeners[each.name]]
+    at_host = _addresses(host, resolver)
+    by_name = [each for each in served if at_host and at_host & _addresses(each.dns_name, resolver)]
+    by_rule = [each for each in served if any(knows_host(item, host) for item in listeners[each.name])]
+    found = []
+    for balancer in by_name or by_rule or served:
+        decision = decide(listeners[balancer.name][0], host, path)
+        if decision is not None:
+            found.append(decision)
+    return found
+
+
+def _addresses(name: str, resolver: Resolver) -> set[str]:
+    try:
+        return set(resolver.addresses(name)) if name else set()
+    except RequestFailed:
+        return set()
+
+
+class TestStores:
+    """RDS, the cache, the bucket, the secret, the logs."""
+
+    def test_rds_available(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """The RDS instance is available, and not open to the world."""
+        instance = aws.data.rds_instance(_settings(target).rds_instance or "")
+        evidence.record("instance", instance)
+        expect(
+            instance.status == "available",
+            f"RDS instance {instance.id} is {instance.status or 'in no state'}, not available.",
+            evidence,
+            FactKind.DATABASE_NOT_AVAILABLE,
+            "postgres",
+        )
+        expect(
+            not instance.publicly_accessible,
+            f"RDS instance {instance.id} is publicly accessible.",
+            evidence,
+            FactKind.CONFIGURATION_DIFFERS,
+            "postgres",
+        )
+
+    def test_cache_available(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """The ElastiCache cluster is available."""
+        name = _settings(target).elasticache_cluster or ""
+        try:
+            cluster = aws.data.cache_cluster(name)
+        except AwsNotFound as error:
+            evidence.fact(FactKind.SERVICE_UNHEALTHY, "redis", str(error), via="aws")
+            raise
+        evidence.record("cluster", cluster)
+        expect(
+            cluster.status == "available",
+            f"ElastiCache cluster {cluster.id} is {cluster.status}, not available.",
+            evidence,
+            FactKind.SERVICE_UNHEALTHY,
+            "redis",
+            via="aws",
+        )
+
+    def test_bucket_exists(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """The artifact bucket is there."""
+        bucket = _settings(target).bucket or ""
+        expect(
+            aws.data.bucket_exists(bucket),
+            f"Bucket {bucket} is not there; MLflow has nowhere to put artifacts.",
+            evidence,
+            FactKind.ARTIFACT_STORE_FAILED,
+            "artifacts",
+            via="aws",
+        )
+
+    def test_database_secret(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """The database's secret is there, has a current version and is not being deleted."""
+        secret_id = _settings(target).database_secret or ""
+        try:
+            state = aws.data.secret_state(secret_id)
+        except AwsNotFound as error:
+            evidence.fact(FactKind.CONFIGURATION_DIFFERS, "secrets", str(error), via="aws")
+            raise
+        evidence.record("secret", state)
+        expect(
+            not state.deleted and state.current is not None,
+            f"Secret {secret_id} {'is scheduled for deletion' if state.deleted else 'has no current version'}.",
+            evidence,
+            FactKind.CONFIGURATION_DIFFERS,
+            "secrets",
+        )
+
+    def test_log_groups(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """Every service has its log group, and something was ever written to it."""
+        wrong: list[str] = []
+        for component, declared in _settings(target).services.items():
+            if declared.log_group is None:
+                continue
+            try:
+                group = aws.data.log_group(declared.log_group)
+            except AwsNotFound as error:
+                evidence.fact(FactKind.CONFIGURATION_DIFFERS, component, str(error), via="aws")
+                wrong.append(str(error))
+                continue
+            evidence.record(component, group)
+            if group.last_event_at is None:
+                seen = f"log group {group.name} has no line"
+                evidence.fact(FactKind.CONFIGURATION_DIFFERS, component, seen, via="aws")
+                wrong.append(seen)
+        if wrong:
+            pytest.fail("; ".join(wrong))

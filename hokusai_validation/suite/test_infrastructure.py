@@ -1,0 +1,373 @@
+"""The 11 infrastructure checks, the three views compared, Redis itself, and the alert thresholds."""
+
+import math
+import secrets as tokens
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hokusai_validation.errors import RequestFailed
+from hokusai_validation.facts import FactKind
+from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.database import Database
+from hokusai_validation.resources.http import Answer, HttpClient
+from hokusai_validation.resources.mlflow import API
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.redis import Redis
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.suite import three_views
+from hokusai_validation.suite.contract.check import expect
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.views import take
+from hokusai_validation.target import Target
+
+PROBES = 100
+PROBE_PATHS = ("/health", "/ready", "/live", "/version")
+RESTART_WINDOW = timedelta(hours=1)
+REDIS_SAMPLES = 20
+REDIS_P95_MS = 100.0
+PREFIX = "hokusai-validation:"
+
+
+class TestInfrastructure:
+    """Five public endpoints, three ECS services, three MLflow paths: the infrastructure score."""
+
+    def test_auth_root(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
+        """The auth service answers at `/`."""
+        _answers(target.endpoints.auth, "/", "auth", target, resolver, evidence)
+
+    def test_auth_health(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
+        """The auth service is healthy."""
+        _healthy(target.endpoints.auth, "auth", target, resolver, evidence)
+
+    def test_registry_root(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
+        """The registry answers at `/`."""
+        _answers(target.endpoints.registry, "/", "api", target, resolver, evidence)
+
+    def test_registry_health(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
+        """The registry answers `/health` with 200."""
+        _healthy(target.endpoints.registry, "api", target, resolver, evidence)
+
+    def test_api_health(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
+        """The API's second name answers `/health` with 200."""
+        _healthy(target.endpoints.api, "api", target, resolver, evidence)
+
+    def test_ecs_auth(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """The auth service runs at its desired count."""
+        _at_desired_count("auth", target, aws, evidence)
+
+    def test_ecs_api(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """The API runs at its desired count."""
+        _at_desired_count("api", target, aws, evidence)
+
+    def test_ecs_mlflow(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """MLflow runs at its desired count."""
+        _at_desired_count("mlflow", target, aws, evidence)
+
+    def test_mlflow_health(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
+        """MLflow's `/health` through the gateway."""
+        _through_gateway("/health", target, registry, evidence)
+
+    def test_mlflow_version(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
+        """MLflow's `/version` through the gateway."""
+        answer = _through_gateway("/version", target, registry, evidence)
+        expect(
+            answer.text.strip()[:1].isdigit(),
+            f"GET {answer.url} answered no version: {answer.text[:80]!r}.",
+            evidence,
+            FactKind.PROXY_ERROR,
+            "mlflow",
+        )
+
+    def test_mlflow_experiments(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
+        """A search of experiments through the gateway, with a key."""
+        answer = _through_gateway(f"{API}/experiments/search?max_results=1", target, registry, evidence)
+        body = answer.json()
+        expect(
+            isinstance(body, dict) and isinstance(body.get("experiments", []), list),
+            f"GET {answer.url} answered no list of experiments: {answer.text[:80]!r}.",
+            evidence,
+            FactKind.PROXY_ERROR,
+            "mlflow",
+        )
+
+
+def _ask(url: str | None, path: str, target: Target, resolver: Resolver) -> Answer:
+    assert url is not None, "the catalogue's `needs` lets this run with an endpoint only"
+    with HttpClient(
+        url, tls=target.tls, resolver=resolver, timeout_s=target.gateway.health_timeout_s
+    ) as client:
+        return client.get(path)
+
+
+def _answers(
+    url: str | None, path: str, component: str, target: Target, resolver: Resolver, evidence: Evidence
+) -> None:
+    answer = _ask(url, path, target, resolver)
+    evidence.answer(f"GET {path}", answer)
+    expect(
+        # What `/` says is the service's own affair; that the service says it is what counts.
+        answer.status < 500 and not 300 <= answer.status < 400,
+        f"GET {answer.url} answered {answer.status}: {answer.text[:80]!r}.",
+        evidence,
+        FactKind.UNEXPECTED_STATUS,
+        component,
+        via="load_balancer",
+    )
+
+
+def _healthy(url: str | None, component: str, target: Target, resolver: Resolver, evidence: Evidence) -> None:
+    answer = _ask(url, "/health", target, resolver)
+    evidence.answer("GET /health", answer)
+    evidence.metric("elapsed_ms", answer.elapsed_ms)
+    expect(
+        answer.status == 200,
+        f"GET {answer.url} answered {answer.status}, expected 200: {answer.text[:80]!r}.",
+        evidence,
+        FactKind.PROBE_NEEDS_KEY if answer.status in (401, 403) else FactKind.UNEXPECTED_STATUS,
+        component,
+        via="load_balancer",
+    )
+
+
+def _at_desired_count(component: str, target: Target, aws: Aws, evidence: Evidence) -> None:
+    assert target.aws is not None
+    declared = target.aws.services[component]
+    state = aws.ecs.service(declared.service)
+    desired = declared.desired if declared.desired is not None else state.desired
+    evidence.record("service", state.model_copy(update={"events": state.events[:5]}))
+    evidence.metric("running_tasks", state.running)
+    evidence.metric("desired_tasks", desired)
+    failed = state.primary is not None and state.primary.rollout_state == "FAILED"
+    if failed and state.primary is not None:
+        evidence.fact(FactKind.ROLLOUT_FAILED, component, state.primary.rollout_reason)
+    expect(
+        state.status == "ACTIVE" and state.running >= desired > 0,
+        f"ECS service {state.name} runs {state.running} of {desired} tasks"
+        f"{', and its rollout failed' if failed else ''}.",
+        evidence,
+        FactKind.SERVICE_BELOW_DESIRED,
+        component,
+    )
+
+
+def _through_gateway(path: str, target: Target, registry: HttpClient, evidence: Evidence) -> Answer:
+    prefix = target.mlflow.through_gateway if target.mlflow is not None else "/api/mlflow"
+    answer = registry.get(f"{prefix}{path}", key=True)
+    evidence.answer(f"GET {path.partition('?')[0]}", answer)
+    if answer.status in (401, 403):
+        kind, component = FactKind.KEY_REFUSED, "auth"
+    elif answer.status == 404 and "json" not in answer.headers.get("content-type", ""):
+        kind, component = FactKind.WRONG_TARGET_GROUP, "load_balancer"
+    else:
+        kind, component = FactKind.PROXY_ERROR, "mlflow"
+    expect(
+        answer.status == 200,
+        f"GET {answer.url} answered {answer.status}, expected 200: {answer.text[:120]!r}.",
+        evidence,
+        kind,
+        component,
+        via="api",
+    )
+    return answer
+
+
+class TestThreeViews:
+    """What the service says, what we see, what AWS says."""
+
+    def test_views_agree(
+        self,
+        target: Target,
+        secrets: Secrets,
+        registry: HttpClient,
+        evidence: Evidence,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        """No component is up in one view and down in another."""
+        aws: Aws | None = request.getfixturevalue("aws") if target.aws is not None else None
+        for attempt in (1, 2):  # something may have changed between two looks
+            answer = registry.get("/health?detailed=true")
+            body = answer.json()
+            views = take(target, secrets, body if isinstance(body, dict) else {}, aws)
+            wrong = [text for each in views if (text := three_views.disagreement(each)) is not None]
+            if not wrong or attempt == 2:
+                break
+        evidence.answer("health", answer)
+        evidence.record("views", views)
+        for each in views:
+            text = three_views.disagreement(each)
+            if text is not None:
+                evidence.fact(FactKind.HEALTH_ANSWER_WRONG, each.component, text)
+        if wrong:
+            pytest.fail("The views disagree. " + "; ".join(wrong) + ".")
+
+    def test_optional_redis_is_no_failure(
+        self, target: Target, registry: HttpClient, evidence: Evidence
+    ) -> None:
+        """Where Redis is not deployed, the service says `disabled`; where it is, it doesn't."""
+        answer = registry.get("/health")
+        evidence.answer("health", answer)
+        body = answer.json()
+        services: Mapping[str, Any] = body.get("services", {}) if isinstance(body, dict) else {}
+        deployed = target.redis is not None and target.topology["redis"].deployed
+        for name in ("redis", "message_queue"):
+            status = str(services.get(name, "disabled"))
+            if deployed:
+                expect(
+                    status != "disabled",
+                    f"{name} is deployed, but GET /health calls it disabled.",
+                    evidence,
+                    FactKind.HEALTH_ANSWER_WRONG,
+                    name,
+                )
+            else:
+                expect(
+                    status in ("disabled", "healthy"),
+                    f"{name} is not deployed and optional, but GET /health calls it {status}.",
+                    evidence,
+                    FactKind.OPTIONAL_REQUIRED,
+                    name,
+                )
+
+
+class TestRedis:
+    """Redis by its own address."""
+
+    def test_ping(self, redis: Redis, evidence: Evidence) -> None:
+        """It answers."""
+        assert redis.ping(), f"Redis at {redis.address} did not answer PING with PONG."
+        info = redis.info()
+        evidence.record(
+            "info",
+            {
+                name: info[name]
+                for name in (
+                    "redis_version",
+                    "uptime_in_seconds",
+                    "connected_clients",
+                    "used_memory",
+                    "maxclients",
+                )
+                if name in info
+            },
+        )
+
+    def test_write_and_read_back(self, target: Target, redis: Redis, evidence: Evidence) -> None:
+        """A value comes back as written, and goes away by itself."""
+        if not target.permissions.write:
+            pytest.skip("writing not permitted on this target")
+        key, value = f"{PREFIX}{tokens.token_hex(8)}", tokens.token_hex(32)
+        try:
+            redis.set(key, value, ttl_s=30)
+            seen, ttl_s = redis.get(key), redis.ttl_s(key)
+            evidence.record("seen", {"matches": seen == value, "ttl_s": ttl_s})
+            assert seen == value, f"Redis gave {seen!r} for a value that was written a moment ago."
+            assert 0 < ttl_s <= 30, f"The time-to-live of a value written for 30 s is {ttl_s} s."
+        finally:
+            redis.delete(key)
+
+    def test_latency(self, redis: Redis, evidence: Evidence) -> None:
+        """95 of 100 pings are answered within 100 ms."""
+        redis.ping()  # connects
+        times = []
+        for _ in range(REDIS_SAMPLES):
+            started = time.perf_counter()
+            redis.ping()
+            times.append((time.perf_counter() - started) * 1000)
+        times.sort()
+        p95 = times[math.ceil(0.95 * len(times)) - 1]
+        evidence.metric("redis_ping_p50_ms", times[len(times) // 2])
+        evidence.metric("redis_ping_p95_ms", p95)
+        expect(
+            p95 <= REDIS_P95_MS,
+            f"A ping of Redis takes {p95:.1f} ms (p95 of {len(times)}), more than {REDIS_P95_MS:g} ms.",
+            evidence,
+            FactKind.SLOW,
+            "redis",
+        )
+
+
+class TestAlerts:
+    """The contract's alert thresholds: one passed makes the verdict at best `degraded`."""
+
+    def test_availability_and_errors(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
+        """Of 100 probes of the health endpoints nearly all are good, and nearly none slow."""
+        times: list[float] = []
+        errors: dict[str, int] = {}
+        deadline = time.monotonic() + 20
+        for number in range(PROBES):
+            path = PROBE_PATHS[number % len(PROBE_PATHS)]
+            if time.monotonic() > deadline:
+                errors["not sent: 20 s were over"] = PROBES - number
+                break
+            try:
+                answer = registry.get(path, timeout_s=target.gateway.health_timeout_s)
+            except RequestFailed as error:
+                errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
+                evidence.failure(error, "api", via="load_balancer")
+                continue
+            times.append(answer.elapsed_ms)
+            if answer.status != 200:
+                errors[f"{path} {answer.status}"] = errors.get(f"{path} {answer.status}", 0) + 1
+        bad = sum(errors.values())
+        times.sort()
+        p99_ms = times[math.ceil(0.99 * len(times)) - 1] if times else math.inf
+        evidence.record("errors", errors)
+        evidence.metric("availability", 1 - bad / PROBES)
+        evidence.metric("error_rate", bad / PROBES)
+        if times:
+            evidence.metric("health_p99_ms", p99_ms)
+        alerts = target.alerts
+        passed: list[str] = []
+        if 1 - bad / PROBES < alerts.min_availability:
+            text = f"availability {1 - bad / PROBES:.1%}, threshold {alerts.min_availability:.1%}"
+            evidence.fact(FactKind.AVAILABILITY, "api", text)
+            passed.append(text)
+        if bad / PROBES > alerts.max_error_rate:
+            text = f"error rate {bad / PROBES:.1%}, threshold {alerts.max_error_rate:.1%}"
+            evidence.fact(FactKind.ERROR_RATE, "api", text)
+            passed.append(text)
+        if times and p99_ms > alerts.health_p99_ms:
+            text = f"p99 {p99_ms:.0f} ms on health endpoints, threshold {alerts.health_p99_ms:.0f} ms"
+            evidence.fact(FactKind.SLOW, "api", text)
+            passed.append(text)
+        assert not passed, f"Alert thresholds passed: {'; '.join(passed)}."
+
+    def test_database_connections(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """Connections in use are below the threshold of what the server allows."""
+        used, allowed = database.query(
+            "select (select count(*) from pg_stat_activity where backend_type = 'client backend'),"
+            " current_setting('max_connections')::int"
+        )[0]
+        share = used / allowed
+        evidence.metric("database_connections", used)
+        evidence.metric("database_connections_allowed", allowed)
+        expect(
+            share <= target.alerts.max_connection_share,
+            f"{used} of {allowed} database connections are in use ({share:.0%}),"
+            f" threshold {target.alerts.max_connection_share:.0%}.",
+            evidence,
+            FactKind.CONNECTIONS_NEAR_LIMIT,
+            "postgres",
+        )
+
+    def test_no_task_restarted(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+        """No task of a declared service ended by itself within the last hour."""
+        assert target.aws is not None
+        since = datetime.now(UTC) - RESTART_WINDOW
+        restarted: list[str] = []
+        for component, declared in target.aws.services.items():
+            stopped = aws.ecs.tasks(declared.service, stopped=True)
+            ended = [task for task in stopped if task.stopped_at is not None and task.stopped_at >= since]
+            evidence.record(component, ended)
+            for task in ended:
+                # A deployment or a scaling replaces tasks on purpose.
+                if "Scaling activity" in task.stopped_reason or "deployment" in task.stopped_reason.lower():
+                    continue
+                seen = f"{component}: task {task.arn.rpartition('/')[2]} ended: {task.stopped_reason}"
+                evidence.fact(FactKind.TASK_RESTARTED, component, seen)
+                restarted.append(seen)
+        assert not restarted, f"Tasks were restarted within the last hour: {'; '.join(restarted)}."
