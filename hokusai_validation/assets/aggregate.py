@@ -7,8 +7,9 @@ from typing import Any
 import dagster as dg
 
 from hokusai_validation import __version__
-from hokusai_validation.assets import contract, folding, progress
+from hokusai_validation.assets import folding, progress
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
+from hokusai_validation.diagnosis import results_contract as contract
 from hokusai_validation.diagnosis.rows import complete
 from hokusai_validation.report import Report
 from hokusai_validation.reporting.escape import markdown
