@@ -1,0 +1,235 @@
+"""What else goes on while load runs, looked at once a second: breakers, pools, connections, memory.
+
+Names end in their unit, as the report's pictures expect: `_percent` (of a core), `_mb`,
+`_connections`, `_triggers`. A sampler that fails leaves a gap and a note; it never fails a test.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from hokusai_validation.errors import HokusaiError
+from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.control import ControlClient
+from hokusai_validation.resources.database import Database
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.target import Target
+
+INTERVAL_S = 1.0
+LIMIT_S = 1.0
+BREAKER = "mlflow_circuit_breaker_state"
+OPEN = 2.0
+_MB = 1e6
+
+
+class Sampler(Protocol):
+    """Looks once; numbers by name. May raise HokusaiError."""
+
+    def sample(self) -> Mapping[str, float]:
+        """One look."""
+
+    def close(self) -> None:
+        """Give back what is kept between looks."""
+
+
+class MetricsSampler:
+    """`/metrics` of one instance: how often its breaker was seen to open (a counter of its own
+    counts, where there is one), and its pool's connections in use."""
+
+    def __init__(self, name: str, client: HttpClient) -> None:
+        self._name = name
+        self._client = client
+        self._state: float | None = None
+        self._seen_open = 0
+
+    def sample(self) -> Mapping[str, float]:
+        """One look. Raises the leaves of RequestFailed."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        text = self._client.get("/metrics", timeout_s=LIMIT_S).text
+        values: dict[str, float] = {}
+        try:
+            for family in text_string_to_metric_families(text):
+                for item in family.samples:
+                    values.setdefault(item.name, 0.0)
+                    values[item.name] += item.value
+        except ValueError:
+            return {}  # the JSON of a service without a Prometheus client has none of this
+        return self.read(values)
+
+    def close(self) -> None:
+        """Nothing: the client is its owner's."""
+
+    def read(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The numbers of one look from all of `/metrics`, its values summed over labels."""
+        found = {}
+        state = values.get(BREAKER)
+        if state is not None:
+            if state == OPEN and self._state not in (OPEN, None):
+                self._seen_open += 1
+            self._state = state
+            counted = _first(
+                values, ("breaker",), ("opened_total", "open_total", "trips_total", "triggers_total")
+            )
+            found[f"{self._name}_breaker_triggers"] = float(self._seen_open) if counted is None else counted
+        in_use = _first(values, ("pool",), ("in_use", "checked_out", "checkedout"))
+        if in_use is not None:
+            found[f"{self._name}_pool_connections"] = in_use
+        return found
+
+
+def _first(values: Mapping[str, float], parts: Iterable[str], ends: tuple[str, ...]) -> float | None:
+    names = [name for name in sorted(values) if all(part in name for part in parts) and name.endswith(ends)]
+    return values[names[0]] if names else None
+
+
+class ProcessSampler:
+    """CPU and memory of every process of the stack, from its control agent."""
+
+    def __init__(self, control: ControlClient) -> None:
+        self._control = control
+        self._before: dict[str, tuple[int | None, float, float]] = {}
+
+    def sample(self) -> Mapping[str, float]:
+        """One look. Raises AgentFailed."""
+        found: dict[str, float] = {}
+        now = time.perf_counter()
+        for process in self._control.processes():
+            found[f"{process.name}_rss_mb"] = round(process.rss_bytes / _MB, 2)
+            pid, at, cpu_s = self._before.get(process.name, (None, now, 0.0))
+            if pid == process.pid and now > at:
+                share = (process.cpu_s - cpu_s) / (now - at)
+                found[f"{process.name}_cpu_percent"] = round(max(0.0, share * 100), 1)
+            self._before[process.name] = (process.pid, now, process.cpu_s)
+        return found
+
+    def close(self) -> None:
+        """Nothing: the client is its owner's."""
+
+
+class DatabaseSampler:
+    """Connections that PostgreSQL holds, to our database and to all, over one kept session."""
+
+    STATEMENT = (
+        "select count(*), count(*) filter (where datname = current_database())"
+        " from pg_stat_activity where backend_type = 'client backend'"
+    )
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: Any = None
+
+    def sample(self) -> Mapping[str, float]:
+        """One look. Raises the leaves of RequestFailed."""
+        try:
+            if self._session is None:
+                self._session = self._database.connect(connect_timeout_s=LIMIT_S, statement_timeout_s=LIMIT_S)
+            ((everywhere, ours),) = self._database.rows(self._session, self.STATEMENT, limit_s=2 * LIMIT_S)
+        except HokusaiError:
+            self.close()
+            raise
+        return {
+            "postgres_server_connections": float(everywhere),
+            "postgres_database_connections": float(ours),
+        }
+
+    def close(self) -> None:
+        """End the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(Exception):
+                session.close()
+
+
+class Watch:
+    """Runs samplers beside a load run, each in a thread of its own, once a second.
+
+    with Watch(samplers) as watch:
+        outcome = engine.run(plan)
+    watch.seconds(outcome_started)
+    """
+
+    def __init__(self, samplers: Sequence[Sampler], *, interval_s: float = INTERVAL_S) -> None:
+        self.notes: list[str] = []
+        self._interval_s = interval_s
+        self._looks: list[tuple[float, Mapping[str, float]]] = []
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(sampler,), daemon=True) for sampler in samplers
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def _repeat(self, sampler: Sampler) -> None:
+        while True:
+            began = time.perf_counter()
+            try:
+                self._looks.append((began, sampler.sample()))
+            except HokusaiError as error:
+                self._note(f"{type(sampler).__name__}: {error}")
+            except Exception as error:  # a picture is not worth a test
+                self._note(f"{type(sampler).__name__}: {type(error).__name__}: {error}")
+            if self._over.wait(max(0.0, self._interval_s - (time.perf_counter() - began))):
+                sampler.close()
+                return
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes and len(self.notes) < 10:
+            self.notes.append(note)
+
+    def looks(self, name: str) -> tuple[tuple[float, float], ...]:
+        """Every value of one name with its time, in seconds of `time.perf_counter()`."""
+        return tuple((at, values[name]) for at, values in sorted(self._looks, key=_time) if name in values)
+
+    def seconds(self, start: float) -> list[dict[str, float]]:
+        """One entry a second from `start` (of `time.perf_counter()`) on, the last value counting;
+        `t_s` is the second."""
+        entries: dict[int, dict[str, float]] = {}
+        for at, values in sorted(self._looks, key=_time):
+            second = math.floor(at - start)
+            if second >= 0:
+                entries.setdefault(second, {"t_s": float(second)}).update(values)
+        return [entries[second] for second in sorted(entries)]
+
+
+def _time(look: tuple[float, Mapping[str, float]]) -> float:
+    return look[0]
+
+
+def from_cloudwatch(aws: Aws, target: Target, begin: datetime, end: datetime) -> list[dict[str, float]]:
+    """CPU and memory of each ECS service (in percent of what it reserves) and RDS's connections over
+    a run, as fine as CloudWatch gives them; `t_s` counts from `begin`. What can't be read is left out."""
+    if target.aws is None:
+        return []
+    found: dict[int, dict[str, float]] = {}
+    minutes = max(1, math.ceil((end - begin).total_seconds() / 60))
+
+    def take(name: str, namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
+        with suppress(HokusaiError):
+            for point in aws.data.metric(namespace, metric, dimensions, minutes=minutes, until=end):
+                second = max(0, int((point.at - begin).total_seconds()))
+                found.setdefault(second, {"t_s": float(second)})[name] = point.value
+
+    for component, service in target.aws.services.items():
+        dimensions = {"ClusterName": target.aws.cluster, "ServiceName": service.service}
+        take(f"{component}_cpu_percent", "AWS/ECS", "CPUUtilization", dimensions)
+        take(f"{component}_memory_percent", "AWS/ECS", "MemoryUtilization", dimensions)
+    if target.aws.rds_instance is not None:
+        dimensions = {"DBInstanceIdentifier": target.aws.rds_instance}
+        take("postgres_server_connections", "AWS/RDS", "DatabaseConnections", dimensions)
+    return [found[second] for second in sorted(found)]
