@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 
 class KeyKind(StrEnum):
@@ -35,10 +35,19 @@ class SeedKey(BaseModel):
 class _Seeds(BaseModel):
     keys: tuple[SeedKey, ...]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_kind(cls, values: Any) -> Any:
+        keys = values.get("keys")
+        if isinstance(keys, dict):
+            values = {"keys": [{"kind": kind, "key": key} for kind, key in keys.items()]}
+        return values
+
 
 class Settings(BaseModel):
     """One field an environment variable, of the same name in capitals. `AUTH_KEYS` is a JSON list
-    of SeedKey: `[{"key": "hk_good_…", "kind": "good", "rate_limit_per_hour": 1000000}, …]`."""
+    of SeedKey, `[{"key": "hk_good_…", "kind": "good", "rate_limit_per_hour": 1000000}, …]`, or, for
+    one key of a kind, `{"good": "hk_good_…", "expired": "hk_expired_…", …}`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

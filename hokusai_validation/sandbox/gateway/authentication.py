@@ -64,7 +64,7 @@ class Authenticator:
             self.log.warning("key not validated", error=str(error))
             return refusal("Authentication service unavailable", 503, {"Retry-After": "1"})
         headers = self.limit_headers(caller, usage)
-        if caller.rate_limit_per_hour is not None and usage.used > caller.rate_limit_per_hour:
+        if self.past_limit(caller, usage):
             return self.limited(headers, str(usage.retry_after_s()))
         return Admitted(caller, headers)
 
@@ -79,6 +79,10 @@ class Authenticator:
             return known
         caller = await self.auth.validate(key)
         return caller, await self.cache.put(key, caller)
+
+    def past_limit(self, caller: Caller, usage: Usage) -> bool:
+        """Whether this use is one too many."""
+        return caller.rate_limit_per_hour is not None and usage.used > caller.rate_limit_per_hour
 
     def refuse_key(self) -> Response:
         """The answer to a key that is not valid."""

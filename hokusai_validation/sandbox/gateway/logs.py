@@ -21,18 +21,21 @@ CLOSE_WAIT_S = 1.0
 
 
 class Log:
-    """The process's log. `redact` masks whatever looks like a secret, as a last line of defence:
-    nothing is meant to hand a secret to the log in the first place."""
-
-    redact = staticmethod(Redactor().text)
+    """The process's log."""
 
     def __init__(self, instance: str, stream: IO[str] | None = None) -> None:
         self._instance = instance
         self._stream = stream if stream is not None else sys.stderr
         self._lines: queue.Queue[dict[str, JsonValue] | None] = queue.Queue(BUFFER_LINES)
         self._dropped = 0
+        self._redactor = Redactor()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
+
+    def redact(self, text: str) -> str:
+        """Mask whatever looks like a secret, as a last line of defence: nothing is meant to hand a
+        secret to the log in the first place."""
+        return self._redactor.text(text)
 
     def info(self, event: str, **fields: JsonValue) -> None:
         """Something ordinary happened."""

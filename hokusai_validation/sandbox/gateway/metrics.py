@@ -47,7 +47,8 @@ class Metrics:
 
     def connection_status(self) -> int:
         """1 while MLflow is connected, as far as is known."""
-        return int(self.gateway.mlflow_state().status in ("healthy", "recovering"))
+        state = self.gateway.mlflow_state()
+        return int(state.status != "degraded" and state.check is not None and state.check.ok)
 
     def breaker_state(self) -> int:
         """0 CLOSED, 1 HALF_OPEN, 2 OPEN."""

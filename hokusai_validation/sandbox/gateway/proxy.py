@@ -56,7 +56,7 @@ class Proxy:
         gateway = self.gateway
         if self.refuses():
             return self.open_answer()
-        path = upstream_path(request.scope)
+        path = self.path(request.scope)
         body = Body(request, self.limit_s(path))
         started = time.monotonic()
         try:
@@ -70,16 +70,24 @@ class Proxy:
             reason = unreachable(error)
             gateway.mlflow.failed(reason, started)
             return self.unreachable_answer(reason)
-        if response.status >= 500:
+        if self.is_failure(response.status):
             gateway.mlflow.failed(f"MLflow answered {response.status}", started)
         else:
             gateway.mlflow.succeeded(started)
             self.publish(path, response.status, request.scope)
         return await self.returned(response, path, started)
 
+    def is_failure(self, status: int) -> bool:
+        """Which of MLflow's answers the breaker counts as failures."""
+        return status >= 500
+
     def refuses(self) -> bool:
         """Whether the breaker keeps calls away from MLflow."""
         return self.gateway.breaker.is_open()
+
+    def path(self, scope: Scope) -> str:
+        """The path at MLflow."""
+        return upstream_path(scope)
 
     def limit_s(self, path: str) -> float:
         """How long MLflow may take: longer for artifacts, which it fetches whole before answering."""
@@ -130,6 +138,12 @@ class Proxy:
             response.release()
             return failure(f"MLflow has no {path}", "RESOURCE_NOT_FOUND", 404)
         headers = [(name.lower(), value) for name, value in response.raw_headers if not _of_connection(name)]
+        return self.streamed(response, headers, started)
+
+    def streamed(
+        self, response: aiohttp.ClientResponse, headers: list[tuple[bytes, bytes]], started: float
+    ) -> "Streamed":
+        """The answer that passes MLflow's on."""
         return Streamed(self, response, headers, started)
 
     def publish(self, path: str, status: int, scope: Scope) -> None:
@@ -254,7 +268,7 @@ class Streamed(Response):
             )
             while True:
                 async with asyncio.timeout(limit_s):
-                    piece = await response.content.readany()
+                    piece = self.piece(await response.content.readany())
                 more = bool(piece) or not response.content.at_eof()
                 async with asyncio.timeout(CALLER_IDLE_S):
                     await send({"type": "http.response.body", "body": piece, "more_body": more})
@@ -266,6 +280,10 @@ class Streamed(Response):
             raise BrokenOff from None
         finally:
             response.close() if not response.content.at_eof() else response.release()
+
+    def piece(self, piece: bytes) -> bytes:
+        """A piece of the body, as it goes to the caller."""
+        return piece
 
 
 class BrokenOff(Exception):
