@@ -10,7 +10,7 @@ from mlflow.store.db.utils import _initialize_tables
 def main() -> int:
     """The database is `SANDBOX_DATABASE_URI`."""
     engine = sqlalchemy.create_engine(os.environ["SANDBOX_DATABASE_URI"])
-    _initialize_tables(engine)
+    _initialize_tables(engine)  # type: ignore[no-untyped-call]
     engine.dispose()
     return 0
 

@@ -175,7 +175,7 @@ def _migrate(data: Path, bin_folder: Path) -> None:
             stderr=subprocess.DEVNULL,
             env=base_environment(data.parent),
             cwd="/",
-            **_as_user(),
+            **_as_user(),  # type: ignore[call-overload]
         )
         try:
             uri = (

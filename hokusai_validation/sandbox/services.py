@@ -327,7 +327,7 @@ def _auth(plan: Plan, scenario: Scenario, home: Path) -> Service:
         name="auth",
         component="auth",
         command=_python(f"{PACKAGE}.auth_service"),
-        environment=values | scenario.auth,
+        environment={**values, **scenario.auth},
         address=plan.address("auth"),
         ready=functools.partial(answers, plan.address("auth"), "/health"),
     )

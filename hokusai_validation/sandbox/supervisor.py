@@ -261,7 +261,7 @@ class Supervisor:
             task.cancel()
         for pid in list(self.helpers):
             send(pid, signal.SIGKILL)
-        last = [name for name in ("links", "postgres", "redis", "aws") if name in self.processes]
+        last: list[str] = [name for name in ("links", "postgres", "redis", "aws") if name in self.processes]
         first = [name for name in self.processes if name not in last]
         for group in (first, last):
             for name in group:

@@ -30,7 +30,22 @@ from hokusai_validation.sandbox.plan import (
 from hokusai_validation.sandbox.scenarios import Scenario
 from hokusai_validation.sandbox.services import declared_environment
 
-FAULTS = ["refuse", "reset", "latency", "bandwidth", "black_hole", "half_open", "connect_timeout", "every_nth", "garbage", "kill", "pause", "restart", "memory", "cpu"]
+FAULTS = [
+    "refuse",
+    "reset",
+    "latency",
+    "bandwidth",
+    "black_hole",
+    "half_open",
+    "connect_timeout",
+    "every_nth",
+    "garbage",
+    "kill",
+    "pause",
+    "restart",
+    "memory",
+    "cpu",
+]
 SECRET_NAMES = {
     "HOKUSAI_SANDBOX_KEY_GOOD": "key_good",
     "HOKUSAI_SANDBOX_KEY_EXPIRED": "key_expired",
@@ -80,7 +95,7 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
         "environment": "development",
         "env_file": "secrets.env",
         "expected_commit": GIT_COMMIT,
-        "endpoints": url,
+        "endpoints": url | {"plain": f"http://{HOSTS['registry']}:{plan.ports['balancer-http']}"},
         "tls": {"ca_file": "ca.pem"},
         "dns": {
             "resolver": plan.address("dns"),

@@ -1,13 +1,14 @@
 """The resources of the service contract, written straight into moto's backends: the same objects
 that its API would make, without the time that forty calls of it take."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.acm.models import acm_backends
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.ecs.models import Container, EC2ContainerServiceBackend, Task, ecs_backends
+from moto.ecs.models import EC2ContainerServiceBackend, Task, ecs_backends
 from moto.elasticache.models import elasticache_backends
 from moto.elbv2.models import ELBv2Backend, FakeTargetGroup, elbv2_backends
 from moto.logs.models import logs_backends
@@ -83,7 +84,7 @@ class Resources:
             replica_regions=[],
             force_overwrite=False,
         )
-        secret = secrets.secrets[DATABASE_SECRET]
+        secret: Any = secrets.secrets[DATABASE_SECRET]
         long_ago = int((self.start - timedelta(days=30)).timestamp())
         secret.created_date = secret.last_changed_date = long_ago
         for version in secret.versions.values():
@@ -105,11 +106,39 @@ class Resources:
         database.status = "available"
         self.database = database
         cache: dict[str, Any] = dict.fromkeys(
-            ["replication_group_id", "az_mode", "preferred_availability_zone", "cache_parameter_group_name", "cache_subnet_group_name", "transit_encryption_enabled", "network_type", "ip_discovery", "snapshot_name", "preferred_maintenance_window", "notification_topic_arn", "auto_minor_version_upgrade", "snapshot_retention_limit", "snapshot_window", "auth_token", "outpost_mode", "preferred_outpost_arn"]
+            [
+                "replication_group_id",
+                "az_mode",
+                "preferred_availability_zone",
+                "cache_parameter_group_name",
+                "cache_subnet_group_name",
+                "transit_encryption_enabled",
+                "network_type",
+                "ip_discovery",
+                "snapshot_name",
+                "preferred_maintenance_window",
+                "notification_topic_arn",
+                "auto_minor_version_upgrade",
+                "snapshot_retention_limit",
+                "snapshot_window",
+                "auth_token",
+                "outpost_mode",
+                "preferred_outpost_arn",
+            ]
         )
         cache |= {
             name: []
-            for name in ["preferred_availability_zones", "cache_security_group_names", "security_group_ids", "tags", "snapshot_arns", "preferred_outpost_arns", "log_delivery_configurations", "cache_node_ids_to_remove", "cache_node_ids_to_reboot"]
+            for name in [
+                "preferred_availability_zones",
+                "cache_security_group_names",
+                "security_group_ids",
+                "tags",
+                "snapshot_arns",
+                "preferred_outpost_arns",
+                "log_delivery_configurations",
+                "cache_node_ids_to_remove",
+                "cache_node_ids_to_reboot",
+            ]
         }
         cluster = elasticache_backends[ACCOUNT][REGION].create_cache_cluster(
             **cache,
@@ -208,7 +237,7 @@ class Resources:
                 component, self.settings.commit, self.start - DEPLOYED_BEFORE - timedelta(minutes=5)
             )
             places = self.settings.tasks[component]
-            service = self.ecs.create_service(
+            service: Any = self.ecs.create_service(
                 CLUSTER,
                 service_name,
                 len(places),
@@ -250,7 +279,7 @@ class Resources:
         if component in ("api", "mlflow"):
             arn = secretsmanager_backends[ACCOUNT][REGION].secrets[DATABASE_SECRET].arn
             container["secrets"] = [{"name": "DATABASE_PASSWORD", "valueFrom": f"{arn}:password::"}]
-        definition = self.ecs.register_task_definition(
+        definition: Any = self.ecs.register_task_definition(
             SERVICES[component],
             [container],
             requires_compatibilities=["FARGATE"],
@@ -297,7 +326,7 @@ class Resources:
         """One running task of a service; made without moto's networks, which the sandbox has none of."""
         mode, definition.network_mode = definition.network_mode, "bridge"
         try:
-            task = Task(
+            task: Any = Task(
                 self.ecs.clusters[CLUSTER],
                 definition,
                 None,
@@ -326,12 +355,11 @@ class Resources:
                 ],
             }
         ]
-        container: Container = task.containers[0]
+        container = task.containers[0]
         container.task_arn = task.task_arn
         container.last_status = "RUNNING"
         container.exitCode = None
-        digest = f"{abs(hash(container.image)):x}".rjust(16, "0") * 4
-        container.image_digest = f"sha256:{digest[:64]}"
+        container.image_digest = f"sha256:{hashlib.sha256(container.image.encode()).hexdigest()}"
         container.network_interfaces = [{"privateIpv4Address": place.address}]
         self.ecs.tasks.setdefault(CLUSTER, {})[task.task_arn] = task
         return task
@@ -388,26 +416,29 @@ class Resources:
                 stream,
                 [{"timestamp": int(now.timestamp() * 1000), "message": f"{component}: started"}],
             )
-        metrics: dict[str, list[dict[str, Any]]] = {"AWS/ECS": [], "AWS/RDS": [], "AWS/ApplicationELB": []}
         for minute in range(60):
-            at = now - timedelta(minutes=minute)
-            for service in SERVICES.values():
-                dimensions = {"ClusterName": CLUSTER, "ServiceName": service}
-                metrics["AWS/ECS"] += [
-                    _metric("CPUUtilization", 12.0, "Percent", at, dimensions),
-                    _metric("MemoryUtilization", 38.0, "Percent", at, dimensions),
-                ]
-            dimensions = {"DBInstanceIdentifier": RDS_INSTANCE}
-            metrics["AWS/RDS"] += [
-                _metric("CPUUtilization", 7.0, "Percent", at, dimensions),
-                _metric("DatabaseConnections", 15.0, "Count", at, dimensions),
-                _metric("FreeableMemory", 512.0 * 1024 * 1024, "Bytes", at, dimensions),
-                _metric("FreeStorageSpace", 14.0 * 1024**3, "Bytes", at, dimensions),
-            ]
-        backend = cloudwatch_backends[ACCOUNT][REGION]
-        for namespace, data in metrics.items():
-            if data:
-                backend.put_metric_data(namespace, data)
+            measure(now - timedelta(minutes=minute))
+
+
+def measure(at: datetime) -> None:
+    """One minute's values of every metric that the stack has."""
+    backend = cloudwatch_backends[ACCOUNT][REGION]
+    services: list[dict[str, Any]] = []
+    for service in SERVICES.values():
+        dimensions = {"ClusterName": CLUSTER, "ServiceName": service}
+        services += [
+            _metric("CPUUtilization", 12.0, "Percent", at, dimensions),
+            _metric("MemoryUtilization", 38.0, "Percent", at, dimensions),
+        ]
+    dimensions = {"DBInstanceIdentifier": RDS_INSTANCE}
+    database = [
+        _metric("CPUUtilization", 7.0, "Percent", at, dimensions),
+        _metric("DatabaseConnections", 15.0, "Count", at, dimensions),
+        _metric("FreeableMemory", 512.0 * 1024 * 1024, "Bytes", at, dimensions),
+        _metric("FreeStorageSpace", 14.0 * 1024**3, "Bytes", at, dimensions),
+    ]
+    backend.put_metric_data("AWS/ECS", services)
+    backend.put_metric_data("AWS/RDS", database)
 
 
 def _metric(name: str, value: float, unit: str, at: datetime, dimensions: dict[str, str]) -> dict[str, Any]:
@@ -415,6 +446,6 @@ def _metric(name: str, value: float, unit: str, at: datetime, dimensions: dict[s
         "MetricName": name,
         "Value": value,
         "Unit": unit,
-        "Timestamp": at,
+        "Timestamp": at.replace(tzinfo=None),  # moto compares times without zone
         "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
     }

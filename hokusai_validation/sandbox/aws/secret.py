@@ -5,29 +5,28 @@ import copy
 import json
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from moto.secretsmanager.models import secretsmanager_backends
 
 from hokusai_validation.sandbox.plan import ACCOUNT, DATABASE_SECRET, REGION
 
 
-def change(password: str | None) -> Callable[[], None]:
-    """Put a new version; returns what takes it back. Without a password only the date changes."""
+def change(password: str | None, username: str | None = None) -> Callable[[], None]:
+    """Put a new version; returns what takes it back. What is not given stays."""
     backend = secretsmanager_backends[ACCOUNT][REGION]
-    secret = backend.secrets[DATABASE_SECRET]
-    before = (
-        copy.deepcopy(secret.versions),
-        secret.default_version_id,
-        secret.last_changed_date,
-        secret.secret_string,
-    )
-    current = json.loads(secret.versions[secret.default_version_id]["secret_string"])
+    secret: Any = backend.secrets[DATABASE_SECRET]
+    versions = copy.deepcopy(secret.versions)
+    default, changed, text = secret.default_version_id, secret.last_changed_date, secret.secret_string
+    current = json.loads(secret.versions[default]["secret_string"])
     if password is not None:
         current["password"] = password
+    if username is not None:
+        current["username"] = username
     backend.put_secret_value(DATABASE_SECRET, json.dumps(current), "", str(uuid.uuid4()), ["AWSCURRENT"])
 
     def back() -> None:
-        secret.versions, version, secret.last_changed_date, secret.secret_string = before
-        secret.set_default_version_id(version)
+        secret.versions, secret.last_changed_date, secret.secret_string = versions, changed, text
+        secret.set_default_version_id(default)
 
     return back

@@ -2,12 +2,14 @@
 calls, and `/_sandbox/…` is our interface beside AWS's."""
 
 import hmac
+import io
 import json
 import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.moto_server.werkzeug_app import (
@@ -18,7 +20,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from hokusai_validation.sandbox.aws import routing
-from hokusai_validation.sandbox.aws.resources import Resources
+from hokusai_validation.sandbox.aws.resources import Resources, measure
 from hokusai_validation.sandbox.aws.settings import AwsSettings
 from hokusai_validation.sandbox.aws.states import StateError, States
 
@@ -114,7 +116,7 @@ class Application:
                     raise StateError(f"{method} {path} is not known.")
 
 
-class _Handler(MotoRequestHandler):  # type: ignore[misc]
+class _Handler(MotoRequestHandler):
     """Without a log line for each request, and without waiting for small packets."""
 
     protocol_version = "HTTP/1.1"
@@ -132,8 +134,6 @@ def _action(environ: dict[str, Any]) -> str:
     if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
-        import io
-
         environ["wsgi.input"] = io.BytesIO(body)
         found = re.search(rb"(?:^|&)Action=([A-Za-z0-9]+)", body)
         return found.group(1).decode() if found else ""
@@ -154,9 +154,17 @@ def _error(environ: dict[str, Any], status: int, code: str, message: str) -> tup
     return line, "text/xml", text.encode()
 
 
+def _measure_forever() -> None:
+    """Metrics stay fresh however long the sandbox is up."""
+    while True:
+        time.sleep(60.0)
+        measure(datetime.now(UTC))
+
+
 def serve(settings: AwsSettings) -> None:
     """Serve until the process ends."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    threading.Thread(target=_measure_forever, daemon=True).start()
     server: BaseWSGIServer = make_server(
         LOOPBACK, settings.port, Application(settings), threaded=True, request_handler=_Handler
     )

@@ -10,10 +10,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.elbv2.models import FakeTargetGroup
+from moto.logs.models import logs_backends
 
+from hokusai_validation.sandbox.aws import patches
+from hokusai_validation.sandbox.aws.patches import Health
 from hokusai_validation.sandbox.aws.resources import Resources
-from hokusai_validation.sandbox.aws.resources_names import SERVICES
+from hokusai_validation.sandbox.aws.resources_names import SERVICES, log_group
+from hokusai_validation.sandbox.aws.secret import change
+from hokusai_validation.sandbox.plan import ACCOUNT, REGION
 
 
 class StateError(ValueError):
@@ -31,11 +37,10 @@ class States:
         self._active: dict[str, tuple[Mapping[str, Any], list[Undo]]] = {}
         self._denied: dict[str, int | None] = {}  # action -> how often still (None: always)
         self._throttled: dict[str, int | None] = {}
-        self._health: dict[tuple[str, str], tuple[str, str, str]] = {}  # (group, id) as the balancer saw it
-        self._forced_health: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self._health: dict[tuple[str, str], Health] = {}  # (group, id) as the balancer saw it
+        self._forced_health: dict[tuple[str, str], Health] = {}
         self._keep_counts: set[str] = set()
-        _patch_health(self._health_of)
-        _patch_tasks(resources)
+        patches.apply(resources.ecs, self._health_of)
 
     def active(self) -> dict[str, Any]:
         """The states that are on, with what they were set to."""
@@ -94,7 +99,7 @@ class States:
         if service.deployments:
             service.deployments[0]["runningCount"] = running
 
-    def _health_of(self, group: FakeTargetGroup, target: str) -> tuple[str, str, str] | None:
+    def _health_of(self, group: FakeTargetGroup, target: str) -> Health | None:
         key = (group.arn, target)
         return self._forced_health.get(key) or self._health.get(key)
 
@@ -138,7 +143,7 @@ class States:
 
     def _set_running_count(self, component: str, running: int) -> list[Undo]:
         service = self.resources.service(component)
-        before = (service.running_count, copy.deepcopy(service.deployments))
+        before: tuple[int, Any] = (service.running_count, copy.deepcopy(service.deployments))
         stopped = self.resources.tasks(component)[running:]
         service.running_count = running
         service.deployments[0]["runningCount"] = running
@@ -187,7 +192,12 @@ class States:
         keys = [(group.arn, target) for target in list(group.targets)[:count]]
         description = "Health checks failed with these codes: [503]"
         self._forced_health.update(dict.fromkeys(keys, ("unhealthy", reason, description)))
-        return [lambda: [self._forced_health.pop(key, None) for key in keys] and None]
+
+        def back() -> None:
+            for key in keys:
+                self._forced_health.pop(key, None)
+
+        return [back]
 
     def _set_task_definition_old(self, component: str) -> list[Undo]:
         """The newest revision is registered, but the one before it runs."""
@@ -238,17 +248,15 @@ class States:
         definition = self.resources.ecs.describe_task_definition(
             self.resources.service(component).task_definition
         )
-        container = definition.container_definitions[0]
+        container: Any = definition.container_definitions[0]
         before = container["environment"]
         others = [item for item in before if item["name"] != name]
         container["environment"] = others if value is None else [*others, {"name": name, "value": value}]
         return [lambda: container.update(environment=before)]
 
-    def _set_secret_changed(self, password: str | None = None) -> list[Undo]:
-        """The secret gets a new version now, with another password or the same one."""
-        from hokusai_validation.sandbox.aws.secret import change
-
-        return [change(password)]
+    def _set_secret_changed(self, password: str | None = None, username: str | None = None) -> list[Undo]:
+        """The secret gets a new version now, with another login or the same one."""
+        return [change(password, username)]
 
     def _set_wrong_listener_rule(self, path: str, component: str, host: str | None = None) -> list[Undo]:
         """A rule before all others sends `path` to a component's target group."""
@@ -311,6 +319,13 @@ class States:
 
         return [back]
 
+    def _set_log_silent(self, component: str) -> list[Undo]:
+        """The component's log group is not there."""
+        groups = logs_backends[ACCOUNT][REGION].groups
+        name = log_group(component)
+        before = groups.pop(name)
+        return [lambda: groups.update({name: before})]
+
     def _discovery_service(self, component: str) -> Any:
         for service in self.resources.discovery.services.values():
             if service.name == component:
@@ -325,20 +340,16 @@ class States:
 
     def _set_metric(self, namespace: str, name: str, value: float, dimensions: dict[str, str]) -> list[Undo]:
         """The last ten minutes of a metric have this value."""
-        from moto.cloudwatch.models import cloudwatch_backends
-
-        from hokusai_validation.sandbox.plan import ACCOUNT, REGION
-
         backend = cloudwatch_backends[ACCOUNT][REGION]
-        now = datetime.now(UTC)
+        since = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
         wanted = sorted(dimensions.items())
-        changed = [
+        changed: list[Any] = [
             item
             for item in backend.metric_data
             if item.name == name
             and item.namespace == namespace
             and sorted((each.name, each.value) for each in item.dimensions) == wanted
-            and item.timestamp > now - timedelta(minutes=10)
+            and item.timestamp > since
         ]
         if not changed:
             raise StateError(f"No metric {namespace} {name} with these dimensions.")
@@ -351,41 +362,6 @@ class States:
                 item.value = old
 
         return [back]
-
-
-def _patch_health(lookup: Callable[[FakeTargetGroup, str], tuple[str, str, str] | None]) -> None:
-    """moto calls every registered target healthy; ours are what the balancer sees."""
-    original = FakeTargetGroup.health_for
-
-    def health_for(self: FakeTargetGroup, target: dict[str, Any], ec2_backend: Any) -> FakeHealthStatus:
-        answer = original(self, target, ec2_backend)
-        found = lookup(self, str(target["Id"]))
-        if found is not None and answer.status == "healthy":
-            answer.status = found[0]
-            answer.reason, answer.description = found[1] or None, found[2] or None
-        return answer
-
-    FakeTargetGroup.health_for = health_for
-
-
-def _patch_tasks(resources: Resources) -> None:
-    """moto does not filter tasks by service, and moves them on with every look at them."""
-    original = resources.ecs.list_tasks
-
-    def list_tasks(*values: Any, **named: Any) -> list[Any]:
-        names = ("cluster_str", "container_instance", "family", "started_by", "service_name", "desiredStatus")
-        given = dict(zip(names, values, strict=False)) | named
-        service = given.get("service_name")
-        found: list[Any] = original(**given)
-        if service is None:
-            return found
-        group = f"service:{str(service).rpartition('/')[2]}"
-        return [task for task in found if task.group == group]
-
-    resources.ecs.list_tasks = list_tasks
-    from moto.moto_api import state_manager
-
-    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1_000_000})
 
 
 def _spend(budget: dict[str, int | None], name: str) -> bool:
