@@ -117,11 +117,11 @@ def control(target: Target, secrets: Secrets) -> "ControlClient":
 
 
 @pytest.fixture
-def injector(target: Target, secrets: Secrets) -> Iterator["Injector"]:
+def injector(target: Target, secrets: Secrets, evidence: Evidence) -> Iterator["Injector"]:
     """Puts faults on, each under a lease, and takes every one off again at the end of the test."""
     from hokusai_validation.chaos.injection import Injector
 
-    with Injector.from_target(target, secrets) as made:
+    with Injector.from_target(target, secrets, recorder=evidence) as made:
         yield made
 
 

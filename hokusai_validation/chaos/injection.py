@@ -1,0 +1,318 @@
+"""Putting faults on and taking them off again, whatever happens in between.
+
+    with injector.fault(Refuse("api-1->mlflow"), Refuse("api-1->redis")) as injection:
+        …                       # on, and proven
+        injection.undo()        # earlier than the end, if wanted
+
+Undone in `finally`, on Ctrl-C and on SIGTERM (which is taken as Ctrl-C while a fault is on); and,
+when this process is killed, by whoever holds the fault, as its lease (3 s) is no longer renewed.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from hokusai_validation.chaos.faults.base import Fault, Reach
+from hokusai_validation.chaos.lease import LEASE_S, Renewer
+from hokusai_validation.chaos.permission import check_permitted
+from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultNotUndone
+from hokusai_validation.resources.locks import ExperimentLock, TargetLock
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.target import Target
+
+if TYPE_CHECKING:
+    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.control import ControlClient
+    from hokusai_validation.resources.links import LinkClient
+
+UNDO_LIMIT_S = 5.0
+UNDO_PAUSE_S = 0.2
+LOCK_WAIT_S = 5.0
+NOT_UNDONE = "not_undone"  # the key of a row's evidence, which the verdict leads with
+
+
+class Recorder(Protocol):
+    """Where a test's evidence goes (the suite's `Evidence` is one)."""
+
+    def record(self, name: str, value: object) -> None:
+        """Something seen, as JSON."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a fault. `at` is `time.monotonic()`; `what` is `applied`, `proven`,
+    `undone`, `not undone` or `lease lost`."""
+
+    at: float
+    what: str
+    fault: str
+    seen: str = ""
+
+
+@dataclass
+class Injection:
+    """Faults that are on. `proofs` has what was seen of each; `undone_at` (`time.monotonic()`) when
+    the last one was taken off."""
+
+    faults: tuple[Fault, ...]
+    reach: Reach
+    _injector: "Injector"
+    proofs: dict[Fault, str] = field(default_factory=dict)
+    undone_at: float | None = None
+    _on: list[Fault] = field(default_factory=list)
+    _guard: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def active(self) -> tuple[Fault, ...]:
+        """The faults that are still on."""
+        return tuple(self._on)
+
+    def undo(self, *faults: Fault) -> None:
+        """Take these off, or all. From any thread; may be repeated.
+
+        Raises FaultNotUndone, after everything was tried."""
+        with self._guard, _uninterrupted():
+            problems = [
+                problem
+                for fault in [each for each in reversed(self._on) if not faults or each in faults]
+                if (problem := self._undo(fault)) is not None
+            ]
+            if not self._on:
+                self.undone_at = time.monotonic()
+        if problems:
+            raise _all_of(problems)
+
+    def _undo(self, fault: Fault) -> FaultNotUndone | None:
+        deadline = time.monotonic() + UNDO_LIMIT_S
+        while True:
+            try:
+                fault.undo(self.reach)
+            except (FaultError, AwsError, OSError) as error:
+                if time.monotonic() < deadline:
+                    time.sleep(UNDO_PAUSE_S)
+                    continue
+                self._on.remove(fault)
+                self._injector.tell("not undone", fault, str(error))
+                return FaultNotUndone(f"{fault} could not be undone: {error}", fault.by_hand(self.reach))
+            self._on.remove(fault)
+            self._injector.tell("undone", fault)
+            return None
+
+
+class Injector:
+    """Puts faults on one target. Used from one thread; `undo` of what it gives is safe from others."""
+
+    def __init__(
+        self,
+        target: Target,
+        secrets: Secrets,
+        *,
+        recorder: Recorder | None = None,
+        lease_s: float = LEASE_S,
+        confirmed: str | None = None,
+    ) -> None:
+        self.target = target
+        self.recorder = recorder
+        self.events: list[Event] = []
+        self.observers: list[Callable[[Event], None]] = []
+        self._secrets = secrets
+        self._confirmed = confirmed
+        self._renewer = Renewer(lease_s, lost=self._lease_lost)
+        self._injections: list[Injection] = []
+        self._not_undone: list[dict[str, str]] = []
+
+    @classmethod
+    def from_target(cls, target: Target, secrets: Secrets, *, recorder: Recorder | None = None) -> Self:
+        """Clients are made when a fault needs them."""
+        return cls(target, secrets, recorder=recorder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take off whatever is still on, and close connections.
+
+        Raises FaultNotUndone."""
+        try:
+            problems = []
+            for injection in reversed(self._injections):
+                try:
+                    injection.undo()
+                except FaultNotUndone as error:
+                    problems.append(error)
+            if problems:
+                raise _all_of(problems)
+        finally:
+            self._renewer.close()
+            for name in ("links", "control", "aws"):
+                if name in self.__dict__:
+                    self.__dict__.pop(name).close()
+
+    @cached_property
+    def links(self) -> "LinkClient":
+        """The target's links. Raises TargetInvalid where it has none."""
+        from hokusai_validation.resources.links import LinkClient
+
+        return LinkClient.from_target(self.target)
+
+    @cached_property
+    def control(self) -> "ControlClient":
+        """The target's control agent. Raises TargetInvalid where it has none."""
+        from hokusai_validation.resources.control import ControlClient
+
+        return ControlClient.from_target(self.target, self._secrets)
+
+    @cached_property
+    def aws(self) -> "Aws":
+        """The target's AWS account. Raises TargetInvalid where it has none."""
+        from hokusai_validation.resources.aws import Aws
+
+        return Aws.from_target(self.target, self._secrets)
+
+    @contextlib.contextmanager
+    def fault(self, *faults: Fault, prove: bool = True) -> Iterator[Injection]:
+        """These faults are on in the block, and proven before it begins.
+
+        Raises NotPermitted, TargetBusy (nothing was done), FaultNotApplied, FaultNotProven (it was
+        undone), and FaultNotUndone behind the block."""
+        check_permitted(faults, self.target, confirmed=self._confirmed)
+        reach = Reach(
+            self.target,
+            lease=f"hokusai-{uuid.uuid4().hex[:12]}",
+            make_links=lambda: self.links,
+            make_control=lambda: self.control,
+            make_aws=lambda: self.aws,
+        )
+        injection = Injection(faults, reach, self)
+        what = f"faults: {', '.join(sorted({fault.kind.value for fault in faults}))}"
+        with (
+            TargetLock(self.target, what, wait_s=LOCK_WAIT_S),
+            ExperimentLock(self.target, what, wait_s=LOCK_WAIT_S),
+            _sigterm_is_ctrl_c(),
+        ):
+            self._injections.append(injection)
+            try:
+                self._put_on(injection)
+                if prove:
+                    self._prove(injection)
+                yield injection
+            finally:
+                self._take_off(injection)
+
+    def tell(self, what: str, fault: Fault | str, seen: str = "") -> None:
+        """Note an event, and tell whoever listens."""
+        event = Event(time.monotonic(), what, str(fault), seen)
+        self.events.append(event)
+        for observer in self.observers:
+            observer(event)
+
+    def _put_on(self, injection: Injection) -> None:
+        holders = {fault.leased_by for fault in injection.faults}
+        try:
+            if "links" in holders and injection.reach.links.has_leases:
+                self._renewer.hold(injection.reach.lease, injection.reach.links)
+            if "control" in holders:
+                self._renewer.hold(injection.reach.lease, injection.reach.control)
+            for fault in injection.faults:
+                # Listed before it is put on: an interruption in between must take it off too.
+                injection._on.append(fault)
+                fault.apply(injection.reach)
+                self.tell("applied", fault)
+        except AgentFailed as error:
+            raise FaultNotApplied(str(error)) from None
+
+    def _prove(self, injection: Injection) -> None:
+        def proof(fault: Fault) -> str:
+            return fault.prove(injection.reach)
+
+        try:
+            with ThreadPoolExecutor(max_workers=max(1, len(injection.faults))) as pool:
+                for fault, seen in zip(injection.faults, pool.map(proof, injection.faults), strict=True):
+                    injection.proofs[fault] = seen
+                    self.tell("proven", fault, seen)
+        except AgentFailed as error:
+            raise FaultNotApplied(str(error)) from None
+
+    def _take_off(self, injection: Injection) -> None:
+        try:
+            injection.undo()
+        except FaultNotUndone as error:
+            self._note_not_undone(error)
+            raise
+        finally:
+            with _uninterrupted():
+                self._renewer.release(injection.reach.lease)
+                self._injections.remove(injection)
+
+    def _note_not_undone(self, error: FaultNotUndone) -> None:
+        self._not_undone.append({"fault": str(error), "command": error.command})
+        if self.recorder is not None:
+            self.recorder.record(NOT_UNDONE, self._not_undone)
+
+    def _lease_lost(self, lease: str, problem: str) -> None:
+        self.tell("lease lost", lease, problem)
+
+
+def _all_of(problems: Sequence[FaultNotUndone]) -> FaultNotUndone:
+    if len(problems) == 1:
+        return problems[0]
+    return FaultNotUndone(
+        "; ".join(str(problem) for problem in problems), " && ".join(problem.command for problem in problems)
+    )
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextlib.contextmanager
+def _sigterm_is_ctrl_c() -> Iterator[None]:
+    """SIGTERM unwinds the stack, as Ctrl-C does, where nobody else handles it."""
+    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals wait until the block is done: taking a fault off must not be cut short. It is bounded
+    in time, so nobody waits long."""
+    if not _in_main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        handler = signal.getsignal(number)
+        if callable(handler):
+            before[number] = handler
+            signal.signal(number, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for came in dict.fromkeys(waiting):
+            signal.raise_signal(came)
