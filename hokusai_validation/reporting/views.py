@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
-from hokusai_validation.catalogue import REQUIREMENTS, find
+from hokusai_validation.catalogue import REQUIREMENTS, entries, find
 from hokusai_validation.report import Report
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 
@@ -56,8 +56,11 @@ class RequirementRow:
 
 
 def finals(report: Report) -> tuple[Result, ...]:
-    """The last attempt of each test."""
-    return final_attempts(report.results)
+    """The last attempt of each test, in the catalogue's order."""
+    order = {entry.test: number for number, entry in enumerate(entries())}
+    return tuple(
+        sorted(final_attempts(report.results), key=lambda row: (order.get(row.test, len(order)), row.test))
+    )
 
 
 def cell(rows: Iterable[Result]) -> Cell:
