@@ -1,6 +1,8 @@
 """Connections to redis, with every wait bounded."""
 
-from redis.asyncio import Redis
+from typing import Any
+
+from redis.asyncio import Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -11,11 +13,23 @@ from hokusai_validation.sandbox.gateway.checks import timed_out
 MAX_CONNECTIONS = 50
 
 
+class _Connection(Connection):
+    """uvloop raises RuntimeError, and not an OSError, when it writes to a connection that the peer
+    has closed: said as what it is, the command is tried again on a new one."""
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **kwargs)
+        except RuntimeError as error:
+            raise RedisConnectionError(f"The connection is closed: {error}") from error
+
+
 def connect(url: str, timeout_s: float) -> Redis:
     """A client for a URL, which connects on first use. A broken connection is tried once more at
     once (a kept one may have been reset while it was idle); a time-out is not."""
     return Redis.from_url(
         url,
+        connection_class=_Connection,
         decode_responses=True,
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
