@@ -62,14 +62,17 @@ class History(BaseModel):
 
     @classmethod
     def from_json(cls, summaries: Sequence[Mapping[str, JsonValue]]) -> "History":
-        """Of stored summaries in any order; one that can't be read is left out."""
-        runs = []
+        """Of stored summaries in any order; one that can't be read is left out, and of a run whose
+        report was made twice the later one counts."""
+        runs: dict[str, RunSummary] = {}
         for summary in summaries:
             try:
-                runs.append(RunSummary.model_validate(summary))
+                run = RunSummary.model_validate(summary)
             except ValidationError:
                 continue
-        return cls(runs=tuple(sorted(runs, key=lambda run: (run.at, run.run_id))))
+            if run.run_id not in runs or runs[run.run_id].at <= run.at:
+                runs[run.run_id] = run
+        return cls(runs=tuple(sorted(runs.values(), key=lambda run: (run.at, run.run_id))))
 
     def before(self, run_id: str) -> "History":
         """Without the run itself, so that a report can be made twice."""

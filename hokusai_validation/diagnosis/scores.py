@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from hokusai_validation.diagnosis.rows import was_selected
+from hokusai_validation.diagnosis.sightings import injects
+from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.report import Scores
 from hokusai_validation.result import Category, Result, Status, final_attempts
 from hokusai_validation.target import Target
@@ -10,7 +12,9 @@ from hokusai_validation.target import Target
 # The registration's nine stages, and the eleven infrastructure checks, stand in the catalogue as the
 # cases of these classes.
 REGISTRATION_CLASS = "TestModelRegistration"
-INFRASTRUCTURE_CLASS = "TestInfrastructureHealth"
+INFRASTRUCTURE_CLASS = "TestInfrastructure"
+
+_NOT_AT_REST = (Category.LOAD, Category.CHAOS, Category.UNIT)
 
 
 def scores(rows: Sequence[Result], target: Target) -> Scores:
@@ -28,18 +32,22 @@ def scores(rows: Sequence[Result], target: Target) -> Scores:
 
 
 def service_health(rows: Iterable[Result], target: Target) -> Mapping[str, bool]:
-    """Deployed component → whether it is healthy: no critical test of its own failed, and no test
-    failed that says what the component itself answers at rest. Load and chaos say how it bears
-    stress, not whether it is up, so they do not count; a component that no test judged is left out."""
+    """Deployed component → whether it is healthy: no critical test that puts no fault on failed over
+    it (as the test's facts say, or as the catalogue names the test's component). Load and chaos say
+    how it bears stress, not whether it is up, so they do not count; a component that no test judged
+    is left out."""
+    graph = Graph(target)
     judged: dict[str, bool] = {}
     for row in rows:
-        component = target.topology.get(row.component)
-        if component is None or not component.deployed or not row.executed:
+        if not row.executed or row.category in _NOT_AT_REST or injects(row):
             continue
-        if row.category in (Category.LOAD, Category.CHAOS, Category.UNIT):
-            continue
-        bad = row.status is Status.FAILED and (row.critical or row.category is Category.INFRASTRUCTURE)
-        judged[row.component] = judged.get(row.component, True) and not bad
+        bad: set[str] = set()
+        if row.status is Status.FAILED and row.critical:
+            bad = {graph.component_of(fact.component) for fact in row.facts} or {row.component}
+        for name in {row.component, *bad}:
+            component = target.topology.get(name)
+            if component is not None and component.deployed:
+                judged[name] = judged.get(name, True) and name not in bad
     return dict(sorted(judged.items()))
 
 
