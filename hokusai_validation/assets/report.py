@@ -1,7 +1,9 @@
 """Phase report: the documents, and the verdict as a check that makes the run fail."""
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,7 +13,7 @@ from hokusai_validation.assets import folding, metadata, progress
 from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
-from hokusai_validation.diagnosis import summarise
+from hokusai_validation.diagnosis import results_contract, summarise
 from hokusai_validation.report import Verdict
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.resources.injected import ResultsResource, TargetResource
@@ -55,9 +57,15 @@ def build(target_name: str) -> dg.AssetsDefinition:
             {"dagster_run": context.run_id},
         )
         redactor = Secrets(of).redactor
-        place = reporting.write(
-            made, store.reports, redactor=redactor, run_output=store.output(made.target, made.run_id)
-        )
+        with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
+            docs = results_contract.write_docs(results_contract.check(frame, of.name), Path(folder) / "docs")
+            place = reporting.write(
+                made,
+                store.reports,
+                redactor=redactor,
+                run_output=store.output(made.target, made.run_id),
+                attachments={"data_docs": docs},
+            )
         summary = summarise(made, of, folding.history_of(store, of.name))
         store.add_summary(of.name, made.run_id, made.finished_at, summary.model_dump(mode="json"))
         progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
