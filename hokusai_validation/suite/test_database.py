@@ -1,0 +1,406 @@
+"""MLflow's database: who may come in, the pool, time-outs, schema, permissions."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from pydantic import SecretStr
+
+from hokusai_validation.errors import (
+    AwsNotFound,
+    LoginRefused,
+    ReadTimedOut,
+    RequestFailed,
+    StatementTimedOut,
+)
+from hokusai_validation.facts import FactKind
+from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.database import Database
+from hokusai_validation.suite import mlflow_schema
+from hokusai_validation.suite.contract.check import expect
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.target import Target
+
+USER = "mlflow"
+NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
+IDLE_IN_TRANSACTION_S = 300
+
+
+class TestDatabaseLogin:
+    """User `mlflow` and only it, with the password that Secrets Manager has now."""
+
+    def test_connects_as_mlflow(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """The configured login works, and is `mlflow` at MLflow's database."""
+        assert target.database is not None
+        expect(
+            target.database.user == USER,
+            f"The target names database user {target.database.user!r}; it must be {USER!r}, never another.",
+            evidence,
+            FactKind.WRONG_DATABASE_USER,
+            "postgres",
+        )
+        user, name = database.query("select current_user, current_database()")[0]
+        evidence.record("session", {"user": user, "database": name})
+        assert (user, name) == (target.database.user, target.database.name), (
+            f"Connected as {user} to {name}, not as {target.database.user} to {target.database.name}."
+        )
+
+    def test_only_mlflow_is_connected(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """Every session at MLflow's database is of its user: an other one is a service that is
+        configured with a wrong user."""
+        assert target.database is not None
+        rows = database.query(
+            "select usename, count(*) from pg_stat_activity where datname = %s and usename is not null group by 1",
+            [target.database.name],
+        )
+        users = {str(user): int(count) for user, count in rows}
+        evidence.record("sessions by user", users)
+        others = {
+            user: count for user, count in users.items() if user not in (target.database.user, "rdsadmin")
+        }
+        expect(
+            not others,
+            f"Sessions at database {target.database.name} by other users than {target.database.user}:"
+            f" {', '.join(f'{user} ({count})' for user, count in others.items())}.",
+            evidence,
+            FactKind.WRONG_DATABASE_USER,
+            "postgres",
+        )
+
+    def test_secret_opens_database(
+        self, target: Target, aws: Aws, database: Database, evidence: Evidence
+    ) -> None:
+        """User and password as Secrets Manager has them now open the database."""
+        assert target.aws is not None
+        secret_id = target.aws.database_secret or ""
+        user, password = _login(aws.data.secret_value(secret_id))
+        state = aws.data.secret_state(secret_id)
+        evidence.record("secret", {"version": state.current.id if state.current else None, "user": user})
+        expect(
+            user == USER,
+            f"Secret {secret_id} names database user {user!r}, not {USER!r}.",
+            evidence,
+            FactKind.WRONG_DATABASE_USER,
+            "secrets",
+        )
+        try:
+            database.query("select 1", user=user, password=password)
+        except LoginRefused as error:
+            which = _older_version_that_works(aws, secret_id, database)
+            evidence.fact(FactKind.PASSWORD_REFUSED, "postgres", str(error), via="secrets")
+            if which is not None:
+                evidence.fact(
+                    FactKind.SECRET_NEWER_THAN_TASKS, "secrets", f"the database still takes version {which}"
+                )
+                pytest.fail(
+                    f"The password in secret {secret_id} is refused, the one before it still works: the"
+                    " secret was changed, the database's password was not."
+                )
+            raise
+
+    def test_wrong_password_refused(self, database: Database, evidence: Evidence) -> None:
+        """A wrong password is refused."""
+        try:
+            database.query("select 1", password=SecretStr("not-the-password"))
+        except LoginRefused as error:
+            evidence.record("refusal", str(error))
+            return
+        evidence.fact(FactKind.BAD_KEY_ACCEPTED, "postgres", "a wrong password opened the database")
+        pytest.fail("The database was opened with a wrong password: its pg_hba.conf trusts everybody.")
+
+    def test_older_secret_told_apart(
+        self, target: Target, aws: Aws, database: Database, evidence: Evidence
+    ) -> None:
+        """Where an older version of the secret has another password, the database refuses it."""
+        assert target.aws is not None
+        secret_id = target.aws.database_secret or ""
+        try:
+            previous = aws.data.secret_value(secret_id, "AWSPREVIOUS")
+        except AwsNotFound:
+            pytest.skip("the secret has no older version")
+        (_, now), (user, before) = _login(aws.data.secret_value(secret_id)), _login(previous)
+        if now.get_secret_value() == before.get_secret_value():
+            pytest.skip("the older version of the secret has the same password")
+        try:
+            database.query("select 1", user=user, password=before)
+        except LoginRefused:
+            return
+        evidence.fact(
+            FactKind.SECRET_NEWER_THAN_TASKS, "secrets", "the database still takes the secret's older version"
+        )
+        pytest.fail(f"The database still takes the older password of secret {secret_id}.")
+
+
+def _login(secret: SecretStr) -> tuple[str, SecretStr]:
+    """User and password of a secret's JSON; a bare text is the password of `mlflow`."""
+    try:
+        values = json.loads(secret.get_secret_value())
+    except ValueError:
+        return USER, secret
+    if not isinstance(values, dict):
+        return USER, secret
+    user = values.get("username", values.get("user", USER))
+    return str(user), SecretStr(str(values.get("password", "")))
+
+
+def _older_version_that_works(aws: Aws, secret_id: str, database: Database) -> str | None:
+    with suppress(AwsNotFound, RequestFailed):
+        user, password = _login(aws.data.secret_value(secret_id, "AWSPREVIOUS"))
+        database.query("select 1", user=user, password=password)
+        return "AWSPREVIOUS"
+    return None
+
+
+class TestPool:
+    """A pool of the size that MLflow keeps."""
+
+    def test_fills_and_times_out(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """Filled to its size; one more waits as long as configured and gives up; after a release it
+        gets the connection at once."""
+        from sqlalchemy.exc import TimeoutError as PoolTimeout
+        from sqlalchemy.pool import PoolProxiedConnection
+
+        assert target.database is not None
+        size, timeout_s = target.database.pool_size, min(target.database.pool_timeout_s, 2.0)
+        pool = database.pool(size, timeout_s)
+        held: list[PoolProxiedConnection] = []
+        try:
+            held.extend(pool.connect() for _ in range(size))
+            expect(
+                pool.checkedout() == size,
+                f"The pool gave {pool.checkedout()} of {size} connections.",
+                evidence,
+                FactKind.POOL_EXHAUSTED,
+                "postgres",
+            )
+            started = time.monotonic()
+            with pytest.raises(PoolTimeout):
+                held.append(pool.connect())
+            waited_s = time.monotonic() - started
+            evidence.metric("pool_wait_s", waited_s)
+            assert timeout_s * 0.9 <= waited_s <= timeout_s + 1.0, (
+                f"One connection too many gave up after {waited_s:.2f} s, configured are {timeout_s:g} s."
+            )
+            held.pop().close()
+            held.append(pool.connect())
+        finally:
+            for connection in held:
+                connection.close()
+            pool.dispose()
+
+    def test_released_connection_is_reused(self, database: Database, evidence: Evidence) -> None:
+        """A released connection is the one that comes next: the server sees the same session."""
+        pool = database.pool(1, 1.0)
+        sessions = []
+        try:
+            for _ in range(3):
+                connection = pool.connect()
+                cursor = connection.cursor()
+                cursor.execute("select pg_backend_pid()")
+                sessions.append(cursor.fetchone())
+                cursor.close()
+                connection.close()
+        finally:
+            pool.dispose()
+        evidence.record("sessions", [str(each) for each in sessions])
+        expect(
+            len(set(sessions)) == 1,
+            f"Three uses of one pooled connection were {len(set(sessions))} sessions at the server.",
+            evidence,
+            FactKind.CONNECTION_LEAK,
+            "postgres",
+        )
+
+    def test_connections_are_not_leaked(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """No session of the services stays idle inside a transaction."""
+        assert target.database is not None
+        rows = database.query(
+            "select application_name, extract(epoch from now() - state_change)::float from pg_stat_activity"
+            " where datname = %s and state like 'idle in transaction%%'",
+            [target.database.name],
+        )
+        waiting = [
+            (str(name), float(seconds)) for name, seconds in rows if float(seconds) > IDLE_IN_TRANSACTION_S
+        ]
+        used, limit = database.query(
+            "select (select count(*) from pg_stat_activity where datname = current_database()),"
+            " current_setting('max_connections')::int"
+        )[0]
+        evidence.metric("database_sessions", used)
+        evidence.metric("database_sessions_allowed", limit)
+        expect(
+            not waiting,
+            f"{len(waiting)} sessions are idle in a transaction for more than {IDLE_IN_TRANSACTION_S} s:"
+            f" {', '.join(f'{name} {seconds:.0f} s' for name, seconds in waiting[:5])}.",
+            evidence,
+            FactKind.CONNECTION_LEAK,
+            "postgres",
+        )
+
+
+class TestTimeouts:
+    """Waiting ends."""
+
+    def test_statement_timeout(self, database: Database, evidence: Evidence) -> None:
+        """The server cancels a statement at the session's time-out, and the session goes on."""
+        with database.session(statement_timeout_s=0.3) as connection:
+            started = time.monotonic()
+            with pytest.raises(StatementTimedOut):
+                database.rows(connection, "select pg_sleep(5)", limit_s=4)
+            took_s = time.monotonic() - started
+            evidence.metric("cancelled_after_s", took_s)
+            assert 0.25 <= took_s < 2.0, f"A statement with 0.3 s was cancelled after {took_s:.2f} s."
+            assert database.rows(connection, "select 1") == [(1,)]
+
+    def test_connect_timeout(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """A server that accepts and never answers is given up within the connect time-out."""
+        assert target.database is not None
+        with _silent_server() as port:
+            settings = target.database.model_copy(
+                update={"host": "127.0.0.1", "port": port, "connect_timeout_s": 2.0}
+            )
+            silent = Database(settings, SecretStr("unused"))
+            started = time.monotonic()
+            with pytest.raises(ReadTimedOut):
+                silent.connect()
+            took_s = time.monotonic() - started
+        evidence.metric("given_up_after_s", took_s)
+        assert took_s < 2.0 + 2.0, f"A silent server was given up after {took_s:.1f} s, configured are 2 s."
+
+
+@contextmanager
+def _silent_server() -> Iterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for each in accepted:
+            each.close()
+        thread.join(2)
+
+
+class TestSchema:
+    """Tables as MLflow's migrations make them."""
+
+    def test_revision_is_known(self, target: Target, database: Database, evidence: Evidence) -> None:
+        """The alembic revision is the expected one, or one that MLflow has a migration for."""
+        revision = _revision(database, evidence)
+        wanted = target.mlflow.expected_alembic_revision if target.mlflow is not None else None
+        if wanted is not None:
+            good, why = revision == wanted, f"expected is {wanted}"
+        else:
+            good, why = revision in mlflow_schema.known_revisions(), "MLflow has no such migration"
+        expect(
+            good,
+            f"The database's alembic revision is {revision}; {why}.",
+            evidence,
+            FactKind.SCHEMA_DIFFERS,
+            "postgres",
+        )
+
+    def test_tables_and_columns(self, database: Database, evidence: Evidence) -> None:
+        """Every table has the columns that it has at its revision."""
+        revision = _revision(database, evidence)
+        wanted = mlflow_schema.expected(revision)
+        typed = revision == mlflow_schema.whole()[0]
+        seen: dict[str, list[str]] = {}
+        for table, column, kind, nullable in database.query(
+            "select table_name, column_name, data_type, is_nullable from information_schema.columns"
+            " where table_schema = current_schema() order by table_name, ordinal_position"
+        ):
+            text = f"{column} {kind}{'' if nullable == 'YES' else ' not null'}" if typed else str(column)
+            seen.setdefault(str(table), []).append(text)
+        tables = {name: tuple(columns) for name, columns in seen.items()}
+        wanting = mlflow_schema.held_to(wanted, tables)
+        lacking = mlflow_schema.missing(wanted, tables)
+        evidence.record("tables", {"expected": len(wanted), "seen": len(tables), "lacking": lacking})
+        for table in wanting:
+            text = ", ".join(lacking.get(table, ()))
+            evidence.fact(FactKind.SCHEMA_DIFFERS, "postgres", f"{table} lacks {text}")
+        assert not wanting, "The schema is not as MLflow makes it: " + "; ".join(
+            f"{table} lacks {', '.join(lacking.get(table, ())[:5])}" for table in wanting[:10]
+        )
+
+
+def _revision(database: Database, evidence: Evidence) -> str:
+    there = database.query("select to_regclass('alembic_version') is not null")[0][0]
+    expect(
+        there,
+        "The database has no table alembic_version: MLflow never set it up.",
+        evidence,
+        FactKind.SCHEMA_DIFFERS,
+        "postgres",
+    )
+    rows = database.query("select version_num from alembic_version")
+    evidence.record("revision", [str(row[0]) for row in rows])
+    expect(
+        len(rows) == 1,
+        f"alembic_version has {len(rows)} rows, must have one.",
+        evidence,
+        FactKind.SCHEMA_DIFFERS,
+        "postgres",
+    )
+    return str(rows[0][0])
+
+
+class TestPermissions:
+    """What the user may do, and what it may not."""
+
+    def test_may_do_what_mlflow_needs(self, database: Database, evidence: Evidence) -> None:
+        """Read and change every table, use every sequence, and create tables (migrations)."""
+        rows = database.query(
+            "select c.relname, p.name from pg_class c join pg_namespace n on n.oid = c.relnamespace,"
+            " unnest(%s) as p(name) where n.nspname = current_schema() and c.relkind in ('r', 'p')"
+            " and not has_table_privilege(c.oid, p.name)"
+            " union all select c.relname, 'USAGE' from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = current_schema()"
+            # In a `case`, so that nothing but a sequence is ever asked about.
+            " and case when c.relkind = 'S' then not has_sequence_privilege(c.oid, 'USAGE') else false end"
+            " union all select current_schema(), 'CREATE'"
+            " where not has_schema_privilege(current_schema(), 'CREATE') order by 1, 2",
+            [list(NEEDED)],
+        )
+        missing = [f"{privilege} on {name}" for name, privilege in rows]
+        evidence.record("missing", missing)
+        expect(
+            not missing,
+            f"The database user may not do what MLflow needs: {', '.join(missing[:10])}"
+            f"{f' and {len(missing) - 10} more' if len(missing) > 10 else ''}.",
+            evidence,
+            FactKind.PERMISSION_MISSING,
+            "postgres",
+        )
+
+    def test_is_no_superuser(self, database: Database, evidence: Evidence) -> None:
+        """The user is no superuser, and may neither make roles nor pass row security."""
+        row = database.query(
+            "select rolsuper, rolcreaterole, rolreplication, rolbypassrls from pg_roles where rolname = current_user"
+        )[0]
+        rights = dict(
+            zip(("superuser", "createrole", "replication", "bypassrls"), map(bool, row), strict=True)
+        )
+        evidence.record("rights", rights)
+        held = [name for name, has in rights.items() if has]
+        expect(
+            not held,
+            f"The database user {database.settings.user} has more rights than it needs: {', '.join(held)}.",
+            evidence,
+            FactKind.SUPERUSER,
+            "postgres",
+        )
