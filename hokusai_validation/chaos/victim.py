@@ -74,6 +74,8 @@ def visit(
         connection = socket.create_connection(address, timeout=limit_s)
     except ConnectionRefusedError:
         return _end(Met.REFUSED, 0.0, passed_ms())
+    except ConnectionResetError:
+        return _end(Met.RESET, 0.0, passed_ms())
     except (TimeoutError, OSError):
         return _end(Met.CONNECT_TIMED_OUT, 0.0, passed_ms())
     connected = passed_ms()

@@ -43,6 +43,8 @@ class Side(asyncio.Protocol):
         self.outgoing.feed(data)
 
     def eof_received(self) -> bool:
+        if not self.client and not self.connection.up.ended:
+            self.connection.proxy.upstream_lost()  # it ended first: a dying process does
         self.outgoing.end()
         return True  # keep the other direction
 
