@@ -27,7 +27,7 @@ DEFAULT_DURATION_S = 10.0
     help="How long, ramp-up apart; 10 unless given.",
 )
 @click.option(
-    "--connections", type=int, help="Most requests in flight; what the target permits unless given."
+    "--connections", type=int, help="Most requests in flight; 50, or what the target permits, unless given."
 )
 @click.option("--model", default="constant", show_default=True,
               help="constant, ramp (from 0 to the rate), spike (ten times the rate in the middle tenth),"

@@ -19,7 +19,7 @@ from hokusai_validation.errors import NotJudged
 from hokusai_validation.load.outcome import Outcome, Second
 from hokusai_validation.load.plan import Plan
 
-READY_LIMIT_S = 20.0
+READY_LIMIT_S = 30.0  # starting Python, opening connections
 LEAD_S = 0.02  # between saying when to start and starting
 GRACE_S = 5.0
 

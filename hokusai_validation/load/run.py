@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 from hokusai_validation.load.connection import Connection
 from hokusai_validation.load.outcome import Outcome, Second
-from hokusai_validation.load.plan import Open, Plan
+from hokusai_validation.load.plan import Closed, Open, Plan
 from hokusai_validation.load.recorder import Judged, Portion, Recorder
 from hokusai_validation.load.stop import Watch
 
 SWEEP_S = 0.02
 FLUSH_S = 0.1
 MAX_BACKLOG = 100_000
-PREPARE_S = 1.0
+PREPARED = 16
 
 _clock = time.perf_counter
 
@@ -76,12 +76,13 @@ class Run(ABC):
     # --- from outside ---
 
     async def prepare(self) -> None:
-        """Open the connections beforehand. One that fails is left to the run itself, which will
-        say how; it is waited for no longer than a second."""
-        for _ in range(self.limit):
+        """Open connections beforehand: a closed run's all, an open run's first few (more come when
+        they are needed). One that fails is left to the run itself, which will say how."""
+        few = self.limit if isinstance(self.plan.model, Closed) else min(self.limit, PREPARED)
+        for _ in range(few):
             self._connect()
         if self._connecting:
-            await asyncio.wait(self._connecting, timeout=PREPARE_S)
+            await asyncio.wait(self._connecting, timeout=self.plan.timeouts.connect_s)
 
     async def execute(self, start: float) -> Outcome:
         """From `start` (seconds of the clock) to the last answer."""

@@ -9,6 +9,7 @@ from hokusai_validation.load.plan import Closed, Endpoint, Open, Origin, Plan, S
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.target import LoadPermission, Target
 
+CONNECTIONS = 50
 RAMP_UP_S = 1.0  # at most; a tenth of the run where that is shorter
 
 
@@ -65,12 +66,12 @@ class Site:
         timeouts: Timeouts = Timeouts(),  # noqa: B008
     ) -> Plan:
         """A plan within the permission; an open run is entered over a ramp unless its schedule
-        brings one. `connections` is the permitted number unless given.
+        brings one. `connections` is 50, or what is permitted, unless given.
 
         Raises NotPermitted, UsageError, NameNotResolved."""
         permission = self.permission
         if connections is None:
-            connections = permission.max_connections
+            connections = min(CONNECTIONS, permission.max_connections)
         if isinstance(model, Open) and not model.schedule.ramp_up_s and model.schedule.stages[0].first > 0:
             ramp_up_s = min(RAMP_UP_S, model.schedule.duration_s / 10)
             model = Open(model.schedule.with_ramp_up(ramp_up_s))
