@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--scenario")
     parser.add_argument("--attached", action="store_true", help="end when the parent process ends")
     parser.add_argument("--port", action="append", default=[], metavar="NAME=PORT")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="start no other process")
     options = parser.parse_args()
     parent = os.getppid() if options.attached else None
     report = Report()
@@ -63,9 +64,10 @@ def main() -> int:
     keep(run_folder, tuple(directory / name for name in LEFTOVERS), parent=parent)
     ports = dict(_port(item) for item in options.port)
     try:
-        from hokusai_validation.sandbox.run import run
+        from hokusai_validation.sandbox.run import Wanted, run
 
-        return asyncio.run(run(directory, run_folder, options.scenario, ports, report.say, report.close))
+        wanted = Wanted(options.scenario, ports, frozenset(options.only))
+        return asyncio.run(run(directory, run_folder, wanted, report.say, report.close))
     except HokusaiError as error:
         report.say(error=str(error), kind=type(error).__name__)
         return error.exit_status

@@ -122,7 +122,12 @@ class Control:
             return
         if process.pid is None:
             raise Refused(409, f"{name} is down: its memory can't be limited.")
-        limit_memory(process.tree, int(values["margin_bytes"]))
+        try:
+            limit_memory(process.tree, int(values["margin_bytes"]))
+        except PermissionError:
+            raise Refused(
+                409, f"{name} runs as another user: its memory can't be limited from here."
+            ) from None
         self._under(lease, f"memory {name}", lambda: lift_memory(process.tree))
 
     def _under(self, lease: str | None, what: str, undo: Any) -> None:

@@ -25,7 +25,7 @@ def used_bytes(pid: int) -> int:
 def limit_memory(pids: Iterable[int], margin_bytes: int) -> None:
     """Limit each process to what it uses now and `margin_bytes`.
 
-    Raises ValueError for a negative margin."""
+    Raises ValueError for a negative margin, PermissionError for another user's process."""
     if margin_bytes < 0:
         raise ValueError("margin_bytes must not be negative")
     for pid in pids:
@@ -36,7 +36,7 @@ def limit_memory(pids: Iterable[int], margin_bytes: int) -> None:
 def lift_memory(pids: Iterable[int]) -> None:
     """Take the limit off."""
     for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             _set(pid, UNLIMITED)
 
 

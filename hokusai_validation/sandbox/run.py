@@ -1,9 +1,11 @@
 """One sandbox from start to end, in the supervisor's process."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hokusai_validation.errors import StackDidNotStart
@@ -23,11 +25,19 @@ HEALTHY_LIMIT_S = 20.0
 DEFECT_LIMIT_S = 4.0  # with a defect the stack may never be healthy
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for: a scenario, fixed ports by name, and (none: all) the only processes to start."""
+
+    scenario: str | None = None
+    ports: Mapping[str, int] = field(default_factory=dict)
+    only: frozenset[str] = frozenset()
+
+
 async def run(
     directory: Path,
     run_folder: Path,
-    scenario_name: str | None,
-    wanted_ports: Mapping[str, int],
+    wanted: Wanted,
     say: Callable[..., None],
     close: Callable[[], None],
 ) -> int:
@@ -38,22 +48,22 @@ async def run(
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
-    scenario = find(scenario_name)
+    scenario = find(wanted.scenario)
     names = [*PORT_NAMES, *(f"link {edge}" for edge in EDGES)]
-    with Reservations(names, wanted_ports) as reserved:
+    with Reservations(names, wanted.ports) as reserved:
         plan = Plan(
             directory=directory,
             run_folder=run_folder,
             ports={name: reserved.ports[name] for name in PORT_NAMES},
             edges={edge: reserved.ports[f"link {edge}"] for edge in EDGES},
             secrets=Secrets(),
-            scenario=scenario_name,
+            scenario=wanted.scenario,
         )
         plan.logs.mkdir(exist_ok=True)
         for name in ALL:
             plan.log(name).unlink(missing_ok=True)
-        supervisor = Supervisor.__new__(Supervisor)
-        starting = asyncio.create_task(_start(plan, scenario, began, say, supervisor))
+        supervisor = Supervisor(plan)
+        starting = asyncio.create_task(_start(plan, scenario, wanted, began, say, supervisor))
         ending = asyncio.create_task(end.wait())
         await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
         try:
@@ -72,13 +82,17 @@ async def run(
             control.leases.end_all()
         finally:
             ending.cancel()
-            if hasattr(supervisor, "processes"):
-                await supervisor.stop()
+            await supervisor.stop()
     return 0
 
 
 async def _start(
-    plan: Plan, scenario: Scenario, began: float, say: Callable[..., None], supervisor: Supervisor
+    plan: Plan,
+    scenario: Scenario,
+    wanted: Wanted,
+    began: float,
+    say: Callable[..., None],
+    supervisor: Supervisor,
 ) -> None:
     programs = postgres.programs()
     # The template first: without it MLflow would have to make its tables while it starts.
@@ -86,8 +100,8 @@ async def _start(
     made = certificates.make(days=scenario.certificate_days)
     (plan.directory / "ca.pem").write_text(made.authority)
     services = all_services(plan, scenario, made, programs, began)
-    supervisor.__init__(plan, services, made.authority)  # type: ignore[misc]
-    supervisor.watch()
+    services = {name: item for name, item in services.items() if not wanted.only or name in wanted.only}
+    supervisor.manage(services, made.authority)
     for name in services:
         if name != "postgres":
             supervisor.launch(name)
@@ -104,6 +118,8 @@ async def _start(
     await apply_sql(plan, scenario)
     await apply_links(plan, scenario)
     write_target(plan, scenario)
+    if wanted.only:
+        return
     clean = scenario.name == "clean"
     health = await supervisor.healthy(HEALTHY_LIMIT_S if clean else DEFECT_LIMIT_S, needed=clean)
     if clean and health.get("status") != "healthy":
@@ -131,7 +147,7 @@ def describe(plan: Plan, supervisor: Supervisor, began: float) -> dict[str, obje
         "target": str(plan.directory / "target.toml"),
         "ca_file": str(plan.directory / "ca.pem"),
         "logs": str(plan.logs),
-        "supervisor": {"pid": _own_pid(), "address": plan.address("control")},
+        "supervisor": {"pid": os.getpid(), "address": plan.address("control")},
         "run_folder": str(plan.run_folder),
         "started_at": began,
         "start_s": round(time.time() - began, 3),
@@ -139,9 +155,3 @@ def describe(plan: Plan, supervisor: Supervisor, began: float) -> dict[str, obje
         "services": services,
         "links": {edge: f"{LOOPBACK}:{port}" for edge, port in plan.edges.items()},
     }
-
-
-def _own_pid() -> int:
-    import os
-
-    return os.getpid()

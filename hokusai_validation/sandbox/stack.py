@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -47,9 +47,11 @@ class Stack:
         *,
         detached: bool = False,
         ports: Mapping[str, int] | None = None,
+        only: Sequence[str] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> Self:
-        """Start one and wait until it serves. It ends with this process, unless `detached`.
+        """Start one and wait until it serves. It ends with this process, unless `detached`. `only`
+        names the processes to start (none: all); then nothing is said of the stack's health.
 
         Raises StackDidNotStart, PortTaken, ScenarioNotFound, each with one sentence."""
         if scenario:
@@ -72,6 +74,8 @@ class Stack:
             command.append("--attached")
         for name, port in (ports or {}).items():
             command += ["--port", f"{name}={port}"]
+        for name in only:
+            command += ["--only", name]
         home = os.environ.get("HOME", "/")
         with log:
             process = subprocess.Popen(

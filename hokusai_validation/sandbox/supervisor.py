@@ -31,16 +31,16 @@ LONGEST_WAIT_S = 5.0
 class Supervisor:
     """The processes of one sandbox."""
 
-    def __init__(self, plan: Plan, services: dict[str, Service], authority: str) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.processes = {name: Process(item, plan.log(name)) for name, item in services.items()}
-        self.authority = authority
+        self.processes: dict[str, Process] = {}
+        self.authority = ""
         self.stopping = False
         self.helpers: set[int] = set()  # burners: ours, not services
         self._held_until: dict[str, float] = {}
         self._asked_for: set[str] = set()  # killed by word: ECS shows no new task for it
         self._quick_deaths: dict[str, int] = {}
-        self._ready: dict[str, asyncio.Event] = {name: asyncio.Event() for name in services}
+        self._ready: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._died: str | None = None
         self._starting = True
@@ -49,8 +49,11 @@ class Supervisor:
 
     # --- start
 
-    def watch(self) -> None:
-        """Look after children from now on."""
+    def manage(self, services: dict[str, Service], authority: str) -> None:
+        """Look after these from now on. `authority` is the CA (PEM) of the balancer's certificate."""
+        self.authority = authority
+        self.processes = {name: Process(item, self.plan.log(name)) for name, item in services.items()}
+        self._ready = {name: asyncio.Event() for name in services}
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
     def launch(self, name: str) -> None:

@@ -1,0 +1,106 @@
+"""What the sandbox's tests share."""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+from hokusai_validation.sandbox.asking import ask
+from hokusai_validation.sandbox.stack import Stack
+from hokusai_validation.target import SecretRef, Target, read_target, secret
+
+Value = TypeVar("Value")
+
+
+def eventually(look: Callable[[], Value], *, limit_s: float = 15.0, what: str = "it") -> Value:
+    """The first value that is true. Fails the test when the limit is over."""
+    deadline = time.monotonic() + limit_s
+    while not (value := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not become true within {limit_s:g} s (last: {value!r})")
+        time.sleep(0.02)
+    return value
+
+
+class Sandbox:
+    """A stack with what a test asks of it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.target: Target = read_target(str(stack.target_file))
+        self.status: dict[str, Any] = stack.status()
+
+    def control(self, method: str, path: str, value: object = None) -> Any:
+        """One call of the control agent."""
+        return ask(self.stack.directory, self.status["supervisor"]["address"], method, path, value)
+
+    def process(self, name: str) -> dict[str, Any]:
+        """One process as the control agent describes it."""
+        found: dict[str, Any] = self.control("GET", f"/processes/{name}")
+        return found
+
+    def until_back(self, name: str, old_pid: int) -> dict[str, Any]:
+        """The process once it serves again under another pid."""
+
+        def look() -> dict[str, Any] | None:
+            found = self.process(name)
+            return found if found["ready"] and found["pid"] != old_pid else None
+
+        return eventually(look, what=f"{name} started again", limit_s=30) or {}
+
+    def secret(self, ref: SecretRef | None) -> str:
+        """A secret's value."""
+        assert ref is not None
+        return secret(ref, self.target).get_secret_value()
+
+    def client(self, host: str = "registry.hokusai.test", *, key: bool = False) -> httpx.Client:
+        """A client of the balancer by a public name."""
+        context = ssl.create_default_context(cafile=str(self.target.tls.ca_file))
+        headers = {"host": host}
+        if key:
+            headers["authorization"] = f"Bearer {self.secret(self.target.keys.good)}"
+        return httpx.Client(base_url=self.status["url"], verify=context, headers=headers, trust_env=False)
+
+    def health(self) -> Mapping[str, Any]:
+        """`/health` through the balancer."""
+        with self.client() as client:
+            answer: Mapping[str, Any] = client.get("/health").json()
+            return answer
+
+    def until_healthy(self) -> None:
+        """The stack as a whole is healthy again."""
+
+        def look() -> bool:
+            try:
+                return self.health().get("status") == "healthy"
+            except (httpx.HTTPError, ValueError):
+                return False
+
+        eventually(look, what="/health says healthy", limit_s=30)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    """Whether none of them lives any more."""
+    return not [item for item in processes if _lives(item)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def leftovers(run_folder: str) -> list[Path]:
+    """What is still there of a run's files."""
+    return [path for path in [Path(run_folder)] if path.exists()]
