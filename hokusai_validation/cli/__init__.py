@@ -12,6 +12,7 @@ from hokusai_validation.errors import FaultNotUndone, HokusaiError
 # name -> module.attribute; the module is imported only when its command is called or listed.
 COMMANDS: Mapping[str, str] = {
     "run": "hokusai_validation.cli.run:run",
+    "ui": "hokusai_validation.cli.ui:ui",
     "sandbox": "hokusai_validation.cli.sandbox:sandbox",
     "links": "hokusai_validation.cli.links:links",
     "chaos": "hokusai_validation.cli.chaos:chaos",

@@ -1,12 +1,9 @@
 """`hokusai-validation run`: the eight phases as one Dagster run, its progress, its verdict."""
 
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -16,6 +13,7 @@ from hokusai_validation.cli.execution import Outcome
 from hokusai_validation.cli.progress_view import ProgressView
 from hokusai_validation.errors import NotPermitted, UsageError
 from hokusai_validation.result import Phase, Result, Status, final_attempts
+from hokusai_validation.suite.parentage import end_with_parent
 from hokusai_validation.target import Target, read_target, secret, secret_refs
 
 REPEAT_LIMIT = 100
@@ -101,8 +99,8 @@ def run(
     )
     if failed and chosen:
         raise UsageError("--failed chooses the phases itself; leave out --phase.")
-    with _ended_by_sigterm():
-        return _run(request)
+    end_with_parent()
+    return _run(request)
 
 
 def _run(request: Request) -> int:
@@ -202,17 +200,3 @@ def _status(request: Request, target: Target, outcome: Outcome, asked: Sequence[
     from hokusai_validation.diagnosis import exit_status
 
     return exit_status(outcome.report, target, set(asked), fail_on_degraded=request.fail_on_degraded)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: what it started is stopped."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -5,13 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hokusai_validation.errors import HokusaiError, TargetNotFound
-from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.resources.names import Resolver
-from hokusai_validation.target import Target, read_target, targets_dir
+from hokusai_validation.target import targets_dir
 
 SANDBOX = "sandbox"
-ANSWER_S = 2.0
 
 
 def is_sandbox(name_or_path: str) -> bool:
@@ -41,24 +37,10 @@ def source(name_or_path: str, say: Callable[[str], None]) -> Iterator[str]:
 
 
 def is_up() -> bool:
-    """Whether a stack answers where its target file says."""
-    try:
-        return answers(read_target(_source(SANDBOX)))
-    except TargetNotFound:
-        return False
+    """Whether a stack of this folder is up."""
+    from hokusai_validation.sandbox.stack import Stack
 
-
-def answers(target: Target) -> bool:
-    """Whether its gateway is alive."""
-    if target.url is None:
-        return False
-    try:
-        with HttpClient(
-            target.url, tls=target.tls, resolver=Resolver(target.dns.resolver), timeout_s=ANSWER_S
-        ) as client:
-            return client.get("/live").status == 200
-    except (HokusaiError, OSError):
-        return False
+    return Stack.running(directory()) is not None
 
 
 def _source(name_or_path: str) -> str:

@@ -1,4 +1,4 @@
-"""A suite process ends when whoever started it is gone, whichever way that went."""
+"""A process of ours ends when whoever started it is gone, whichever way that went."""
 
 import contextlib
 import ctypes

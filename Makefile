@@ -1,0 +1,65 @@
+# Everything a developer does, by name. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install run test soak ui lint lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Byte code is wanted: without it every process starts two to three times slower.
+unexport PYTHONDONTWRITEBYTECODE
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+ARGS ?=
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## the environment in .venv, from requirements.lock; the other targets do it when needed
+
+$(STAMP): requirements.lock pyproject.toml
+	@set -e; \
+	if ! $(BIN)/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then \
+	  for python in python3.12 python3.11 python3 python; do \
+	    if command -v $$python >/dev/null && \
+	       $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then \
+	      found=$$python; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "error: Python 3.11 or 3.12 with its venv module is needed and was not found on the PATH; install it, then run make again." >&2; \
+	    exit 2; \
+	  fi; \
+	  echo "making $(VENV) with $$($$found --version)"; \
+	  $$found -m venv --clear $(VENV); \
+	fi
+	@echo "installing from requirements.lock (once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q hokusai_validation
+	@touch $(STAMP)
+
+run: $(STAMP)  ## the sandbox up, the eight phases, the verdict (ARGS="--no-load" and so on)
+	@HOKUSAI_PARENT_PID=$$PPID exec $(BIN)/hokusai-validation run $(ARGS)
+
+test: $(STAMP)  ## the project's tests, with a short sample of every long one
+	@exec $(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: $(STAMP)  ## the long repetitions: kills, random orders, all mutants, all scenarios
+	@exec $(BIN)/python -m pytest -m soak $(ARGS)
+
+ui: $(STAMP)  ## the sandbox up, and Dagster's UI with the run history on 127.0.0.1
+	@HOKUSAI_PARENT_PID=$$PPID exec $(BIN)/hokusai-validation ui $(ARGS)
+
+lint: $(STAMP)  ## what CI checks beside the tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: $(STAMP)  ## requirements.lock anew, from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras -o requirements.lock
+
+clean:  ## everything that can be made again, results and run history kept
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .sandbox
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
