@@ -8,7 +8,7 @@ target or measure (`exclusive`) run alone, also with `-n`.
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ class State:
 
     settings: Settings
     secrets: Secrets
-    hard_exit: Callable[[int], Any] = os._exit
+    root: Path = SUITE_DIR
     sent: list[Result] = field(default_factory=list)
     collected: set[str] = field(default_factory=set)
     unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
@@ -97,7 +97,7 @@ class State:
             )
             self.interrupted = f"the suite process was ended, because {entry.test} hung"
             self.send_missing()
-        self.hard_exit(3)
+        os._exit(3)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -115,7 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = read_settings(config)
     except HokusaiError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[STATE] = State(settings, Secrets(settings.target))
+    config.stash[STATE] = State(settings, Secrets(settings.target), config.rootpath)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -152,7 +152,8 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
     if not report.failed or _current is None:
         return
     path = Path(str(report.nodeid).partition("::")[0])
-    file = path if path.is_absolute() else SUITE_DIR / path.name
+    places = (_current.root / path, SUITE_DIR / path.name)
+    file = next((each for each in places if each.is_file()), path)
     text = str(report.longrepr).strip().splitlines()
     last = text[-1].removeprefix("E").strip() if text else "unknown error"
     for entry in selection.entries_in(file):
