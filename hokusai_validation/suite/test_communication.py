@@ -16,7 +16,7 @@ from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.suite.conftest import ApiInstance
 from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.told import kind_of
+from hokusai_validation.suite.symptoms import note_symptom, symptom
 from hokusai_validation.target import Target
 
 EDGES = (
@@ -128,26 +128,30 @@ def _api_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: st
     if answer.status == 401:
         return None
     seen = f"{via} answered {answer.status} to an unknown key: {answer.text[:120]!r}"
-    kind = kind_of(answer.text) if answer.status >= 500 else FactKind.BAD_KEY_ACCEPTED
-    evidence.fact(kind, "auth" if answer.status >= 500 else "api", seen, via)
+    if answer.status < 500:
+        evidence.fact(FactKind.BAD_KEY_ACCEPTED, "api", seen, via)
+    else:
+        evidence.fact(symptom(answer.text) or FactKind.UNEXPECTED_STATUS, "auth", seen, via)
     return seen
 
 
 def _api_to_mlflow(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
-    return _mlflow_check("connectivity", "mlflow", client, evidence, via)
+    return _mlflow_check("connectivity", "mlflow", target, client, evidence, via)
 
 
 def _mlflow_to_postgres(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
     """A search of experiments reads the database."""
-    return _mlflow_check("experiments_api", "postgres", client, evidence, "mlflow")
+    return _mlflow_check("experiments_api", "postgres", target, client, evidence, "mlflow")
 
 
 def _mlflow_to_artifacts(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
     """Listing artifacts reads the bucket."""
-    return _mlflow_check("artifacts_api", "artifacts", client, evidence, "mlflow")
+    return _mlflow_check("artifacts_api", "artifacts", target, client, evidence, "mlflow")
 
 
-def _mlflow_check(check: str, component: str, client: HttpClient, evidence: Evidence, via: str) -> str | None:
+def _mlflow_check(
+    check: str, component: str, target: Target, client: HttpClient, evidence: Evidence, via: str
+) -> str | None:
     answer = client.get("/api/health/mlflow/detailed", key=True)
     evidence.answer(f"diagnosis at {via}", answer)
     if answer.status == 401:
@@ -163,7 +167,8 @@ def _mlflow_check(check: str, component: str, client: HttpClient, evidence: Evid
     if found["status"] == "healthy":
         return None
     message = str(found.get("message", ""))
-    evidence.fact(kind_of(message), component, message, via)
+    if note_symptom(message, component, evidence, target, via=via) is None:
+        evidence.fact(FactKind.SERVICE_UNHEALTHY, component, message, via)
     return f"{via} does not reach {component}: {message}"
 
 
@@ -184,7 +189,8 @@ def _api_says(service: str) -> Callable[[Target, HttpClient, Evidence, str], str
         if status == "disabled":
             pytest.skip(f"{via} says that {service} is disabled")
         message = str(body.get(f"{service}_error") or body.get(f"{service}_details") or status)
-        evidence.fact(kind_of(message), service, message[:200], via)
+        if note_symptom(message, service, evidence, target, via=via) is None:
+            evidence.fact(FactKind.SERVICE_UNHEALTHY, service, message, via)
         return f"{via} does not reach {service}: {status}, {message[:200]}"
 
     return ask

@@ -1,0 +1,190 @@
+"""The gateway's proxy to MLflow: what it passes on, what it makes of MLflow's troubles, what it
+keeps to itself."""
+
+import secrets as tokens
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from hokusai_validation.errors import NotJudged, ProtocolViolated
+from hokusai_validation.facts import FactKind
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.links import LinkClient
+from hokusai_validation.resources.mlflow import API, Mlflow, artifact_path
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.suite.conftest import ApiInstance
+from hokusai_validation.suite.contract.check import expect, has_status
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.ownership import owned_name, remove_experiment
+from hokusai_validation.suite.states import Scene, settled
+from hokusai_validation.target import Target
+
+SEARCH = f"{API}/experiments/search?max_results=1"
+STREAM_BYTES = 3 * 1024 * 1024 + 17
+# Looks at the counters: background checks of the instance go over the same link now and then.
+LOOKS = 5
+
+
+def prefix(target: Target) -> str:
+    """The proxy's path."""
+    return target.mlflow.through_gateway if target.mlflow is not None else "/api/mlflow"
+
+
+class TestProxyRouting:
+    """`ANY /api/mlflow/{path}` and `/mlflow/{path}`."""
+
+    def test_both_prefixes(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
+        """Both of the proxy's paths lead to MLflow."""
+        for each in ("/api/mlflow", "/mlflow"):
+            answer = registry.get(f"{each}{SEARCH}", key=True)
+            if answer.status == 404:
+                evidence.fact(FactKind.WRONG_TARGET_GROUP, "load_balancer", f"{each}: 404", via="api")
+            has_status(answer, 200, evidence, "mlflow", via="api")
+            assert "experiments" in answer.text or answer.json() == {}, (
+                f"GET {each}{SEARCH} gave no list of experiments: {answer.text[:100]!r}."
+            )
+
+    def test_unknown_path_is_json(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
+        """MLflow's HTML page for an unknown path comes as JSON with `RESOURCE_NOT_FOUND`."""
+        answer = registry.get(f"{prefix(target)}/api/2.0/mlflow/no-such-thing", key=True)
+        has_status(answer, 404, evidence, "api")
+        try:
+            body = answer.json()
+        except ProtocolViolated as error:
+            evidence.fact(FactKind.PROXY_ERROR, "api", str(error))
+            pytest.fail(f"A 404 of MLflow is passed on as it is: {error}")
+        expect(
+            isinstance(body, dict) and body.get("error_code") == "RESOURCE_NOT_FOUND",
+            f"A 404 of MLflow came with error_code {body.get('error_code') if isinstance(body, dict) else None!r},"
+            " expected RESOURCE_NOT_FOUND.",
+            evidence,
+            FactKind.PROXY_ERROR,
+        )
+
+    def test_mlflow_down_is_502(self, proxied: Scene, evidence: Evidence) -> None:
+        """With MLflow unreachable the proxy answers 502, at once."""
+        with proxied.cut("mlflow"):
+            answer = proxied.proxied()
+        _is_status(answer.status, 502, answer.text, "unreachable", evidence, proxied.name)
+        evidence.metric("answered_after_ms", answer.elapsed_ms)
+
+    def test_mlflow_hanging_is_504(self, target: Target, proxied: Scene, evidence: Evidence) -> None:
+        """With MLflow hanging the proxy answers 504 at its time-out, not later."""
+        with proxied.hanging("mlflow"):
+            answer = proxied.proxied()
+        _is_status(answer.status, 504, answer.text, "hanging", evidence, proxied.name)
+        evidence.metric("answered_after_ms", answer.elapsed_ms)
+        limit_ms = target.gateway.proxy_timeout_s * 1000 + 1000
+        expect(
+            answer.elapsed_ms <= limit_ms,
+            f"The proxy gave a hanging MLflow up after {answer.elapsed_ms:.0f} ms, promised are"
+            f" {target.gateway.proxy_timeout_s:g} s.",
+            evidence,
+            FactKind.SLOW,
+        )
+
+    def test_body_is_passed_whole(self, target: Target, secrets: Secrets, evidence: Evidence) -> None:
+        """Three mebibytes go up and come down through the proxy unchanged."""
+        if not target.permissions.write:
+            pytest.skip("writing not permitted on this target")
+        mlflow = Mlflow.through_gateway(target, secrets)
+        try:
+            experiment_id = mlflow.create_experiment(owned_name(datetime.now(UTC), "proxy"))
+            try:
+                run_id = mlflow.create_run(experiment_id, round(time.time() * 1000))
+                try:
+                    root = artifact_path(str(mlflow.run(run_id)["info"]["artifact_uri"]))
+                except ProtocolViolated:
+                    pytest.skip("this deployment's artifacts are not served by MLflow")
+                content = tokens.token_bytes(STREAM_BYTES)
+                path = f"{root}/whole.bin"
+                mlflow.put_artifact(path, content)
+                seen = mlflow.get_artifact(path)
+                evidence.record("bytes", {"sent": len(content), "came back": len(seen)})
+                expect(
+                    seen == content,
+                    f"{len(content)} bytes came back through the proxy as {len(seen)} bytes, or changed.",
+                    evidence,
+                    FactKind.ARTIFACT_DAMAGED,
+                    "artifacts",
+                    via="api",
+                )
+            finally:
+                remove_experiment(mlflow, experiment_id)
+        finally:
+            mlflow.close()
+
+    def test_callers_key_is_not_forwarded(
+        self,
+        target: Target,
+        instance: ApiInstance,
+        links: LinkClient,
+        secrets: Secrets,
+        evidence: Evidence,
+    ) -> None:
+        """However the key is sent, the same bytes go on to MLflow: counted at the link."""
+        assert target.keys.good is not None
+        key = secrets.value(target.keys.good).get_secret_value()
+        ways = {
+            "as bearer token": {"authorization": f"Bearer {key}"},
+            "as X-API-Key": {"x-api-key": key},
+            "as both": {"authorization": f"Bearer {key}", "x-api-key": key},
+        }
+        edge = f"{instance.name}->mlflow"
+        sent = {
+            name: _bytes_to_mlflow(target, instance, links, edge, headers) for name, headers in ways.items()
+        }
+        evidence.record("bytes sent to MLflow", sent)
+        expect(
+            len(set(sent.values())) == 1,
+            f"What goes on to MLflow depends on how the key is sent ({sent}): the key goes along.",
+            evidence,
+            FactKind.CALLER_KEY_FORWARDED,
+            via=instance.name,
+        )
+
+
+@pytest.fixture
+def proxied(
+    target: Target,
+    instance: ApiInstance,
+    links: LinkClient,
+    evidence: Evidence,
+    request: pytest.FixtureRequest,
+) -> Iterator[Scene]:
+    """One instance, left with its breaker CLOSED and its links whole."""
+    with settled(instance, links, target, evidence) as scene:
+        yield scene.with_injector(request.getfixturevalue("injector"))
+
+
+def _is_status(status: int, wanted: int, text: str, state: str, evidence: Evidence, via: str) -> None:
+    expect(
+        status == wanted,
+        f"With MLflow {state} the proxy of {via} answered {status}, expected {wanted}: {text[:100]!r}.",
+        evidence,
+        FactKind.PROXY_ERROR,
+        via=via,
+    )
+
+
+def _bytes_to_mlflow(
+    target: Target, instance: ApiInstance, links: LinkClient, edge: str, headers: dict[str, str]
+) -> int:
+    """What one request makes the instance send to MLflow: the least of several looks, since its own
+    checks go over the same link.
+
+    Raises NotJudged where the links don't count."""
+    counted = []
+    for _ in range(LOOKS):
+        before = links.state(edge).counters
+        answer = instance.client.get(f"{prefix(target)}{SEARCH}", headers=headers)
+        after = links.state(edge).counters
+        if before is None or after is None:
+            raise NotJudged("This target's links don't count bytes, so nothing can be proven.")
+        if answer.status == 200:
+            counted.append(after.bytes_up - before.bytes_up)
+    if not counted:
+        raise NotJudged(f"No request through {instance.name} to MLflow was answered well.")
+    return min(counted)
