@@ -149,7 +149,7 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
         },
         "permissions": {
             "faults": FAULTS,
-            "load": {"max_rate": 5000.0, "max_duration_s": 600.0, "max_connections": 400},
+            "load": {"max_rate": 5000.0, "max_duration_s": 600.0, "max_connections": 400, "rate": 500.0},
         },
     }
     if scenario.redis_deployed:
