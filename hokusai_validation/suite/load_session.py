@@ -1,0 +1,272 @@
+"""What the load tests share: a run with its samplers, put into the row, then judged.
+
+The generator comes first: a run in which it fell behind raises NotJudged before any limit is looked at.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hokusai_validation import catalogue
+from hokusai_validation.errors import HokusaiError, NotJudged
+from hokusai_validation.facts import FactKind
+from hokusai_validation.load.engine import Engine, Running
+from hokusai_validation.load.limits import Limits, limits_of
+from hokusai_validation.load.outcome import Outcome
+from hokusai_validation.load.performance import numbers, performances
+from hokusai_validation.load.plan import Closed, Endpoint, Open
+from hokusai_validation.load.samplers import (
+    DatabaseSampler,
+    MetricsSampler,
+    ProcessSampler,
+    Sampler,
+    Watch,
+    from_cloudwatch,
+)
+from hokusai_validation.load.schedule import constant
+from hokusai_validation.load.site import Site
+from hokusai_validation.load.verdict import Breach, breaches, carried, closed_limit, saturation
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import Category
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.target import Target
+
+SAMPLES = 300  # enough for p95, in each third too
+SAMPLES_P99 = 2_100  # p99 is given from 2,000 on; a few may fail
+OK = (200, 200)
+RAMP_UP_S = 0.2
+PIECE = 3_000  # characters of a text in a row's evidence
+
+FACT_OF_KIND: Mapping[str, FactKind] = {
+    "refused": FactKind.REFUSED,
+    "reset": FactKind.RESET,
+    "timeout_connect": FactKind.CONNECT_TIMED_OUT,
+    "timeout_first_byte": FactKind.READ_TIMED_OUT,
+    "timeout_whole": FactKind.READ_TIMED_OUT,
+    "tls": FactKind.TLS_FAILED,
+    "protocol": FactKind.PROTOCOL_VIOLATED,
+    "too_large": FactKind.PROTOCOL_VIOLATED,
+}
+
+
+def endpoint(path: str, *, weight: int = 1, deadline_s: float = 10.0) -> Endpoint:
+    """An endpoint of the contract: only 200 is good."""
+    return Endpoint(path, path, weight=weight, deadline_s=deadline_s, good=OK)
+
+
+@dataclass
+class LoadSession:
+    """One load test's runs on one target."""
+
+    id: str
+    target: Target
+    secrets: Secrets
+    resolver: Resolver
+    evidence: Evidence
+    engine: Engine
+    component: str = "api"
+    _samplers: tuple[Sampler, ...] | None = field(default=None, repr=False)
+    _clients: list[Any] = field(default_factory=list, repr=False)
+
+    @property
+    def site(self) -> Site:
+        """The target with its ceilings."""
+        return Site(self.target, self.resolver)
+
+    @property
+    def limits(self) -> Limits:
+        """What this test promises here."""
+        return limits_of(self.id, self.target)
+
+    @property
+    def test(self) -> str:
+        """The test's name in the catalogue."""
+        return next(entry.test for entry in catalogue.entries(Category.LOAD) if entry.id == self.id)
+
+    # running
+
+    def open_run(
+        self,
+        *endpoints: Endpoint,
+        name: str = "open",
+        samples: int = SAMPLES,
+        url: str | None = None,
+        segments: int = 1,
+        watch: Watch | None = None,
+        share: float = 1.0,
+    ) -> Outcome:
+        """A constant-rate run at the target's rate (times `share`), long enough for so many samples,
+        or as long as the target says. It is not judged where the generator fell behind.
+
+        Raises NotJudged."""
+        permission = self.site.permission
+        rate = min(permission.rate, permission.max_rate) * share
+        duration_s = min(permission.duration_s or samples / rate, permission.max_duration_s)
+        model = Open(constant(rate, duration_s).with_ramp_up(RAMP_UP_S))
+        plan = self.site.plan(endpoints, model, url=url, segments=segments)
+        outcome = self._run(name, plan, watch)
+        problem = saturation(outcome)
+        if problem:
+            raise NotJudged(f"{self.id}, {name} run: {problem}.")
+        return outcome
+
+    def closed_run(
+        self,
+        *endpoints: Endpoint,
+        connections: int,
+        requests: int,
+        name: str = "closed",
+        think_s: float = 0.0,
+        url: str | None = None,
+        watch: Watch | None = None,
+    ) -> Outcome:
+        """So many requests over so many connections.
+
+        Raises NotJudged, NotPermitted."""
+        plan = self.site.plan(
+            endpoints, Closed(requests=requests, think_s=think_s), url=url, connections=connections
+        )
+        return self._run(name, plan, watch)
+
+    def start_closed(
+        self, engine: Engine, *endpoints: Endpoint, connections: int, requests: int, url: str | None = None
+    ) -> Running:
+        """The same, not waited for."""
+        plan = self.site.plan(endpoints, Closed(requests=requests), url=url, connections=connections)
+        return engine.start(plan)
+
+    def _run(self, name: str, plan: Any, watch: Watch | None) -> Outcome:
+        began = datetime.now(UTC)
+        with watch or Watch(self.samplers()) as looking:
+            running = self.engine.start(plan)
+            try:
+                outcome = running.result()
+            except BaseException:
+                self.engine.close()
+                raise
+        seconds = looking.seconds(running.started)
+        if self.target.control is None and outcome.elapsed_s >= 60:
+            seconds += self._cloudwatch(began)
+        self.note(name, outcome, seconds, looking.notes)
+        return outcome
+
+    def note(
+        self,
+        name: str,
+        outcome: Outcome,
+        seconds: Sequence[Mapping[str, float]] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Put a run into the row, whatever is said of it later."""
+        for entry in performances(self.test, outcome, seconds):
+            self.evidence.performance(entry)
+        for metric, value in numbers(outcome).items():
+            self.evidence.metric(f"{name}_{metric}", value)
+        since_sent = outcome.sent.encode()
+        record: dict[str, object] = {
+            "model": outcome.model,
+            "generator": outcome.check.numbers(),
+            "errors_by_endpoint": {key: dict(part.errors) for key, part in outcome.endpoints.items()},
+            "statuses": {str(status): count for status, count in outcome.statuses.items()},
+            "since_sent": {
+                "mean_ms": outcome.sent.mean_ms,
+                **{f"p{p:g}_ms": carried(outcome.sent, p) for p in (50.0, 95.0, 99.0)},
+                "max_ms": outcome.sent.max_ms,
+                "histogram": [since_sent[at : at + PIECE] for at in range(0, len(since_sent), PIECE)],
+            },
+            "connections_replaced": outcome.replaced,
+            "requests_sent_again": outcome.retried,
+        }
+        limit = closed_limit(outcome)
+        if limit:
+            record["limit"] = limit
+        if outcome.stopped:
+            record["stopped"] = outcome.stopped
+        if notes:
+            record["not_sampled"] = list(notes)
+        self.evidence.record(f"{name} run", record)
+
+    # judging
+
+    def judge(
+        self, *outcomes: Outcome, limits: Limits | None = None, each: bool = False, via: str | None = None
+    ) -> None:
+        """Hold runs to the limits, as a whole or `each` endpoint; everything that was passed stands
+        in the message, a fact for each.
+
+        Raises AssertionError."""
+        kept = self.limits if limits is None else limits
+        found: list[str] = []
+        for outcome in outcomes:
+            if outcome.stopped:
+                self.evidence.fact(self._fact_of_stop(outcome), self.component, outcome.stopped, via)
+                self._note_errors(outcome, via)
+                found.append(f"{outcome.model} run was stopped: {outcome.stopped.rstrip('.')}")
+            names: Iterable[str | None] = list(outcome.endpoints) if each else [None]
+            for name in names:
+                for breach in breaches(outcome, kept, name):
+                    found.append(breach.says)
+                    self.evidence.fact(_fact_of(breach), self.component, breach.says, via)
+                    if breach.limit == "good_share":
+                        self._note_errors(outcome, via)
+        if found:
+            raise AssertionError(f"{'; '.join(found)}.")
+
+    def _fact_of_stop(self, outcome: Outcome) -> FactKind:
+        return FactKind.ERROR_RATE if "error rate" in outcome.stopped else FactKind.SLOW
+
+    def _note_errors(self, outcome: Outcome, via: str | None) -> None:
+        for kind, count in outcome.errors.items():
+            if kind in FACT_OF_KIND:
+                seen = f"{count} of {outcome.requests} requests under load"
+                self.evidence.fact(FACT_OF_KIND[kind], self.component, seen, via)
+
+    # looking
+
+    def samplers(self) -> tuple[Sampler, ...]:
+        """What this target lets us look at each second."""
+        if self._samplers is None:
+            found: list[Sampler] = []
+            for instance in self.target.instances:
+                client = HttpClient(instance.url, tls=self.target.tls, resolver=self.resolver)
+                self._clients.append(client)
+                found.append(MetricsSampler(instance.name, client))
+            if self.target.database is not None:
+                from hokusai_validation.resources.database import Database
+
+                try:
+                    found.append(DatabaseSampler(Database.from_target(self.target, self.secrets)))
+                except HokusaiError as error:
+                    self.evidence.record("database not sampled", str(error))
+            if self.target.control is not None:
+                from hokusai_validation.resources.control import ControlClient
+
+                control = ControlClient.from_target(self.target, self.secrets)
+                self._clients.append(control)
+                found.append(ProcessSampler(control))
+            self._samplers = tuple(found)
+        return self._samplers
+
+    def _cloudwatch(self, began: datetime) -> list[dict[str, float]]:
+        """AWS's own numbers; its points are a minute apart, so a short run has none."""
+        if self.target.aws is None:
+            return []
+        from hokusai_validation.resources.aws import Aws
+
+        aws = Aws.from_target(self.target, self.secrets)
+        try:
+            return from_cloudwatch(aws, self.target, began, datetime.now(UTC) + timedelta(minutes=1))
+        finally:
+            aws.close()
+
+    def close(self) -> None:
+        """Close what was opened for looking."""
+        for client in self._clients:
+            client.close()
+
+
+def _fact_of(breach: Breach) -> FactKind:
+    return FactKind.ERROR_RATE if breach.limit == "good_share" else FactKind.SLOW
