@@ -1,0 +1,140 @@
+"""What the production settings need: a real PostgreSQL, and AWS by moto."""
+
+import http.server
+import json
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from hokusai_validation.sandbox import folders, postgres
+from hokusai_validation.sandbox.ports import Reservations
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PASSWORD = "own-password-of-this-test"
+START_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A server of our own; `dagster` is a database in it."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    programs = postgres.programs()
+    run_folder = folders.new_run_folder()
+    data = run_folder / "data"
+    postgres.prepare(data, programs, superuser_password=PASSWORD, mlflow_password=PASSWORD)
+    reservations = Reservations(["postgres"])
+    port = reservations.ports["postgres"]
+    user = {"user": folders.UNPRIVILEGED, "group": folders.UNPRIVILEGED} if folders.is_root() else {}
+    process = subprocess.Popen(  # type: ignore[call-overload]
+        [str(programs / "postgres"), "-D", str(data), "-c", f"port={port}"],
+        cwd="/",
+        stderr=subprocess.DEVNULL,
+        **user,
+    )
+    try:
+        _create_database(port)
+        yield Postgres("127.0.0.1", port, "postgres", PASSWORD)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        reservations.close()
+
+
+def _create_database(port: int) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            connection = psycopg2.connect(
+                host="127.0.0.1", port=port, user="postgres", password=PASSWORD, dbname="postgres"
+            )
+            break
+        except psycopg2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("create database dagster")
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The URL of an AWS stand-in."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def production(postgres_server: Postgres, moto: str, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """The environment that `deploy/stack.yaml` gives a container, for these stand-ins."""
+    values = {
+        "AWS_ENDPOINT_URL": moto,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DAGSTER_POSTGRES_HOST": postgres_server.host,
+        "DAGSTER_POSTGRES_PORT": str(postgres_server.port),
+        "DAGSTER_POSTGRES_USER": postgres_server.user,
+        "DAGSTER_POSTGRES_PASSWORD": postgres_server.password,
+        "DAGSTER_POSTGRES_DB": "dagster",
+        "HOKUSAI_RESULTS_BUCKET": "hokusai-validation-results",
+        "HOKUSAI_RUN_TASK_DEFINITION": "hokusai-validation-run-development",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+@contextmanager
+def task_metadata(cluster: str, task_arn: str) -> Iterator[str]:
+    """ECS's task metadata endpoint, as a container finds it in ECS_CONTAINER_METADATA_URI_V4."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"Cluster": cluster, "TaskARN": task_arn, "Name": "daemon"}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    os.environ["ECS_CONTAINER_METADATA_URI_V4"] = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield os.environ["ECS_CONTAINER_METADATA_URI_V4"]
+    finally:
+        del os.environ["ECS_CONTAINER_METADATA_URI_V4"]
+        server.shutdown()
+        server.server_close()
