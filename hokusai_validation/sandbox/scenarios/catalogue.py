@@ -1,5 +1,17 @@
 """All scenarios, from the files that lie beside this one."""
 
+from hokusai_validation.sandbox.scenarios import (
+    aws_states,
+    database_states,
+    gateway_defects,
+    parts_out,
+)
 from hokusai_validation.sandbox.scenarios.model import CLEAN, Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (CLEAN,)
+SCENARIOS: tuple[Scenario, ...] = (
+    CLEAN,
+    *aws_states.SCENARIOS,
+    *parts_out.SCENARIOS,
+    *gateway_defects.SCENARIOS,
+    *database_states.SCENARIOS,
+)
