@@ -56,9 +56,12 @@ lint: $(STAMP)  ## what CI checks beside the tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-lock: $(STAMP)  ## requirements.lock anew, from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras -o requirements.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras --quiet
+
+lock: $(STAMP)  ## requirements.lock and deploy/requirements.lock anew, from pyproject.toml
+	@$(LOCK) --all-extras -o requirements.lock
+	@$(LOCK) --extra build -c requirements.lock -o deploy/requirements.lock
 
 clean:  ## everything that can be made again, results and run history kept
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .sandbox
