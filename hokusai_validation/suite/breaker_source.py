@@ -27,8 +27,13 @@ class BreakerSource:
     shared: ModuleType
 
     def living(self) -> list[Any]:
-        """Every breaker of the class that is alive in this process."""
-        return [each for each in gc.get_objects() if type(each) is self.breaker_class]
+        """Every living breaker of the class, and of those that the shared one's module has."""
+        known = {self.breaker_class} | {
+            each
+            for each in vars(self.shared).values()
+            if isinstance(each, type) and hasattr(each, "record_failure")
+        }
+        return [each for each in gc.get_objects() if type(each) in known]
 
 
 @contextlib.contextmanager

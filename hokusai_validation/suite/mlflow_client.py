@@ -31,7 +31,7 @@ def environment(target: Target, key: SecretStr, resolver: Resolver) -> Iterator[
         "MLFLOW_TRACKING_URI": tracking_uri(target),
         "MLFLOW_TRACKING_TOKEN": key.get_secret_value(),
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(CALL_LIMIT_S),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GIT_PYTHON_REFRESH": "quiet",
         "NO_PROXY": "*",

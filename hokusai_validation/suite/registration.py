@@ -122,6 +122,11 @@ class Journey:
             self.values["client"] = mlflow_client.new_client(self.target)
         return self.values["client"]
 
+    def _new_name(self, what: str) -> str:
+        """One for each attempt: an attempt that failed half-way may have taken its name."""
+        self.values[f"{what}s"] = self.values.get(f"{what}s", 0) + 1
+        return f"{self.name}-{self.values[f'{what}s']}"
+
     def _key_validated(self, evidence: Evidence) -> None:
         if self.auth is None or self.target.auth is None:
             pytest.skip("no auth service configured")
@@ -162,9 +167,10 @@ class Journey:
         evidence.record("experiments seen", len(found))
 
     def _experiment_created(self, evidence: Evidence) -> None:
-        self.values["experiment_id"] = self._client.create_experiment(self.name)
+        name = self._new_name("experiment")
+        self.values["experiment_id"] = self._client.create_experiment(name)
         seen = self._client.get_experiment(self.values["experiment_id"])
-        _same(seen.name, self.name, "the experiment's name", evidence)
+        _same(seen.name, name, "the experiment's name", evidence)
 
     def _run_logged(self, evidence: Evidence) -> None:
         run = self._client.create_run(self.values["experiment_id"], run_name=self.name)
@@ -210,22 +216,22 @@ class Journey:
         )
 
     def _model_registered(self, evidence: Evidence) -> None:
-        if "model" not in self.values:
-            self._client.create_registered_model(self.name)
-            self.values["model"] = self.name
+        model = self._new_name("model")
+        self._client.create_registered_model(model)
+        self.values["model"] = model
         source = f"runs:/{self.values['run_id']}/model"
-        version = self._client.create_model_version(self.name, source, self.values["run_id"])
+        version = self._client.create_model_version(model, source, self.values["run_id"])
         self.values["version"] = str(version.version)
-        seen = self._client.get_model_version(self.name, self.values["version"])
+        seen = self._client.get_model_version(model, self.values["version"])
         _same((seen.status, seen.run_id), ("READY", self.values["run_id"]), "the model version", evidence)
 
     def _version_moved_by_alias(self, evidence: Evidence) -> None:
-        first = self.values["version"]
+        model, first = self.values["model"], self.values["version"]
         source = f"runs:/{self.values['run_id']}/model"
-        second = str(self._client.create_model_version(self.name, source, self.values["run_id"]).version)
+        second = str(self._client.create_model_version(model, source, self.values["run_id"]).version)
         for version in (first, second):
-            self._client.set_registered_model_alias(self.name, ALIAS, version)
-            seen = str(self._client.get_model_version_by_alias(self.name, ALIAS).version)
+            self._client.set_registered_model_alias(model, ALIAS, version)
+            seen = str(self._client.get_model_version_by_alias(model, ALIAS).version)
             _same(seen, version, f"the version of alias {ALIAS}", evidence)
 
 

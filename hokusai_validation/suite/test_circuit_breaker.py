@@ -1,6 +1,7 @@
 """U1–U23: the circuit breaker that the target names, and the one at work in an API instance."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ class Bench:
 
     source: BreakerSource
     evidence: Evidence
-    found: Counterexample | None
+    found: Callable[[], Counterexample | None]
 
     def new(self, **parameters: float) -> BreakerProbe:
         """A new breaker: threshold 3, time-out 30 s, 2 recovery attempts, unless given."""
@@ -67,9 +68,10 @@ class Bench:
 
     def search(self, test_id: str) -> None:
         """Fail where random sequences found a counterexample that belongs to this test."""
-        if self.found is not None and self.found.belongs_to == test_id:
-            self.evidence.record("counterexample", list(self.found.steps))
-            raise BreakerProbe(None, self.evidence).failed(str(self.found))
+        found = self.found()
+        if found is not None and found.belongs_to == test_id:
+            self.evidence.record("counterexample", list(found.steps))
+            raise BreakerProbe(None, self.evidence).failed(str(found))
 
 
 class Clock:
@@ -105,15 +107,15 @@ def source(target: Target) -> Iterator[BreakerSource]:
 
 
 @pytest.fixture(scope="module")
-def found_by_search(source: BreakerSource) -> Counterexample | None:
-    """What random sequences found, once for all tests of this file."""
-    return breaker_machine.counterexample(source.breaker_class)
+def search(source: BreakerSource) -> Callable[[], Counterexample | None]:
+    """What random sequences find, looked for once and only when a test asks."""
+    return functools.cache(lambda: breaker_machine.counterexample(source.breaker_class))
 
 
 @pytest.fixture
-def bench(source: BreakerSource, evidence: Evidence, found_by_search: Counterexample | None) -> Bench:
+def bench(source: BreakerSource, evidence: Evidence, search: Callable[[], Counterexample | None]) -> Bench:
     """Breakers of the class under test."""
-    return Bench(source, evidence, found_by_search)
+    return Bench(source, evidence, search)
 
 
 class TestMLflowCircuitBreaker:
@@ -175,10 +177,10 @@ class TestMLflowCircuitBreaker:
         clock.forward(TIMEOUT_S - MARGIN_S)
         breaker.holds(not breaker.admits(), "A call is admitted before the recovery time-out.")
         breaker.shows("before the recovery time-out", state="OPEN", recovery_attempts=0)
-        breaker.success()
-        breaker.shows("after a success reported while OPEN", state="OPEN")
         breaker.failure()  # while OPEN: the wait begins again
         clock.forward(TIMEOUT_S - MARGIN_S)
+        breaker.success()
+        breaker.shows("after a success reported while OPEN", state="OPEN", consecutive_successes=1)
         breaker.holds(not breaker.admits(), "A failure while OPEN did not prolong the wait.")
         breaker.shows("while the prolonged wait lasts", state="OPEN", recovery_attempts=0)
         clock.forward(2 * MARGIN_S)

@@ -1,0 +1,174 @@
+"""A gateway of our own beside a sandbox: its defects chosen, its links its own, so that it can be
+cut off without touching anything that others use. The services behind it are the sandbox's."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from hokusai_validation.sandbox.ports import LOOPBACK, Reservations
+from hokusai_validation.sandbox.process import die_with_parent
+from hokusai_validation.sandbox.stack import Stack
+
+INSTANCE = "api-1"
+# Shorter than the sandbox's, for quick tests; long enough to be seen OPEN.
+RECOVERY_S = 0.5
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 5.0
+BEHIND = {
+    "mlflow": "mlflow",
+    "postgres": "postgres",
+    "redis": "redis",
+    "message_queue": "redis",
+    "auth": "auth",
+}
+
+
+@dataclass(frozen=True)
+class MutatedGateway:
+    """One that is up. `target_file` describes it as a target."""
+
+    target_file: Path
+    url: str
+    log: Path
+
+
+class Gateways:
+    """Starts gateways with defects, one at a time, behind one set of links."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._ports = Reservations(["api", "admin", "links-api", *BEHIND])
+        services = stack.status()["services"]
+        configuration = folder / "links.json"
+        configuration.write_text(
+            json.dumps(
+                [
+                    {
+                        "name": f"{INSTANCE}.{name}",
+                        "listen": self._address(name),
+                        "upstream": services[service]["address"],
+                        "enabled": True,
+                    }
+                    for name, service in BEHIND.items()
+                ]
+            )
+        )
+        self._environment = psutil.Process(services[INSTANCE]["pid"]).environ()
+        self._links = self._start(
+            "links",
+            ["hokusai_validation.links", "--config", str(configuration), "--api", self._address("links-api")],
+            self._environment,
+        )
+        _await(f"http://{self._address('links-api')}/version", self._links, folder / "links.log")
+
+    def close(self) -> None:
+        """End the links and give the ports back."""
+        _end(self._links)
+        self._ports.close()
+
+    @contextlib.contextmanager
+    def with_defects(self, *names: str) -> Iterator[MutatedGateway]:
+        """A gateway with these defects, in the block."""
+        log = self._folder / "gateway.log"
+        process = self._start(
+            "gateway",
+            ["hokusai_validation.sandbox.gateway"],
+            {
+                **self._environment,
+                "PORT": self._port("api"),
+                "ADMIN_PORT": self._port("admin"),
+                "INSTANCE_NAME": INSTANCE,
+                "MLFLOW_TRACKING_URI": f"http://{self._address('mlflow')}",
+                "AUTH_SERVICE_URL": f"http://{self._address('auth')}",
+                "DATABASE_PORT": self._port("postgres"),
+                "REDIS_URL": self._redis("redis", 7),
+                "QUEUE_REDIS_URL": self._redis("message_queue", 8),
+                "MLFLOW_CB_RECOVERY_TIMEOUT": str(RECOVERY_S),
+                "GATEWAY_DEFECTS": ",".join(names),
+            },
+        )
+        try:
+            _await(f"http://{self._address('admin')}/failpoints", process, log)
+            yield MutatedGateway(self._target(), f"http://{self._address('api')}", log)
+        finally:
+            _end(process)
+            httpx.post(f"http://{self._address('links-api')}/reset", timeout=5.0, trust_env=False)
+
+    def _target(self) -> Path:
+        url = f"http://{self._address('api')}"
+        edges = "\n".join(f'"{INSTANCE}->{name}" = "{INSTANCE}.{name}"' for name in BEHIND)
+        path = self._folder / "mutated.toml"
+        path.write_text(
+            f"""
+name = "mutated"
+include = "{self._stack.target_file}"
+instances = [{{name = "{INSTANCE}", url = "{url}", failpoints = "http://{self._address("admin")}"}}]
+
+[endpoints]
+registry = "{url}"
+api = "{url}"
+
+[gateway]
+breaker_recovery_timeout_s = {RECOVERY_S}
+
+[limits]
+recovery_s = 12.0
+
+[links]
+url = "http://{self._address("links-api")}"
+
+[links.edges]
+{edges}
+"""
+        )
+        return path
+
+    def _start(self, name: str, module: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with (self._folder / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *module],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                preexec_fn=die_with_parent,
+            )
+
+    def _redis(self, name: str, database: int) -> str:
+        url = self._environment["REDIS_URL"]
+        credentials = url.rpartition("@")[0]
+        return f"{credentials}@{self._address(name)}/{database}"
+
+    def _port(self, name: str) -> str:
+        return str(self._ports.ports[name])
+
+    def _address(self, name: str) -> str:
+        return f"{LOOPBACK}:{self._port(name)}"
+
+
+def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(url, timeout=2.0, trust_env=False)
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer: {log.read_text()[-1000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
