@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from pydantic import SecretStr
 
 from hokusai_validation import __version__
 from hokusai_validation.assets import metadata, process, progress
@@ -153,6 +154,9 @@ def _rows(
 
     Raises SuiteError when the process can't start."""
     received: list[Result] = []
+    secrets = Secrets(target)
+    for injected in environment.values():
+        secrets.remember(SecretStr(injected))
     extras = {"target": target.model_dump(mode="json"), "run_id": context.run_id}
     with ExitStack() as stack:
         with warnings.catch_warnings():
@@ -184,7 +188,7 @@ def _rows(
             {**session.get_bootstrap_env_vars(), **environment},
             rows_so_far=receive,
             silence_s=process.silence_limit_s(phase_entries(phase)),
-            redactor=Secrets(target).redactor,
+            redactor=secrets.redactor,
         )
     receive()
     if ended.why:

@@ -63,7 +63,8 @@ class State:
         """The rows of everything in scope that has none."""
 
         def asked(entry: Entry) -> bool:
-            return self.settings.selection.wants(entry) and (not narrowed or entry.test in self.collected)
+            known = entry.test in self.collected or entry.test in self.unimportable
+            return self.settings.selection.wants(entry) and (known or not narrowed)
 
         def why(entry: Entry) -> str:
             return self.unimportable.get(entry.test, self.interrupted)
