@@ -285,10 +285,11 @@ class States:
                     continue
                 for rule in listener.rules.values():
                     if not rule.is_default:
-                        before = rule.actions[-1].data
-                        rule.actions[-1].data = self.resources.forward(component)
+                        before = rule.actions
+                        # A new action: what the API shows of one is fixed when it is made.
+                        rule.actions = [*before[:-1], FakeAction(self.resources.forward(component))]
                         undo.append(
-                            lambda rule=rule, before=before: setattr(rule.actions[-1], "data", before)  # type: ignore[misc]
+                            lambda rule=rule, before=before: setattr(rule, "actions", before)  # type: ignore[misc]
                         )
         return undo
 

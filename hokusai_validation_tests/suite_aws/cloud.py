@@ -1,0 +1,228 @@
+"""AWS for the tests of the AWS checks: the sandbox's own stand-in as a process beside us, its
+states set over its interface, and what a check is given to judge it."""
+
+import inspect
+import json
+import secrets as tokens
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from hokusai_validation.errors import NameNotResolved
+from hokusai_validation.facts import Fact
+from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.http import Answer
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import Status
+from hokusai_validation.sandbox import certificates
+from hokusai_validation.sandbox.aws.settings import AwsSettings, Placed
+from hokusai_validation.sandbox.environment import base_environment
+from hokusai_validation.sandbox.plan import DATABASE_USER, EDGES, GIT_COMMIT, INSTANCES, PORT_NAMES, Plan
+from hokusai_validation.sandbox.plan import Secrets as SandboxSecrets
+from hokusai_validation.sandbox.ports import Reservations
+from hokusai_validation.sandbox.process import die_with_parent
+from hokusai_validation.sandbox.scenarios import Scenario
+from hokusai_validation.sandbox.services import declared_environment
+from hokusai_validation.sandbox.target_file import write_secrets, write_target
+from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.outcome import message_of, status_of
+from hokusai_validation.target import Target, read_target
+
+READY_LIMIT_S = 60.0
+
+
+@dataclass
+class Cloud:
+    """A stand-in for AWS that is up, and the target that stands in it."""
+
+    plan: Plan
+    target: Target
+    secrets: Secrets
+
+    @contextmanager
+    def state(self, name: str, /, **values: object) -> Iterator[None]:
+        """A state of AWS that is on in the block."""
+        self.tell("POST", f"states/{name}", values)
+        try:
+            yield
+        finally:
+            self.tell("DELETE", f"states/{name}")
+
+    def tell(self, method: str, path: str, value: object = None) -> Any:
+        """The sandbox's interface beside AWS's."""
+        body = None if value is None else json.dumps(value).encode()
+        request = Request(
+            f"{self.plan.url('aws')}/_sandbox/{path}",
+            data=body,
+            method=method,
+            headers={"Authorization": f"Bearer {self.plan.secrets.control_token}"},
+        )
+        with urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def aws(self, target: Target | None = None, **options: Any) -> Aws:
+        """A new connection."""
+        return Aws.from_target(target or self.target, self.secrets, **options)
+
+    def client(self, service: str) -> Any:
+        """boto3 itself, to write what no state covers."""
+        return self.aws().calls.client(service)
+
+    def changed(self, **aws: object) -> Target:
+        """The target with other names in AWS."""
+        assert self.target.aws is not None
+        return self.target.model_copy(update={"aws": self.target.aws.model_copy(update=aws)})
+
+
+class CloudNames(Resolver):
+    """Answers what the sandbox's name server would: what is registered, nothing else."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__()
+        self._cloud = cloud
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        found = self._cloud.tell("GET", "names").get(name)
+        if not found:
+            raise NameNotResolved(f"Name {name} does not exist (asked the stand-in).")
+        return tuple(found)
+
+
+class FixedApi:
+    """An API that answers `/version` with this commit."""
+
+    def __init__(self, commit: str = GIT_COMMIT) -> None:
+        self.commit = commit
+
+    def get(self, path: str, **_: object) -> Answer:
+        body = json.dumps({"version": "1", "git_commit": self.commit}).encode()
+        return Answer("GET", f"http://api{path}", 200, {}, body, 1.0)
+
+
+@dataclass
+class Judgement:
+    """What came of one attempt at a check."""
+
+    status: Status
+    message: str
+    evidence: Evidence = field(repr=False)
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return self.evidence.facts
+
+
+def judge(
+    check: Callable[..., None], cloud: Cloud, target: Target | None = None, **given: object
+) -> Judgement:
+    """Run one test of the suite as the plugin would, with fixtures of ours."""
+    wanted = target or cloud.target
+    evidence = Evidence()
+    fixtures: dict[str, object] = {
+        "target": wanted,
+        "secrets": cloud.secrets,
+        "evidence": evidence,
+        "resolver": CloudNames(cloud),
+        "registry": FixedApi(),
+        "instances": (),
+    } | given
+    if "aws" not in fixtures:
+        fixtures["aws"] = cloud.aws(wanted)
+
+    class Asked:
+        @staticmethod
+        def getfixturevalue(name: str) -> object:
+            return fixtures[name]
+
+    fixtures["request"] = Asked()
+    names = [name for name in inspect.signature(check).parameters if name != "self"]
+    try:
+        check(**{name: fixtures[name] for name in names})
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | TypeError | KeyError):
+            raise
+        return Judgement(status_of(error), message_of(error), evidence)
+    return Judgement(Status.PASSED, "", evidence)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Cloud]:
+    """The stand-in with the resources of the contract, in the block."""
+    with Reservations((*PORT_NAMES, *EDGES)) as reserved:
+        plan = Plan(
+            directory=folder,
+            run_folder=folder,
+            ports={name: reserved.ports[name] for name in PORT_NAMES},
+            edges={edge: reserved.ports[edge] for edge in EDGES},
+            secrets=SandboxSecrets(),
+        )
+        made = certificates.make()
+        settings = AwsSettings(
+            port=plan.ports["aws"],
+            token=plan.secrets.control_token,
+            access_key=plan.secrets.aws_access_key,
+            secret_key=plan.secrets.aws_secret_key,
+            tasks=_tasks(plan),
+            environment=declared_environment(),
+            secret={"username": DATABASE_USER, "password": tokens.token_hex(8)},
+            database_address="127.0.0.1",
+            database_port=plan.ports["postgres"],
+            redis_port=plan.ports["redis"],
+            certificate=made.certificate,
+            certificate_key=made.key,
+            commit=GIT_COMMIT,
+            started_at=time.time(),
+        )
+        (folder / "ca.pem").write_text(made.authority)
+        write_secrets(plan)
+        target = read_target(str(write_target(plan, Scenario(name="healthy"))))
+        cloud = Cloud(plan, target, Secrets(target))
+        log = (folder / "aws.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hokusai_validation.sandbox.aws"],
+            env=base_environment(folder) | settings.to_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            preexec_fn=die_with_parent,
+        )
+        try:
+            _await(cloud, process, folder / "aws.log")
+            yield cloud
+        finally:
+            process.kill()
+            process.wait(10)
+            log.close()
+
+
+def _tasks(plan: Plan) -> Mapping[str, tuple[Placed, ...]]:
+    return {
+        "api": tuple(
+            Placed(name, f"127.0.1.{number}", plan.edges[f"load_balancer->{name}"])
+            for number, name in enumerate(INSTANCES, 1)
+        ),
+        "auth": (Placed("auth", "127.0.0.1", plan.edges["load_balancer->auth"]),),
+        "mlflow": (Placed("mlflow", "127.0.0.1", plan.ports["mlflow"]),),
+    }
+
+
+def _await(cloud: Cloud, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_LIMIT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            cloud.tell("GET", "ready")
+        except OSError:
+            time.sleep(0.05)
+            continue
+        return
+    raise AssertionError(f"The stand-in for AWS did not start: {log.read_text()[-2000:]}")
