@@ -129,7 +129,7 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
         },
         "mlflow": {"url": plan.url("mlflow"), "artifact_bucket": BUCKET},
         "aws": _aws(plan),
-        "breaker": {"path": "hokusai_validation.sandbox.breaker:MLflowCircuitBreaker"},
+        "breaker": {"path": _breaker(scenario)},
         "links": {
             "url": plan.url("links"),
             "edges": {edge: proxy_name(edge) for edge in plan.edges},
@@ -158,7 +158,31 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
             "port": plan.ports["redis"],
             "password": secret("REDIS_PASSWORD"),
         }
+    else:
+        values["topology"] = {
+            "redis": {"optional": True, "deployed": False, "team": "infrastructure"},
+            "message_queue": {
+                "depends_on": ["redis"],
+                "optional": True,
+                "deployed": False,
+                "team": "api",
+            },
+        }
     return values
+
+
+def _breaker(scenario: Scenario) -> str:
+    """The breaker that the instances run, a scenario's wrong one included: the unit tests are of the
+    code that is deployed."""
+    from hokusai_validation.sandbox.gateway.defects import DEFECTS
+
+    parts = [part for name in scenario.defects if name in DEFECTS for part in DEFECTS[name].parts]
+    wrong = dict(parts).get("breaker")
+    return (
+        f"{wrong.__module__}:{wrong.__name__}"
+        if wrong
+        else "hokusai_validation.sandbox.breaker:MLflowCircuitBreaker"
+    )
 
 
 def _aws(plan: Plan) -> dict[str, object]:
