@@ -21,6 +21,7 @@ from hokusai_validation.result import Phase, Result, from_frame, to_frame
 if TYPE_CHECKING:
     from upath import UPath
 
+_IN_PATH = ["target", "run_id"]  # columns that a reader of the dataset has from the path
 _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -61,7 +62,7 @@ class ResultStore:
 
         Raises ReportNotWritten."""
         buffer = io.BytesIO()
-        to_frame(results).to_parquet(buffer, index=False)
+        to_frame(results).drop(columns=_IN_PATH).to_parquet(buffer, index=False)
         path = self._rows_file(target, run_id, phase)
         write_whole(path, buffer.getvalue())
         live = self._live(target, run_id, phase)
@@ -78,7 +79,7 @@ class ResultStore:
             return None
         import pandas as pd
 
-        return from_frame(pd.read_parquet(io.BytesIO(content)))
+        return from_frame(pd.read_parquet(io.BytesIO(content)).assign(target=target, run_id=run_id))
 
     def newest(self, target: str, phase: Phase) -> tuple[Result, ...]:
         """The rows of the newest run that finished a phase; none where no run did."""

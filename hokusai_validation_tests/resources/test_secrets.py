@@ -1,0 +1,54 @@
+"""Secrets come from where the target says, once, and are masked from then on."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from hokusai_validation.errors import SecretMissing
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.target import SecretRef, Target
+
+
+def target(tmp_path: Path) -> Target:
+    (tmp_path / "secrets.env").write_text("# ours\nSTUB_KEY=from-the-file\n")
+    return Target.model_validate(
+        {"name": "t", "env_file": str(tmp_path / "secrets.env"), "keys": {"good": {"env": "STUB_KEY"}}}
+    )
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = SecretRef(env="STUB_KEY")
+    assert Secrets(target(tmp_path)).value(ref).get_secret_value() == "from-the-file"
+    monkeypatch.setenv("STUB_KEY", "from-the-environment")
+    assert Secrets(target(tmp_path)).value(ref).get_secret_value() == "from-the-environment"
+
+
+def test_a_stored_secret_is_read_once_and_its_key_taken(tmp_path: Path) -> None:
+    asked = []
+
+    def read(secret_id: str) -> str:
+        asked.append(secret_id)
+        return '{"username": "mlflow", "password": "stored-password"}'
+
+    secrets = Secrets(target(tmp_path), read=read)
+    ref = SecretRef(secret_id="hokusai/database", key="password")
+    assert secrets.value(ref).get_secret_value() == "stored-password"
+    assert secrets.value(ref).get_secret_value() == "stored-password"
+    assert asked == ["hokusai/database"]
+    with pytest.raises(SecretMissing, match="has no key 'nothing'"):
+        secrets.value(SecretRef(secret_id="hokusai/database", key="nothing"))
+
+
+def test_everything_known_is_masked_also_what_was_learnt_on_the_way(tmp_path: Path) -> None:
+    secrets = Secrets(target(tmp_path), read=lambda _: '{"password": "stored-password"}')
+    assert secrets.redactor.text("key from-the-file") == "key [redacted]"
+    assert "stored-password" in secrets.redactor.text("login stored-password")
+    secrets.value(SecretRef(secret_id="x", key="password"))
+    secrets.remember(SecretStr("a-token-given-later"))
+    assert secrets.redactor.text("stored-password a-token-given-later") == "[redacted] [redacted]"
+
+
+def test_without_aws_a_stored_secret_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SecretMissing, match=r"has no \[aws\] section"):
+        Secrets(target(tmp_path)).value(SecretRef(secret_id="x"))
