@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.elbv2.models import FakeAction, FakeHealthStatus, FakeTargetGroup
+from moto.elbv2.models import FakeAction, FakeTargetGroup
 from moto.logs.models import logs_backends
 
 from hokusai_validation.sandbox.aws import patches
