@@ -32,7 +32,7 @@ SETTINGS = {
     "max_wal_senders": "0",
     "autovacuum_naptime": "10min",
 }
-TEMPLATE_REVISION = 2  # raise when the way the template is made changes
+TEMPLATE_REVISION = 3  # raise when the way the template is made changes
 BUILD_LIMIT_S = 120.0
 
 
@@ -140,7 +140,7 @@ def _build(template: Path, bin_folder: Path) -> None:
             os.chown(password_file, folders.UNPRIVILEGED, folders.UNPRIVILEGED)
         command = [str(bin_folder / "initdb"), "-D", str(data), "-U", "postgres"]
         command += [f"--pwfile={password_file}", "--auth-local=trust", "--auth-host=scram-sha-256"]
-        command += ["-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]
+        command += ["-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions", "--wal-segsize=1"]
         for key, value in SETTINGS.items():
             command += ["-c", f"{key}={value}"]
         _run(command, "making the database's folder")

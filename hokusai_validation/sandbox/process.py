@@ -47,7 +47,9 @@ def send(pid: int, signal_number: int) -> None:
 @dataclass(frozen=True)
 class Service:
     """How a process is started. `ready` answers whether it serves, and never waits long; `user`
-    is a uid for a supervisor that is root; `stop_signal` ends it in order."""
+    is a uid for a supervisor that is root; `stop_signal` ends it in order. The first start waits
+    for those in `after`: not because they are needed, but so that what takes longest has a
+    processor to itself."""
 
     name: str
     component: str
@@ -59,7 +61,7 @@ class Service:
     user: int | None = None
     stop_signal: int = signal.SIGTERM
     limit_s: float = 30.0
-    essential: bool = True
+    after: tuple[str, ...] = ()
 
 
 class Process:

@@ -102,11 +102,12 @@ async def _start(
     services = all_services(plan, scenario, made, programs, began)
     services = {name: item for name, item in services.items() if not wanted.only or name in wanted.only}
     supervisor.manage(services, made.authority)
-    for name in services:
-        if name != "postgres":
+    for name, service in services.items():
+        if name != "postgres" and not service.after:
             supervisor.launch(name)
     if "postgres" in services:
-        postgres.prepare(
+        await asyncio.to_thread(
+            postgres.prepare,
             plan.run_folder / "postgres",
             programs,
             superuser_password=plan.secrets.postgres,

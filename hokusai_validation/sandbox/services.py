@@ -225,6 +225,11 @@ def _aws(
         commit=GIT_COMMIT,
         started_at=started_at,
         states=scenario.aws,
+        log_files={
+            "api": tuple(str(plan.log(name)) for name in INSTANCES),
+            "auth": (str(plan.log("auth")),),
+            "mlflow": (str(plan.log("mlflow")),),
+        },
     )
     return Service(
         name="aws",
@@ -300,6 +305,7 @@ def _api(plan: Plan, scenario: Scenario, home: Path, instance: str) -> Service:
         environment=values,
         address=plan.address(instance),
         ready=functools.partial(answers, plan.address(instance), "/live"),
+        after=("aws",),
     )
 
 
@@ -330,6 +336,7 @@ def _auth(plan: Plan, scenario: Scenario, home: Path) -> Service:
         environment={**values, **scenario.auth},
         address=plan.address("auth"),
         ready=functools.partial(answers, plan.address("auth"), "/health"),
+        after=("aws",),
     )
 
 

@@ -63,7 +63,7 @@ class Supervisor:
         self.later(self._wait_ready(name))
 
     async def up(self, on_ready: Callable[[str], None] = lambda _: None) -> None:
-        """Wait until every process is ready and the balancer's `/health` says healthy.
+        """Start those that wait for others, and wait until every process is ready.
 
         Raises StackDidNotStart."""
         limit = time.monotonic() + START_LIMIT_S
@@ -74,6 +74,11 @@ class Supervisor:
             for name in [name for name in waiting if self._ready[name].is_set()]:
                 waiting.discard(name)
                 on_ready(name)
+            for name in waiting:
+                process = self.processes[name]
+                blocked = [item for item in process.service.after if item in waiting]
+                if process.started_at is None and process.service.after and not blocked:
+                    self.launch(name)
             late = [name for name in sorted(waiting) if self._late(name)]
             if late or time.monotonic() > limit:
                 name = (late or sorted(waiting))[0]

@@ -6,6 +6,9 @@ from hokusai_validation.sandbox.aws.settings import AwsSettings
 def main() -> None:
     """Serve until the process is ended."""
     settings = AwsSettings.from_environment()
+    from hokusai_validation.sandbox.aws import slim
+
+    slim.apply()
     from hokusai_validation.sandbox.aws.server import serve
 
     serve(settings)

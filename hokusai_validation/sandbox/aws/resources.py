@@ -416,6 +416,9 @@ class Resources:
                 stream,
                 [{"timestamp": int(now.timestamp() * 1000), "message": f"{component}: started"}],
             )
+        LogFiles(
+            logs, {log_group(component): paths for component, paths in self.settings.log_files.items()}
+        ).install()
         for minute in range(60):
             measure(now - timedelta(minutes=minute))
 

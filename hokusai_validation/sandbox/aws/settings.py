@@ -21,7 +21,8 @@ class Placed:
 @dataclass(frozen=True)
 class AwsSettings:
     """`tasks` per component; `environment` is what each component's task definition declares;
-    `started_at` (epoch seconds) is the moment that all dates of the past count back from."""
+    `started_at` (epoch seconds) is the moment that all dates of the past count back from;
+    `log_files` per component, what its processes write."""
 
     port: int
     token: str = field(repr=False)
@@ -38,6 +39,7 @@ class AwsSettings:
     commit: str
     started_at: float
     states: tuple[Mapping[str, Any], ...] = ()
+    log_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_environment(self) -> dict[str, str]:
         """For the process's environment."""

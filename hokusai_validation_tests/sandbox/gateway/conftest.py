@@ -20,3 +20,10 @@ def up(rig: Rig) -> Iterator[Running]:
     """A good gateway of its own."""
     with rig.start() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(rig: Rig) -> Iterator[Running]:
+    """A good gateway for tests that only ask, and change nothing."""
+    with rig.start() as running:
+        yield running

@@ -3,6 +3,7 @@ that can be cut, and a stub of MLflow."""
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,7 +83,6 @@ class Served:
     def close(self) -> None:
         """End it."""
         self._server.should_exit = True
-        self._server.force_exit = True
         self._thread.join(10)
 
 
@@ -207,7 +207,9 @@ class Rig:
         served = Served(build_app(gateway, wiring))
         closing.callback(gateway.log.close)
         closing.callback(served.close)
-        http = httpx.Client(base_url=f"http://127.0.0.1:{served.port}", trust_env=False, timeout=8)
+        http = httpx.Client(
+            base_url=f"http://127.0.0.1:{served.port}", trust_env=False, timeout=8, verify=False
+        )
         closing.callback(http.close)
         key, key_id = self.make_key()
         return Running(gateway, http, links, self.mlflow, log, self, key, key_id, closing)
@@ -291,10 +293,9 @@ def _free_port() -> int:
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
+    process.send_signal(signal.SIGINT)  # which PostgreSQL does not wait for clients on
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-

@@ -27,9 +27,18 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(5)
 
     def close(self) -> None:
-        """End the loop."""
+        """End the loop and all that runs on it."""
+
+        async def end() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
+        self.loop.close()
 
 
 class Switch:
@@ -84,6 +93,7 @@ class Switch:
 
     def close(self) -> None:
         """End it."""
+        self._loop.call(self._flowing.set)
         self.cut()
 
     def _open(self) -> None:
