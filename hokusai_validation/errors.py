@@ -85,10 +85,6 @@ class NoSteadyState(HokusaiError):
     """The target was not healthy before an experiment: nothing was injected, nothing judged."""
 
 
-class AvailabilityTooLow(HokusaiError):
-    """An experiment was stopped at once: fewer probes were served than the target permits."""
-
-
 class RequestFailed(HokusaiError):
     """A request got no usable answer. The leaves are the distinctions that diagnosis needs."""
 

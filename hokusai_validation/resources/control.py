@@ -27,6 +27,7 @@ class ProcessState:
     restarts: int
     rss_bytes: int
     cpu_s: float
+    ready: bool | None = None  # None where the agent doesn't say
 
 
 class ControlClient:
@@ -106,13 +107,13 @@ class ControlClient:
         """Lift the limit. May be repeated."""
         self._do(name, "memory", {"limit_bytes": None})
 
-    def ballast(self, name: str, size_bytes: int, *, lease: str) -> None:
-        """A process beside it that holds that much memory."""
-        self._do(name, "ballast", {"bytes": size_bytes, "lease": lease})
+    def ballast(self, name: str, size_bytes: int, *, lease: str | None = None) -> None:
+        """A process beside it that holds that much memory; 0 ends it."""
+        self._do(name, "ballast", _leased({"bytes": size_bytes}, lease))
 
-    def burn(self, name: str, share: float, *, lease: str) -> None:
-        """A process beside it that uses that share of one CPU."""
-        self._do(name, "cpu", {"share": share, "lease": lease})
+    def burn(self, name: str, share: float, *, lease: str | None = None) -> None:
+        """Processes beside it that use that share (0–1) of the CPUs; 0 ends them."""
+        self._do(name, "cpu", _leased({"share": share}, lease))
 
     def hold(self, lease: str, seconds: float) -> None:
         """Make or renew a lease."""
@@ -134,6 +135,10 @@ class ControlClient:
         self._agent.call("POST", f"/processes/{part(self.process_name(name))}/{act}", body)
 
 
+def _leased(values: Mapping[str, Any], lease: str | None) -> Mapping[str, Any]:
+    return {**values} if lease is None else {**values, "lease": lease}
+
+
 def _process(values: Mapping[str, Any]) -> ProcessState:
     try:
         return ProcessState(
@@ -146,6 +151,7 @@ def _process(values: Mapping[str, Any]) -> ProcessState:
             restarts=int(values.get("restarts") or 0),
             rss_bytes=int(values.get("rss_bytes") or 0),
             cpu_s=float(values.get("cpu_s") or 0),
+            ready=values.get("ready"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AgentFailed(f"The control agent showed a process in an unknown form: {error!r}.") from None

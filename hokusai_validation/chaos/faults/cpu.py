@@ -31,7 +31,7 @@ class CpuBurn(ProcessFault):
         return f"beside {self.name}: process {found[0]} uses {found[1]:.0%} of a CPU"
 
     def undo(self, reach: Reach) -> None:
-        reach.control.release(reach.lease)
+        reach.control.burn(self.name, 0)
 
     def by_hand(self, reach: Reach) -> str:
-        return self.release_by_hand(reach)
+        return self.act_by_hand(reach, "cpu", '{"share": 0}')

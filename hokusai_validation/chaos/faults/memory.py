@@ -65,7 +65,7 @@ class MemoryBallast(ProcessFault):
         return f"beside {self.name}: process {pid} holds {self.size_bytes} bytes"
 
     def undo(self, reach: Reach) -> None:
-        reach.control.release(reach.lease)
+        reach.control.ballast(self.name, 0)
 
     def by_hand(self, reach: Reach) -> str:
-        return self.release_by_hand(reach)
+        return self.act_by_hand(reach, "ballast", '{"bytes": 0}')

@@ -44,13 +44,6 @@ class ProcessFault(Fault):
                 return False, state
             time.sleep(POLL_S)
 
-    def release_by_hand(self, reach: Reach) -> str:
-        """The command that ends the lease, and with it everything under it."""
-        return (
-            f'curl -fsS -X DELETE -H "Authorization: Bearer ${_token(reach)}"'
-            f" {reach.control.url}/leases/{reach.lease}"
-        )
-
     def act_by_hand(self, reach: Reach, act: str, body: str = "{}") -> str:
         """The command for one act of the agent; its token stays in the environment."""
         name = reach.control.process_name(self.name)

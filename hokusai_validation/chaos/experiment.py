@@ -1,0 +1,290 @@
+"""One experiment: steady state, injection, proof, watching, undoing, recovery.
+
+    with Experiment("MLflow is gone", …) as experiment:   # raises NoSteadyState, nothing injected
+        with experiment.inject(Kill("mlflow")):            # on and proven
+            …                                              # what must hold meanwhile
+        experiment.recovers("healthy", lambda: …)          # timed from the undo
+
+A probe runs throughout; the experiment ends at once, its faults taken off, when fewer probes are
+served than the target permits.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from hokusai_validation.chaos.faults.base import Fault
+from hokusai_validation.chaos.injection import Injection, Injector
+from hokusai_validation.chaos.journal import Journal
+from hokusai_validation.chaos.probe import (
+    Floor,
+    Probe,
+    Route,
+    Shot,
+    availability,
+    longest_silence_s,
+    percentile_ms,
+)
+from hokusai_validation.chaos.watch import Watch
+from hokusai_validation.errors import FaultNotUndone, NoSteadyState, NotJudged, RequestFailed
+from hokusai_validation.facts import FactKind
+from hokusai_validation.resources.locks import ExperimentLock, TargetLock
+from hokusai_validation.target import Target
+
+STEADY_WITHIN_S = 10.0
+STEADY_SHOTS = 5
+POLL_S = 0.05
+LOCK_WAIT_S = 5.0
+JOURNAL = "journal"
+
+
+class Evidence(Protocol):
+    """Where a test puts what it saw (the suite's fixture `evidence` is one)."""
+
+    def record(self, name: str, value: object) -> None:
+        """Something seen, as JSON."""
+
+    def metric(self, name: str, number: float) -> None:
+        """A plain number."""
+
+    def fact(self, kind: FactKind, component: str, seen: str = "", via: str | None = None) -> None:
+        """A fact for the diagnosis."""
+
+
+class AvailabilityTooLow(AssertionError):
+    """The experiment was ended at once: fewer probes were served than the target permits."""
+
+
+class Experiment:
+    """Used once, as a context manager. `watched` is the instance whose states are followed; routes
+    beyond the first are probed without a key. Not for several threads."""
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        target: Target,
+        injector: Injector,
+        routes: Sequence[Route],
+        watched: Route,
+        evidence: Evidence,
+        description: str = "",
+        healthy: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`healthy` says why the target is not in its steady state, None when it is."""
+        self.target = target
+        self.probe = Probe(
+            routes, floor=Floor(target.permissions.min_availability), on_low=self._availability_low
+        )
+        self.watch = Watch(watched.client, target.gateway.health_timeout_s + 1)
+        self.journal = Journal(title, description)
+        self.undone_at: float | None = None
+        self.recovered_at: float | None = None
+        self._faults_on_at: float | None = None
+        self._injector = injector
+        self._evidence = evidence
+        self._healthy = healthy
+        self._injection: Injection | None = None
+        self._low: float | None = None
+        self._locks = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Raises NoSteadyState when the target is not healthy, TargetBusy when another run has it."""
+        what = f"experiment: {self.journal.title}"
+        self._locks.enter_context(TargetLock(self.target, what, wait_s=LOCK_WAIT_S))
+        try:
+            self._locks.enter_context(ExperimentLock(self.target, what, wait_s=LOCK_WAIT_S))
+            self._injector.observers.append(self._observe)
+            try:
+                self.probe.start()
+                self.watch.start()
+                self._await_steady_state()
+            except BaseException as error:
+                self._finish(error)
+                raise
+        except BaseException:
+            self._locks.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raises NotJudged when this machine was too busy to probe."""
+        try:
+            self._finish(error)
+        finally:
+            self._locks.close()
+        if error is None and self.probe.too_late:
+            raise NotJudged(
+                "This machine was too busy to probe at a constant rate; nothing can be told of it."
+            )
+
+    @contextlib.contextmanager
+    def inject(self, *faults: Fault) -> Iterator[Injection]:
+        """These faults are on in the block, and proven before it begins.
+
+        Raises what `Injector.fault` does, and AvailabilityTooLow when the experiment was ended."""
+        try:
+            with self._injector.fault(*faults) as injection:
+                self._injection = injection
+                now = time.monotonic()
+                self._faults_on_at = self._faults_on_at or now
+                if self.probe.floor is not None:
+                    self.probe.floor.since = now
+                yield injection
+        except FaultNotUndone:
+            raise
+        except Exception as error:
+            if self._low is None:
+                raise
+            raise self._too_low() from error
+        finally:
+            if self.probe.floor is not None:
+                self.probe.floor.since = None
+            self._injection = None
+            self.undone_at = time.monotonic()
+        if injection.undone_at is not None:
+            self.undone_at = injection.undone_at
+        if self._low is not None:
+            raise self._too_low()
+
+    def recovers(
+        self, what: str, holds: Callable[[], object], *, component: str = "api", limit_s: float | None = None
+    ) -> float:
+        """Wait until the target has recovered; the seconds since the undo.
+
+        Raises AssertionError when it does not in time (the target's `limits.recovery_s`)."""
+        undone_at = self.undone_at if self.undone_at is not None else time.monotonic()
+        limit = self.target.limits.recovery_s if limit_s is None else limit_s
+        problem = ""
+        while True:
+            try:
+                if holds():
+                    break
+            except (RequestFailed, AssertionError) as error:
+                problem = f": {error}"
+            if time.monotonic() - undone_at > limit:
+                seen = f"not {what} {limit:g} s after the fault was undone{problem}"
+                self._evidence.fact(FactKind.NOT_RECOVERED, component, seen)
+                raise AssertionError(f"{self.journal.title}: {seen}.")
+            time.sleep(POLL_S)
+        self.recovered_at = time.monotonic()
+        recovery_s = self.recovered_at - undone_at
+        self._evidence.metric("recovery_s", recovery_s)
+        self.journal.steady_after = {
+            "steady_state_met": True,
+            "what": what,
+            "recovery_s": round(recovery_s, 3),
+        }
+        return recovery_s
+
+    def shots(self, route: str | None = None) -> list[Shot]:
+        """The probes from the injection until the recovery, or until now."""
+        start = self._faults_on_at if self._faults_on_at is not None else self.journal.started
+        end = self.recovered_at if self.recovered_at is not None else time.monotonic()
+        return self.probe.between(route or self.probe.routes[0].name, start, end)
+
+    def availability(self) -> float:
+        """Of the target's users, from the injection until the recovery; 0 where none was due."""
+        return availability(self.shots()) or 0.0
+
+    def _await_steady_state(self) -> None:
+        deadline = time.monotonic() + STEADY_WITHIN_S
+        route = self.probe.routes[0].name
+        while True:
+            problem = self._steady_problem(route)
+            if problem is None:
+                self.journal.steady_before = {"steady_state_met": True}
+                return
+            if time.monotonic() > deadline:
+                self.journal.steady_before = {"steady_state_met": False, "seen": problem}
+                raise NoSteadyState(problem)
+            time.sleep(POLL_S)
+
+    def _steady_problem(self, route: str) -> str | None:
+        try:
+            problem = self._healthy()
+        except (RequestFailed, AssertionError) as error:
+            problem = str(error)
+        if problem is not None:
+            return problem
+        last = [shot for shot in tuple(self.probe.shots) if shot.route == route and shot.ended][
+            -STEADY_SHOTS:
+        ]
+        if len(last) < STEADY_SHOTS:
+            return f"{len(last)} probes were answered by {route}"
+        bad = next((shot for shot in last if not shot.good), None)
+        return None if bad is None else f"a probe by {route} failed: {_problem(bad)}"
+
+    def _observe(self, event: Any) -> None:
+        self.journal.events.append(event)
+
+    def _availability_low(self, share: float) -> None:
+        """Called by the probe's thread: take the faults off at once."""
+        self._low = share
+        injection = self._injection
+        if injection is not None:
+            with contextlib.suppress(FaultNotUndone):  # told when the block ends
+                injection.undo()
+
+    def _too_low(self) -> AvailabilityTooLow:
+        self.journal.status = "aborted"
+        limit = self.target.permissions.min_availability
+        seen = f"availability {self._low or 0:.0%} while the fault was on, the target permits {limit:.0%}"
+        self._evidence.fact(FactKind.AVAILABILITY, "api", seen)
+        return AvailabilityTooLow(
+            f"{self.journal.title}: ended at once, {seen}.{self._silence_told()}{self._problems_told()}"
+        )
+
+    def silence(self) -> dict[str, float]:
+        """For each route the longest time (s) without an answer of `/live` since the injection, where
+        there was one."""
+        found = {each.name: longest_silence_s(self.shots(each.name)) for each in self.probe.routes}
+        return {name: seconds for name, seconds in found.items() if seconds > 0}
+
+    def _silence_told(self) -> str:
+        silence = self.silence()
+        if not silence:
+            return ""
+        where, seconds = max(silence.items(), key=lambda item: item[1])
+        return f" /live stopped answering for {seconds:.1f} s (by {where})."
+
+    def _problems_told(self) -> str:
+        problems = [_problem(shot) for shot in self.shots() if shot.ended and not shot.good]
+        if not problems:
+            return ""
+        most = max(set(problems), key=problems.count)
+        return f" {problems.count(most)} of {len(self.shots())} probes: {most}."
+
+    def _finish(self, error: BaseException | None) -> None:
+        self.watch.stop()
+        self.probe.stop()
+        if self._observe in self._injector.observers:
+            self._injector.observers.remove(self._observe)
+        if error is not None and self.journal.status == "completed":
+            interrupted = not isinstance(error, Exception)
+            self.journal.status = "interrupted" if interrupted else "failed"
+            self.journal.deviated = isinstance(error, AssertionError)
+        self._evidence.record(JOURNAL, self.journal.as_json(self.probe.shots, self.watch.changes))
+        self._evidence.record("health states", self.watch.sequence)
+        self._evidence.record("breaker states", self.watch.breaker_sequence)
+        if self._faults_on_at is None:
+            return
+        share = availability(self.shots())
+        if share is not None:
+            self._evidence.metric("availability", share)
+        whole = availability([s for s in self.probe.shots if s.route == self.probe.routes[0].name])
+        if whole is not None:
+            self._evidence.metric("availability_throughout", whole)
+        for route in self.probe.routes:
+            times = [shot.live_ms for shot in self.shots(route.name) if shot.live_ms is not None]
+            slowest = percentile_ms(times, 0.99)
+            if slowest is not None:
+                self._evidence.metric(f"live_p99_ms_{route.name}", slowest)
+
+
+def _problem(shot: Shot) -> str:
+    return shot.live_problem or shot.key_problem or "not answered in time"
