@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 
 from hokusai_validation.load.connection import Connection
 from hokusai_validation.load.outcome import Outcome, Second
@@ -21,7 +22,7 @@ from hokusai_validation.load.stop import Watch
 SWEEP_S = 0.02
 FLUSH_S = 0.1
 MAX_BACKLOG = 100_000
-PREPARED = 16
+PREPARED = 64  # a TLS handshake in the middle of a run makes what is due then late
 
 _clock = time.perf_counter
 
@@ -50,7 +51,7 @@ class Run(ABC):
         self._loop = asyncio.get_running_loop()
         self._addresses = itertools.cycle(plan.origin.addresses)
         self._connecting: set[asyncio.Task[None]] = set()
-        self._ssl = _tls(plan) if plan.origin.scheme == "https" else None
+        self._ssl = _tls(plan.origin.ca_file) if plan.origin.scheme == "https" else None
         self._on_second = on_second
         self._second = Second(0)
         self._watch = Watch(plan.stop) if plan.stop is not None else None
@@ -76,8 +77,8 @@ class Run(ABC):
     # --- from outside ---
 
     async def prepare(self) -> None:
-        """Open connections beforehand: a closed run's all, an open run's first few (more come when
-        they are needed). One that fails is left to the run itself, which will say how."""
+        """Open connections beforehand: a closed run's all, an open run's first ones (more come
+        when they are needed). One that fails is left to the run itself, which will say how."""
         few = self.limit if isinstance(self.plan.model, Closed) else min(self.limit, PREPARED)
         for _ in range(few):
             self._connect()
@@ -336,11 +337,13 @@ class Run(ABC):
             connection.abort()
 
 
-def _tls(plan: Plan) -> ssl.SSLContext:
-    """Certificates are always checked: against the system's CAs and the target's."""
+@cache
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are always checked: against the system's CAs and the target's. Kept from run to
+    run: reading the system's CAs takes tens of milliseconds."""
     context = ssl.create_default_context()
-    if plan.origin.ca_file is not None:
-        context.load_verify_locations(cafile=plan.origin.ca_file)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
     return context
 
 

@@ -7,7 +7,7 @@ Names end in their unit, as the report's pictures expect: `_percent` (of a core)
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -38,14 +38,15 @@ class Sampler(Protocol):
 
 
 class MetricsSampler:
-    """`/metrics` of one instance: how often its breaker was seen to open (a counter of its own
-    counts, where there is one), and its pool's connections in use."""
+    """`/metrics` of one instance: how often its breaker opened since the first look (as its own
+    counter says, or as often as we saw it), and its pool's connections in use."""
 
     def __init__(self, name: str, client: HttpClient) -> None:
         self._name = name
         self._client = client
         self._state: float | None = None
         self._seen_open = 0
+        self._counted_before: float | None = None
 
     def sample(self) -> Mapping[str, float]:
         """One look. Raises the leaves of RequestFailed."""
@@ -56,14 +57,10 @@ class MetricsSampler:
         try:
             for family in text_string_to_metric_families(text):
                 for item in family.samples:
-                    values.setdefault(item.name, 0.0)
-                    values[item.name] += item.value
+                    values[item.name] = values.get(item.name, 0.0) + item.value
         except ValueError:
             return {}  # the JSON of a service without a Prometheus client has none of this
         return self.read(values)
-
-    def close(self) -> None:
-        """Nothing: the client is its owner's."""
 
     def read(self, values: Mapping[str, float]) -> dict[str, float]:
         """The numbers of one look from all of `/metrics`, its values summed over labels."""
@@ -73,18 +70,28 @@ class MetricsSampler:
             if state == OPEN and self._state not in (OPEN, None):
                 self._seen_open += 1
             self._state = state
+            triggers = float(self._seen_open)
             counted = _first(
-                values, ("breaker",), ("opened_total", "open_total", "trips_total", "triggers_total")
+                values, "breaker", ("opened_total", "open_total", "trips_total", "triggers_total")
             )
-            found[f"{self._name}_breaker_triggers"] = float(self._seen_open) if counted is None else counted
-        in_use = _first(values, ("pool",), ("in_use", "checked_out", "checkedout"))
+            if counted is not None:
+                if self._counted_before is None or counted < self._counted_before:
+                    self._counted_before = counted  # the first look, or a process that was started anew
+                triggers = counted - self._counted_before
+            found[f"{self._name}_breaker_triggers"] = triggers
+        in_use = _first(values, "pool", ("in_use", "checked_out", "checkedout"))
         if in_use is not None:
             found[f"{self._name}_pool_connections"] = in_use
         return found
 
+    def close(self) -> None:
+        """Count anew; the client is its owner's."""
+        self._state = self._counted_before = None
+        self._seen_open = 0
 
-def _first(values: Mapping[str, float], parts: Iterable[str], ends: tuple[str, ...]) -> float | None:
-    names = [name for name in sorted(values) if all(part in name for part in parts) and name.endswith(ends)]
+
+def _first(values: Mapping[str, float], part: str, ends: tuple[str, ...]) -> float | None:
+    names = [name for name in sorted(values) if part in name and name.endswith(ends)]
     return values[names[0]] if names else None
 
 
@@ -109,7 +116,8 @@ class ProcessSampler:
         return found
 
     def close(self) -> None:
-        """Nothing: the client is its owner's."""
+        """Begin anew; the client is its owner's."""
+        self._before.clear()
 
 
 class DatabaseSampler:

@@ -3,8 +3,9 @@
 The generator comes first: a run in which it fell behind raises NotJudged before any limit is looked at.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,10 +35,12 @@ from hokusai_validation.result import Category
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.target import Target
 
-SAMPLES = 300  # enough for p95, in each third too
+SAMPLES = 150
+SAMPLES_P95 = 200  # p95 is given from 100 on
 SAMPLES_P99 = 2_100  # p99 is given from 2,000 on; a few may fail
 OK = (200, 200)
-RAMP_UP_S = 0.2
+RAMP_UP_S = 0.15
+CONNECTIONS = 24  # of a constant-rate run
 PIECE = 3_000  # characters of a text in a row's evidence
 
 FACT_OF_KIND: Mapping[str, FactKind] = {
@@ -67,9 +70,8 @@ class LoadSession:
     resolver: Resolver
     evidence: Evidence
     engine: Engine
+    samplers: tuple[Sampler, ...] = ()
     component: str = "api"
-    _samplers: tuple[Sampler, ...] | None = field(default=None, repr=False)
-    _clients: list[Any] = field(default_factory=list, repr=False)
 
     @property
     def site(self) -> Site:
@@ -96,17 +98,18 @@ class LoadSession:
         url: str | None = None,
         segments: int = 1,
         watch: Watch | None = None,
-        share: float = 1.0,
+        connections: int | None = None,
     ) -> Outcome:
-        """A constant-rate run at the target's rate (times `share`), long enough for so many samples,
-        or as long as the target says. It is not judged where the generator fell behind.
+        """A constant-rate run at the target's rate, long enough for so many samples, or as long as
+        the target says. It is not judged where the generator fell behind.
 
         Raises NotJudged."""
         permission = self.site.permission
-        rate = min(permission.rate, permission.max_rate) * share
+        rate = min(permission.rate, permission.max_rate)
         duration_s = min(permission.duration_s or samples / rate, permission.max_duration_s)
         model = Open(constant(rate, duration_s).with_ramp_up(RAMP_UP_S))
-        plan = self.site.plan(endpoints, model, url=url, segments=segments)
+        most = min(connections or CONNECTIONS, permission.max_connections)
+        plan = self.site.plan(endpoints, model, url=url, segments=segments, connections=most)
         outcome = self._run(name, plan, watch)
         problem = saturation(outcome)
         if problem:
@@ -140,7 +143,7 @@ class LoadSession:
 
     def _run(self, name: str, plan: Any, watch: Watch | None) -> Outcome:
         began = datetime.now(UTC)
-        with watch or Watch(self.samplers()) as looking:
+        with watch or Watch(self.samplers) as looking:
             running = self.engine.start(plan)
             try:
                 outcome = running.result()
@@ -224,32 +227,6 @@ class LoadSession:
                 seen = f"{count} of {outcome.requests} requests under load"
                 self.evidence.fact(FACT_OF_KIND[kind], self.component, seen, via)
 
-    # looking
-
-    def samplers(self) -> tuple[Sampler, ...]:
-        """What this target lets us look at each second."""
-        if self._samplers is None:
-            found: list[Sampler] = []
-            for instance in self.target.instances:
-                client = HttpClient(instance.url, tls=self.target.tls, resolver=self.resolver)
-                self._clients.append(client)
-                found.append(MetricsSampler(instance.name, client))
-            if self.target.database is not None:
-                from hokusai_validation.resources.database import Database
-
-                try:
-                    found.append(DatabaseSampler(Database.from_target(self.target, self.secrets)))
-                except HokusaiError as error:
-                    self.evidence.record("database not sampled", str(error))
-            if self.target.control is not None:
-                from hokusai_validation.resources.control import ControlClient
-
-                control = ControlClient.from_target(self.target, self.secrets)
-                self._clients.append(control)
-                found.append(ProcessSampler(control))
-            self._samplers = tuple(found)
-        return self._samplers
-
     def _cloudwatch(self, began: datetime) -> list[dict[str, float]]:
         """AWS's own numbers; its points are a minute apart, so a short run has none."""
         if self.target.aws is None:
@@ -262,10 +239,29 @@ class LoadSession:
         finally:
             aws.close()
 
-    def close(self) -> None:
-        """Close what was opened for looking."""
-        for client in self._clients:
-            client.close()
+
+@contextmanager
+def samplers(target: Target, secrets: Secrets, resolver: Resolver) -> Iterator[tuple[Sampler, ...]]:
+    """What a target lets us look at each second while load runs."""
+    found: list[Sampler] = []
+    with ExitStack() as kept:
+        for instance in target.instances:
+            client = HttpClient(instance.url, tls=target.tls, resolver=resolver)
+            kept.callback(client.close)
+            found.append(MetricsSampler(instance.name, client))
+        if target.database is not None:
+            from hokusai_validation.resources.database import Database
+
+            # Without its password there is one curve less; that is no reason not to measure.
+            with suppress(HokusaiError):
+                found.append(DatabaseSampler(Database.from_target(target, secrets)))
+        if target.control is not None:
+            from hokusai_validation.resources.control import ControlClient
+
+            control = ControlClient.from_target(target, secrets)
+            kept.callback(control.close)
+            found.append(ProcessSampler(control))
+        yield tuple(found)
 
 
 def _fact_of(breach: Breach) -> FactKind:
