@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from hokusai_validation.diagnosis.counts import count
+from hokusai_validation.diagnosis.coverage import coverage
 from hokusai_validation.diagnosis.diagnose import diagnose
 from hokusai_validation.diagnosis.history import History
 from hokusai_validation.diagnosis.performance import performances
@@ -75,5 +76,5 @@ def assemble(
         performance=performances(final_attempts(rows)),
         trend=trend([row for row in rows if row.run_id == run_id], past, here),
         provenance=provenance(rows, sources, target),
-        evidence=dict(evidence or {}),
+        evidence={"coverage": coverage(rows).model_dump(mode="json"), **(evidence or {})},
     )
