@@ -19,7 +19,6 @@ from moto.servicediscovery.models import servicediscovery_backends
 from moto.sns.models import sns_backends
 
 from hokusai_validation.sandbox.aws.log_lines import LogFiles
-from hokusai_validation.sandbox.aws.log_lines import LogFiles
 from hokusai_validation.sandbox.aws.resources_names import (
     HEALTH_PATHS,
     LOAD_BALANCERS,
