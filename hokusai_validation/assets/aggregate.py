@@ -58,16 +58,16 @@ def build(target_name: str) -> dg.AssetsDefinition:
         of = target.read()
         rows = folding.results_of((environment, discovery, health, functional, load, chaos))
         started_at = folding.run_started_at(context)
-        whole = complete(folding.phases_of(rows, context.run_id), of, context.run_id, started_at)
+        whole = complete(folding.phases_of(rows, context.run.run_id), of, context.run.run_id, started_at)
         redactor = Secrets(of).redactor
         frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
-        report = folding.report_of(rows, of, context.run_id, results.store(), started_at, {})
+        report = folding.report_of(rows, of, context.run.run_id, results.store(), started_at, {})
         checked = contract.check(frame, of.name)
         progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
         yield dg.MaterializeResult(
             asset_key=asset_key,
             value=frame,
-            metadata={"run": context.run_id, **numbers(report)},
+            metadata={"run": context.run.run_id, **numbers(report)},
             check_results=[
                 dg.AssetCheckResult(
                     asset_key=asset_key,
@@ -77,7 +77,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
                     metadata={"evaluated": checked.evaluated},
                 )
             ],
-            data_version=dg.DataVersion(f"{context.run_id}:{NAME}"),
+            data_version=dg.DataVersion(f"{context.run.run_id}:{NAME}"),
         )
 
     return aggregate

@@ -72,7 +72,7 @@ def history_of(store: ResultStore, target: str) -> History:
 
 def run_started_at(context: dg.AssetExecutionContext) -> datetime:
     """When the Dagster run began."""
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     if record is None or record.start_time is None:
         return datetime.now(UTC)
     return datetime.fromtimestamp(record.start_time, UTC)

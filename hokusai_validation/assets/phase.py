@@ -113,19 +113,21 @@ def _phase_result(
 ) -> dg.MaterializeResult[Any]:
     begun = datetime.now(UTC)
     entries = phase_entries(phase)
-    store.begin(Run(run_id=context.run_id, target=target.name, started_at=begun, asked=asked_phases(context)))
+    store.begin(
+        Run(run_id=context.run.run_id, target=target.name, started_at=begun, asked=asked_phases(context))
+    )
     progress.tell(progress.Event(phase.value, begun=True, expected=len(entries)))
     results, why, output = _rows(context, phase, target, environment, store, settings)
     results += complete(
         results,
         scope=entries,
         asked=lambda entry: True,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         target=target.name,
         why=lambda entry: why,
     )
-    rows_path = store.append(context.run_id, target.name, phase, results)
-    output_path = store.keep_output(target.name, context.run_id, phase.value, output)
+    rows_path = store.append(context.run.run_id, target.name, phase, results)
+    output_path = store.keep_output(target.name, context.run.run_id, phase.value, output)
     seconds = (datetime.now(UTC) - begun).total_seconds()
     progress.tell(progress.Event(phase.value, seconds=seconds))
     return dg.MaterializeResult(
@@ -134,11 +136,11 @@ def _phase_result(
         metadata={
             **metadata.of_rows(results),
             "wall_s": round(seconds, 3),
-            "run": context.run_id,
+            "run": context.run.run_id,
             **metadata.links({"rows": rows_path, "output": output_path}),
         },
         check_results=list(check_results(asset_key, entries, results)),
-        data_version=dg.DataVersion(f"{context.run_id}:{phase.value}"),
+        data_version=dg.DataVersion(f"{context.run.run_id}:{phase.value}"),
     )
 
 
@@ -157,7 +159,7 @@ def _rows(
     secrets = Secrets(target)
     for injected in environment.values():
         secrets.remember(SecretStr(injected))
-    extras = {"target": target.model_dump(mode="json"), "run_id": context.run_id}
+    extras = {"target": target.model_dump(mode="json"), "run_id": context.run.run_id}
     with ExitStack() as stack:
         with warnings.catch_warnings():
             # Dagster warns of a preview in its own code.
@@ -183,7 +185,7 @@ def _rows(
                 phase,
                 target.name,
                 settings.workers,
-                store.live_file(target.name, context.run_id, phase),
+                store.live_file(target.name, context.run.run_id, phase),
             ),
             {**session.get_bootstrap_env_vars(), **environment},
             rows_so_far=receive,

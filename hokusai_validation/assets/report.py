@@ -51,10 +51,10 @@ def build(target_name: str) -> dg.AssetsDefinition:
         made = folding.report_of(
             folding.results_of([frame]),
             of,
-            context.run_id,
+            context.run.run_id,
             store,
             folding.run_started_at(context),
-            {"dagster_run": context.run_id},
+            {"dagster_run": context.run.run_id},
         )
         redactor = Secrets(of).redactor
         with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
@@ -74,12 +74,12 @@ def build(target_name: str) -> dg.AssetsDefinition:
             asset_key=asset_key,
             value=to_frame(made.results),
             metadata={
-                "run": context.run_id,
+                "run": context.run.run_id,
                 "headline": redactor.text(made.headline),
                 **numbers(made),
                 **metadata.links(documents),
             },
-            data_version=dg.DataVersion(f"{context.run_id}:{NAME}"),
+            data_version=dg.DataVersion(f"{context.run.run_id}:{NAME}"),
         )
 
     return report

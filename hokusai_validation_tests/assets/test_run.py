@@ -1,0 +1,172 @@
+"""A whole Dagster run against a stub: rows, checks, frames, verdict, documents, and reading back."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import psutil
+import pytest
+
+from hokusai_validation.assets import progress
+from hokusai_validation.assets.process import MODULE
+from hokusai_validation.catalogue import entries, phase_entries
+from hokusai_validation.definitions import build
+from hokusai_validation.resources.injected import GatewayResource, KeyResource
+from hokusai_validation.resources.results import ResultStore
+from hokusai_validation.result import Phase, Status, final_attempts
+from hokusai_validation_tests.assets.stub import Stub, serving, target_file
+
+SECRET = "hk_live_0123456789abcdef"
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOKUSAI_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with serving() as server:
+        yield server
+
+
+def materialize(
+    source: Path, *phases: Phase, instance: dg.DagsterInstance, **resources: Any
+) -> dg.ExecuteInProcessResult:
+    steps = [*(phase.value for phase in phases), "aggregate", "report"]
+    return (
+        build(str(source), **resources)
+        .resolve_job_def("validate")
+        .execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(["stub", step]) for step in steps],
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    )
+
+
+def test_a_phase_gives_rows_checks_numbers_and_documents(tmp_path: Path, results: Path, stub: Stub) -> None:
+    source = target_file(tmp_path, stub.url)
+    told: list[progress.Event] = []
+    with dg.DagsterInstance.ephemeral() as instance, progress.listening(told.append):
+        result = materialize(source, Phase.HEALTH, instance=instance)
+        evaluations = {each.check_name: each for each in result.get_asset_check_evaluations()}
+        materializations = {
+            event.asset_key.path[-1]: event.step_materialization_data.materialization.metadata
+            for event in result.get_asset_materialization_events()
+            if event.asset_key
+        }
+    # a failing target makes checks red, not assets; only the verdict fails the run
+    assert set(materializations) == {"health", "aggregate", "report"}
+    assert not result.success
+    verdict = evaluations["verdict"]
+    assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    # rows and checks
+    store = ResultStore(results)
+    rows = store.rows("stub")
+    assert {row.test for row in rows} == {entry.test for entry in phase_entries(Phase.HEALTH)}
+    last = {row.id: row for row in final_attempts(rows)}
+    assert last["I10"].status in (Status.PASSED, Status.FAILED)
+    for name, evaluation in evaluations.items():
+        if name.partition("_")[0] in last:
+            assert evaluation.passed == (last[name.partition("_")[0]].status is Status.PASSED)
+    assert evaluations["I1_test_health_check_all_services_healthy"].severity is dg.AssetCheckSeverity.ERROR
+    skipped = next(row for row in last.values() if row.status is Status.SKIPPED)
+    assert any(name.startswith(f"{skipped.id}_") and not each.passed for name, each in evaluations.items())
+    # numbers that the UI plots, and a table of what failed
+    health = materializations["health"]
+    assert health["failed"].value == sum(row.status is Status.FAILED for row in last.values())
+    assert isinstance(health["test_success"].value, float)
+    assert "| I1 " in str(health["failures"].value)
+    # documents
+    folder = results / "reports" / "stub" / result.run_id
+    assert (results / "reports" / "stub" / "latest").resolve() == folder
+    report = json.loads((folder / "report.json").read_text())
+    assert report["verdict"] == "unhealthy"
+    assert report["counts"]["catalogue"]["total"] == 67
+    assert len({row["test"] for row in report["results"]}) == len(entries())
+    for name in ("report.html", "health_report.md", "junit.xml", "test_results.csv", "test_results.parquet"):
+        assert (folder / name).stat().st_size > 0
+    frame = pd.read_parquet(results / "assets" / "stub" / "aggregate.parquet")
+    assert set(frame["test"]) == {entry.test for entry in entries()}
+    # what a watcher saw: the phase, then its rows one by one, then the end
+    health_events = [event for event in told if event.step == "health"]
+    assert health_events[0].begun
+    assert health_events[-1].seconds is not None
+    assert sum(event.row is not None for event in health_events) == len(rows)
+
+
+def test_another_phase_is_read_back_with_its_own_run(tmp_path: Path, results: Path, stub: Stub) -> None:
+    source = target_file(tmp_path, stub.url)
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = materialize(source, Phase.ENVIRONMENT, instance=instance)
+        second = materialize(source, Phase.DISCOVERY, instance=instance)
+    report = json.loads((results / "reports" / "stub" / second.run_id / "report.json").read_text())
+    sources = {each["phase"]: each["run_id"] for each in report["provenance"]["phases"]}
+    assert sources["environment"] == first.run_id
+    assert sources["discovery"] == second.run_id
+    assert sources["chaos"] is None
+    assert {row["message"] for row in report["results"] if row["phase"] == "chaos"} == {"not selected"}
+    assert {row["run_id"] for row in report["results"] if row["phase"] == "environment"} == {first.run_id}
+
+
+def test_an_injected_resource_changes_what_the_tests_talk_to(
+    tmp_path: Path, results: Path, stub: Stub
+) -> None:
+    source = target_file(tmp_path, stub.url)
+    with serving() as other, dg.DagsterInstance.ephemeral() as instance:
+        materialize(
+            source,
+            Phase.HEALTH,
+            instance=instance,
+            gateway=GatewayResource(registry=other.url),
+            key=KeyResource(good=SECRET),
+        )
+        assert "/health" in other.paths
+        assert stub.paths == []
+    written = [path for path in results.rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if SECRET.encode() in path.read_bytes()]
+
+
+def test_a_killed_suite_process_costs_no_row_that_was_sent(tmp_path: Path, results: Path, stub: Stub) -> None:
+    source = target_file(tmp_path, stub.url)
+
+    def kill(path: str) -> None:
+        if stub.paths.count("/live") == 1 and path == "/live":
+            for child in psutil.Process().children(recursive=True):
+                if MODULE in child.cmdline():
+                    os.kill(child.pid, signal.SIGKILL)
+
+    stub.on_request = kill
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize(source, Phase.HEALTH, instance=instance)
+    assert "report" in {
+        event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key
+    }
+    rows = {row.id: row for row in final_attempts(ResultStore(results).rows("stub"))}
+    lost = [row for row in rows.values() if row.message.startswith("never reported")]
+    assert set(rows) == {entry.id for entry in phase_entries(Phase.HEALTH)}
+    assert lost
+    assert len(lost) < len(rows)
+    assert {row.status for row in lost} == {Status.BROKEN}
+    assert all("ended by SIGKILL" in row.message for row in lost)
+
+
+def test_a_process_that_cannot_start_fails_the_asset_with_one_sentence(
+    tmp_path: Path, results: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = target_file(tmp_path, stub.url)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize(source, Phase.HEALTH, instance=instance)
+    failures = [event for event in result.all_events if event.is_step_failure]
+    assert "The suite process could not start" in failures[0].event_specific_data.error.to_string()  # type: ignore[union-attr]
