@@ -172,6 +172,7 @@ class Experiment:
                 raise AssertionError(f"{self.journal.title}: {seen}.")
             time.sleep(POLL_S)
         self.recovered_at = time.monotonic()
+        self.watch.look()
         recovery_s = self.recovered_at - undone_at
         self._evidence.metric("recovery_s", recovery_s)
         self.journal.steady_after = {

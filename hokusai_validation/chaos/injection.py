@@ -9,7 +9,6 @@ when this process is killed, by whoever holds the fault, as its lease (3 s) is n
 """
 
 import contextlib
-import signal
 import threading
 import time
 import uuid
@@ -17,10 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from hokusai_validation.chaos.faults.base import Fault, Reach
+from hokusai_validation.chaos.interruption import sigterm_is_ctrl_c, uninterrupted
 from hokusai_validation.chaos.lease import LEASE_S, Renewer
 from hokusai_validation.chaos.permission import check_permitted
 from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultNotUndone
@@ -79,7 +79,7 @@ class Injection:
         """Take these off, or all. From any thread; may be repeated.
 
         Raises FaultNotUndone, after everything was tried."""
-        with self._guard, _uninterrupted():
+        with self._guard, uninterrupted():
             problems = [
                 problem
                 for fault in [each for each in reversed(self._on) if not faults or each in faults]
@@ -201,7 +201,7 @@ class Injector:
         with (
             TargetLock(self.target, what, wait_s=LOCK_WAIT_S),
             ExperimentLock(self.target, what, wait_s=LOCK_WAIT_S),
-            _sigterm_is_ctrl_c(),
+            sigterm_is_ctrl_c(),
         ):
             self._injections.append(injection)
             try:
@@ -253,7 +253,7 @@ class Injector:
             self._note_not_undone(error)
             raise
         finally:
-            with _uninterrupted():
+            with uninterrupted():
                 self._renewer.release(injection.reach.lease)
                 self._injections.remove(injection)
 
@@ -272,47 +272,3 @@ def _all_of(problems: Sequence[FaultNotUndone]) -> FaultNotUndone:
     return FaultNotUndone(
         "; ".join(str(problem) for problem in problems), " && ".join(problem.command for problem in problems)
     )
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
-
-
-@contextlib.contextmanager
-def _sigterm_is_ctrl_c() -> Iterator[None]:
-    """SIGTERM unwinds the stack, as Ctrl-C does, where nobody else handles it."""
-    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Signals wait until the block is done: taking a fault off must not be cut short. It is bounded
-    in time, so nobody waits long."""
-    if not _in_main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    before = {}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-        handler = signal.getsignal(number)
-        if callable(handler):
-            before[number] = handler
-            signal.signal(number, lambda number, frame: waiting.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for came in dict.fromkeys(waiting):
-            signal.raise_signal(came)

@@ -60,9 +60,13 @@ class Watch:
         if last is None or (last.health, last.breaker) != (health, breaker):
             self.changes.append(Seen(time.monotonic(), health, breaker))
 
+    def look(self) -> None:
+        """Ask once more, now."""
+        self.note(*self._look())
+
     def _run(self) -> None:
         while True:
-            self.note(*self._look())
+            self.look()
             if self._ended.wait(EVERY_S):
                 return
 

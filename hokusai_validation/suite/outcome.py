@@ -2,7 +2,13 @@
 
 import pytest
 
-from hokusai_validation.errors import AwsNotFound, AwsPermissionMissing, HokusaiError, RequestFailed
+from hokusai_validation.errors import (
+    AwsNotFound,
+    AwsPermissionMissing,
+    HokusaiError,
+    NotPermitted,
+    RequestFailed,
+)
 from hokusai_validation.result import Status
 from hokusai_validation.suite.timelimit import TimeLimit
 
@@ -14,12 +20,13 @@ _ORDER = (Status.FAILED, Status.BROKEN, Status.SKIPPED, Status.PASSED)
 
 
 def status_of(error: BaseException) -> Status:
-    """`failed` where the target is at fault, `skipped` for pytest.skip, else `broken`: we could not
+    """`failed` where the target is at fault, `skipped` for pytest.skip and for
+    what the target file does not permit, else `broken`: we could not
     judge. A group is `failed` when all in it are."""
     if isinstance(error, BaseExceptionGroup):
         inner = {status_of(each) for each in error.exceptions}
         return Status.FAILED if inner == {Status.FAILED} else Status.BROKEN
-    if isinstance(error, pytest.skip.Exception | AwsPermissionMissing):
+    if isinstance(error, pytest.skip.Exception | AwsPermissionMissing | NotPermitted):
         return Status.SKIPPED
     if isinstance(error, AssertionError | pytest.fail.Exception | RequestFailed | AwsNotFound):
         return Status.FAILED

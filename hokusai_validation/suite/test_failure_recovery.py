@@ -18,28 +18,40 @@ from hokusai_validation.chaos.faults.latency import Latency
 from hokusai_validation.chaos.faults.refuse import Refuse
 from hokusai_validation.chaos.faults.reset import ResetExisting
 from hokusai_validation.chaos.injection import Injector
-from hokusai_validation.chaos.permission import check_permitted
-from hokusai_validation.chaos.probe import AUTHENTICATED, Route, percentile_ms
-from hokusai_validation.errors import NoSteadyState, NotJudged, NotPermitted, RequestFailed
+from hokusai_validation.chaos.probe import Route
+from hokusai_validation.errors import NoSteadyState, NotJudged
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.suite import mlflow_client
 from hokusai_validation.suite.conftest import ApiInstance
 from hokusai_validation.suite.contract.answers import Health, Live, MlflowHealthOpen, Ready, Reset
-from hokusai_validation.suite.contract.check import conforms, expect, failure, has_status
+from hokusai_validation.suite.contract.check import conforms, expect, has_status
 from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.registration import Journey
+from hokusai_validation.suite.recovery import (
+    call_mlflow,
+    failures_until_open,
+    healthy,
+    live_is_fast,
+    never_silent,
+    not_healthy,
+    opens,
+    overall_is,
+    p95_ms,
+    registers,
+    resets,
+    says,
+    served,
+    traffic,
+    traffic_and_healthy,
+)
 from hokusai_validation.suite.states import POLL_S, Scene
-from hokusai_validation.target import Endpoints, Target
+from hokusai_validation.target import Target
 
 LEAST_AVAILABILITY = 0.8
 MLFLOW_DOWN_S = 3.0
 STEADY_WITHIN_S = 10.0
 FLOOR_MS = 20.0  # what a comparison of latencies must exceed to mean anything
-CALLS = 100
-OTHERS = ("/live", "/ready", "/version", "/health")
 PROBES = 10
 RESET_EVERY_MS = 100
 SERVED_FOR_S = 2.0
@@ -55,7 +67,7 @@ def steady(target: Target, request: pytest.FixtureRequest) -> None:
     instances: tuple[ApiInstance, ...] = request.getfixturevalue("instances")
     deadline = time.monotonic() + STEADY_WITHIN_S
     while True:
-        problem = _not_healthy(instances)
+        problem = not_healthy(instances)
         if problem is None:
             return
         if time.monotonic() > deadline:
@@ -91,7 +103,7 @@ def experiment(
             routes=routes,
             watched=Route(instances[0].name, instances[0].client, authenticated=False),
             evidence=evidence,
-            healthy=lambda: _not_healthy(instances),
+            healthy=lambda: not_healthy(instances),
         )
         with contextlib.ExitStack() as stack:
             try:
@@ -103,24 +115,6 @@ def experiment(
     return start
 
 
-@pytest.fixture(autouse=True)
-def permitted(request: pytest.FixtureRequest, target: Target, steady: None) -> None:
-    """A fault of a kind that this target does not permit skips the test before anything is done."""
-    if "scene" not in request.fixturenames:
-        return
-    kinds = {
-        "test_mlflow_complete_failure_recovery": Kill("mlflow"),
-        "test_redis_connection_chaos": ResetExisting(f"{target.instances[0].name}->redis"),
-        "test_network_partition_simulation": BlackHole(f"{target.instances[0].name}->mlflow"),
-        "test_timeout_handling_isolation": Latency(f"{target.instances[0].name}->mlflow", 1),
-    }
-    fault = kinds.get(request.function.__name__, Refuse(f"{target.instances[0].name}->mlflow"))
-    try:
-        check_permitted([fault], target)
-    except NotPermitted as error:
-        pytest.skip(str(error))
-
-
 class TestServiceFailureScenarios:
     """C1–C6: something breaks."""
 
@@ -129,11 +123,11 @@ class TestServiceFailureScenarios:
     ) -> None:
         with experiment("MLflow is gone") as run:
             with run.inject(Kill("mlflow", down_s=MLFLOW_DOWN_S)):
-                _opens(scene, run)
+                opens(scene, run)
                 health = scene.await_health(lambda seen: seen.status == "degraded", "degraded")
-                _says(scene, health, mlflow="degraded")
-            run.recovers("healthy", lambda: _traffic_and_healthy(scene), component="mlflow")
-            _never_silent(run, evidence, "MLflow was away")
+                says(scene, health, mlflow="degraded")
+            run.recovers("healthy", lambda: traffic_and_healthy(scene), component="mlflow")
+            never_silent(run, evidence, "MLflow was away")
             share = run.availability()
             expect(
                 share >= LEAST_AVAILABILITY,
@@ -150,7 +144,7 @@ class TestServiceFailureScenarios:
             before = conforms(scene.get("/live"), Live, evidence, via=scene.name)
             with run.inject(Refuse(scene.edge("postgres"))):
                 health = scene.await_health(lambda seen: seen.status == "unhealthy", "unhealthy")
-                _says(scene, health, postgres="unhealthy")
+                says(scene, health, postgres="unhealthy")
                 ready = conforms(scene.get("/ready"), Ready, evidence, status=503, via=scene.name)
                 expect(
                     not ready.can_serve_traffic,
@@ -159,7 +153,7 @@ class TestServiceFailureScenarios:
                     FactKind.HEALTH_ANSWER_WRONG,
                     via=scene.name,
                 )
-            run.recovers("healthy", lambda: _healthy(scene), component="postgres")
+            run.recovers("healthy", lambda: healthy(scene), component="postgres")
             has_status(scene.get("/ready"), 200, evidence, via=scene.name)
             after = conforms(scene.get("/live"), Live, evidence, via=scene.name)
             expect(
@@ -175,30 +169,30 @@ class TestServiceFailureScenarios:
         with experiment("Redis connections break again and again") as run:
             edge = scene.edge("redis")
             with run.inject(ResetExisting(edge, every_ms=RESET_EVERY_MS)):
-                before = _resets(scene, edge)
+                before = resets(scene, edge)
                 answers = []
                 until = time.monotonic() + SERVED_FOR_S
                 while time.monotonic() < until:
-                    answers.append(_served(scene, evidence, "while redis connections break"))
+                    answers.append(served(scene, evidence, "while redis connections break"))
                     health = scene.get("/health")
                     has_status(health, 200, evidence, via=scene.name)
-                broken = _resets(scene, edge) - before
+                broken = resets(scene, edge) - before
             evidence.metric("requests_served", len(answers))
             evidence.metric("connections_reset", broken)
             if broken == 0:
                 raise NotJudged(f"{scene.name} held no connection to redis that could be reset.")
-            run.recovers("healthy", lambda: _healthy(scene), component="redis")
+            run.recovers("healthy", lambda: healthy(scene), component="redis")
 
     def test_circuit_breaker_cascading_failures(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
     ) -> None:
         with experiment("A breaker keeps a failure to itself") as run:
-            before = _p95_ms(scene)
+            before = p95_ms(scene)
             with run.inject(Refuse(scene.edge("mlflow"))):
-                failures = _failures_until_open(scene, target, evidence)
+                failures = failures_until_open(scene, target, evidence)
                 evidence.metric("failures_until_open", failures)
-                with ThreadPoolExecutor(1) as pool, _traffic(pool, scene):
-                    during = _p95_ms(scene)
+                with ThreadPoolExecutor(1) as pool, traffic(pool, scene):
+                    during = p95_ms(scene)
                 for path, limit in before.items():
                     allowed = max(limit * 2, limit + FLOOR_MS)
                     evidence.metric(f"p95_ms_before {path}", limit)
@@ -211,7 +205,7 @@ class TestServiceFailureScenarios:
                         FactKind.SLOW,
                         via=scene.name,
                     )
-            run.recovers("CLOSED and healthy", lambda: _traffic_and_healthy(scene))
+            run.recovers("CLOSED and healthy", lambda: traffic_and_healthy(scene))
 
     def test_message_queue_failure_isolation(
         self,
@@ -222,13 +216,14 @@ class TestServiceFailureScenarios:
         resolver: Resolver,
         evidence: Evidence,
     ) -> None:
+        mlflow_client.new_client(target)  # its import takes longer than all the rest
         with experiment("The message queue can't be reached") as run:
             with run.inject(Refuse(scene.edge("message_queue"))):
                 health = scene.await_health(
                     lambda seen: seen.services.message_queue == "unhealthy", "message_queue unhealthy"
                 )
-                _says(scene, health, message_queue="unhealthy", redis="healthy", postgres="healthy")
-                _is(scene, health, "degraded")
+                says(scene, health, message_queue="unhealthy", redis="healthy", postgres="healthy")
+                overall_is(scene, health, "degraded")
                 ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)
                 expect(
                     ready.can_serve_traffic,
@@ -238,8 +233,8 @@ class TestServiceFailureScenarios:
                     "message_queue",
                     via=scene.name,
                 )
-                _registers(scene, target, secrets, resolver, evidence)
-            run.recovers("healthy", lambda: _healthy(scene), component="message_queue")
+                registers(scene, target, secrets, resolver, evidence)
+            run.recovers("healthy", lambda: healthy(scene), component="message_queue")
 
     def test_network_partition_simulation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
@@ -250,7 +245,7 @@ class TestServiceFailureScenarios:
         )
         with experiment("An instance is cut off from everything") as run:
             with run.inject(*(BlackHole(edge) for edge in edges)), ThreadPoolExecutor(1) as pool:
-                waiting = pool.submit(_call_mlflow, scene)  # so that MLflow's state is of now
+                waiting = pool.submit(call_mlflow, scene)  # so that MLflow's state is of now
                 health = scene.await_health(
                     lambda seen: (
                         set(seen.services.states().values()) <= {"unhealthy", "degraded", "disabled"}
@@ -258,11 +253,11 @@ class TestServiceFailureScenarios:
                     "every service unhealthy or degraded",
                     limit_s=target.gateway.proxy_timeout_s + target.gateway.health_timeout_s + 3,
                 )
-                _is(scene, health, "unhealthy")
-                _live_is_fast(scene, target, evidence, "cut off from everything")
+                overall_is(scene, health, "unhealthy")
+                live_is_fast(scene, target, evidence, "cut off from everything")
                 waiting.result()
-                _never_silent(run, evidence, "MLflow was away", only=scene.name)
-            run.recovers("healthy", lambda: _traffic_and_healthy(scene))
+                never_silent(run, evidence, "MLflow was away", only=scene.name)
+            run.recovers("healthy", lambda: traffic_and_healthy(scene))
 
 
 class TestRecoveryMechanisms:
@@ -271,7 +266,7 @@ class TestRecoveryMechanisms:
     def test_circuit_breaker_auto_reset(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("A breaker closes by itself") as run:
             with run.inject(Refuse(scene.edge("mlflow"))):
-                _opens(scene, run)
+                opens(scene, run)
             seen = ["OPEN"]
 
             def closed() -> bool:
@@ -295,7 +290,7 @@ class TestRecoveryMechanisms:
     def test_manual_circuit_breaker_reset(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("A breaker is reset by hand") as run:
             with run.inject(Refuse(scene.edge("mlflow"))):
-                _opens(scene, run)
+                opens(scene, run)
             still = scene.counted()
             if still.status != 503:
                 raise NotJudged(
@@ -307,7 +302,7 @@ class TestRecoveryMechanisms:
             conforms(scene.reset(), Reset, evidence, via=scene.name)
             scene.expect_breaker("CLOSED", "right after the reset")
             has_status(scene.proxied(), 200, evidence, "mlflow", via=scene.name)
-            run.recovers("healthy", lambda: _healthy(scene))
+            run.recovers("healthy", lambda: healthy(scene))
 
     def test_gradual_service_recovery(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("Everything is down and comes back piece by piece") as run:
@@ -319,12 +314,12 @@ class TestRecoveryMechanisms:
             faults = {name: Refuse(scene.edge(name)) for name in (*present, "mlflow")}
             order = []
             with run.inject(*faults.values()) as injection:
-                _opens(scene, run)
+                opens(scene, run)
                 health = scene.await_health(
                     lambda seen: all(seen.services.states()[name] == "unhealthy" for name in present),
                     f"{', '.join(present)} unhealthy",
                 )
-                _is(scene, health, "unhealthy")
+                overall_is(scene, health, "unhealthy")
                 order.append(health.status)
                 for name in present:
                     injection.undo(faults[name])
@@ -334,7 +329,7 @@ class TestRecoveryMechanisms:
                         limit_s=scene.target.limits.recovery_s,
                     )
                     order.append(health.status)
-            run.recovers("healthy", lambda: _traffic_and_healthy(scene))
+            run.recovers("healthy", lambda: traffic_and_healthy(scene))
             order.append(scene.health().status)
             evidence.record("states in order", order)
             expected = ["unhealthy", *["degraded"] * len(present), "healthy"]
@@ -378,12 +373,12 @@ class TestFailureIsolation:
             states = scene.health().services.states()
             gone = [name for name in ("redis", "message_queue") if states[name] != "disabled"]
             with run.inject(*(Refuse(scene.edge(name)) for name in (*gone, "mlflow"))):
-                _opens(scene, run)
+                opens(scene, run)
                 health = scene.await_health(
                     lambda seen: all(seen.services.states()[name] == "unhealthy" for name in gone),
                     f"{' and '.join(gone)} unhealthy",
                 )
-                _is(scene, health, "degraded")
+                overall_is(scene, health, "degraded")
                 ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)
                 expect(
                     ready.can_serve_traffic and ready.degraded_mode and not ready.ready,
@@ -396,8 +391,8 @@ class TestFailureIsolation:
                 )
                 conforms(scene.get("/live"), Live, evidence, via=scene.name)
                 for _ in range(PROBES):
-                    _served(scene, evidence, "without redis, queue and MLflow")
-            run.recovers("healthy", lambda: _traffic_and_healthy(scene))
+                    served(scene, evidence, "without redis, queue and MLflow")
+            run.recovers("healthy", lambda: traffic_and_healthy(scene))
 
     def test_timeout_handling_isolation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
@@ -420,197 +415,6 @@ class TestFailureIsolation:
                     FactKind.SLOW,
                     via=scene.name,
                 )
-                _is(scene, conforms(answer, Health, evidence, via=scene.name), "healthy")
-                _live_is_fast(scene, target, evidence, "its dependencies are 100 ms slower")
-            run.recovers("healthy", lambda: _healthy(scene))
-
-
-# States
-
-
-def _not_healthy(instances: tuple[ApiInstance, ...]) -> str | None:
-    """Why the target is not in its steady state: every instance says healthy."""
-    for each in instances:
-        try:
-            body = each.client.get("/health").json()
-            if body["status"] != "healthy":
-                return f"/health of {each.name} says {body['status']} ({body.get('services')})"
-        except RequestFailed as error:
-            return str(error)
-        except (KeyError, TypeError):
-            return f"/health of {each.name} has no status"
-    return None
-
-
-def _healthy(scene: Scene) -> bool:
-    return scene.health().status == "healthy"
-
-
-def _traffic_and_healthy(scene: Scene) -> bool:
-    """Whether it is healthy, after one more ordinary call to MLflow."""
-    scene.proxied()
-    return _healthy(scene)
-
-
-def _opens(scene: Scene, run: Experiment) -> None:
-    scene.open_breaker()
-    run.watch.note(scene.health().status, "OPEN")
-
-
-def _says(scene: Scene, health: Health, **expected: str) -> None:
-    seen = health.services.states()
-    wrong = [
-        f"{name} {seen[name]}, expected {state}" for name, state in expected.items() if seen[name] != state
-    ]
-    expect(
-        not wrong,
-        f"/health of {scene.name} says {'; '.join(wrong)}.",
-        scene.evidence,
-        FactKind.HEALTH_ANSWER_WRONG,
-        via=scene.name,
-    )
-
-
-def _is(scene: Scene, health: Health, status: str) -> None:
-    seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
-    expect(
-        health.status == status,
-        f"/health of {scene.name} says {health.status}, expected {status} ({seen}).",
-        scene.evidence,
-        FactKind.HEALTH_ANSWER_WRONG,
-        via=scene.name,
-    )
-
-
-def _never_silent(run: Experiment, evidence: Evidence, when: str, only: str | None = None) -> None:
-    """/live went on answering on every route."""
-    for name, seconds in run.silence().items():
-        if only is None or name == only:
-            expect(
-                seconds < 2 * run.probe.deadline_s,
-                f"/live stopped answering for {seconds:.1f} s while {when} (asked by {name}).",
-                evidence,
-                FactKind.EVENT_LOOP_BLOCKED,
-                via=name,
-            )
-
-
-# Traffic
-
-
-def _served(scene: Scene, evidence: Evidence, when: str) -> int:
-    """An authenticated request that needs no MLflow is served."""
-    try:
-        answer = scene.get(AUTHENTICATED, key=True)
-    except RequestFailed as error:
-        evidence.failure(error, "api", scene.name)
-        raise AssertionError(f"An authenticated request {when} was not served: {error}") from None
-    if answer.status >= 400 and answer.status != 404:
-        evidence.answer("authenticated request", answer)
-        raise failure(
-            f"An authenticated request {when} was answered {answer.status}.",
-            evidence,
-            FactKind.UNEXPECTED_STATUS,
-            via=scene.name,
-        )
-    return answer.status
-
-
-def _call_mlflow(scene: Scene) -> None:
-    with contextlib.suppress(RequestFailed):
-        scene.counted()
-
-
-def _failures_until_open(scene: Scene, target: Target, evidence: Evidence) -> int:
-    """Proxied calls until the first 503, each one failing as an unreachable MLflow does."""
-    threshold = max(1, target.gateway.breaker_failure_threshold)
-    statuses = []
-    for _ in range(threshold + 2):
-        answer = scene.proxied()
-        statuses.append(answer.status)
-        if answer.status == 503:
-            break
-    evidence.record("proxied calls", statuses)
-    expect(
-        statuses == [*[502] * threshold, 503],
-        f"Proxied calls with MLflow cut off were answered {', '.join(map(str, statuses))}, expected"
-        f" {threshold} × 502, then 503.",
-        evidence,
-        FactKind.BREAKER_CONTRACT,
-        via=scene.name,
-    )
-    return len(statuses) - 1
-
-
-@contextlib.contextmanager
-def _traffic(pool: ThreadPoolExecutor, scene: Scene) -> Iterator[None]:
-    """Calls to MLflow go on in the block."""
-    going = [True]
-
-    def call() -> None:
-        while going[0]:
-            with contextlib.suppress(RequestFailed):
-                scene.proxied()
-            time.sleep(POLL_S / 5)
-
-    work = pool.submit(call)
-    try:
-        yield
-    finally:
-        going[0] = False
-        work.result()
-
-
-def _p95_ms(scene: Scene) -> dict[str, float]:
-    """Of each endpoint that needs no MLflow, one call after the other."""
-    return {
-        path: percentile_ms([scene.get(path).elapsed_ms for _ in range(CALLS)], 0.95) or 0.0
-        for path in OTHERS
-    }
-
-
-def _live_is_fast(scene: Scene, target: Target, evidence: Evidence, when: str) -> None:
-    times = []
-    for _ in range(CALLS):
-        answer = scene.get("/live")
-        has_status(answer, 200, evidence, via=scene.name)
-        times.append(answer.elapsed_ms)
-    slowest = percentile_ms(times, 0.99) or 0.0
-    evidence.metric("live_p99_ms", slowest)
-    expect(
-        slowest < target.limits.live_p99_ms,
-        f"p99 of /live of {scene.name} is {slowest:.0f} ms while {when}, limit"
-        f" {target.limits.live_p99_ms:g} ms.",
-        evidence,
-        FactKind.EVENT_LOOP_BLOCKED,
-        via=scene.name,
-    )
-
-
-def _resets(scene: Scene, edge: str) -> int:
-    assert scene.links is not None
-    counters = scene.links.state(edge).counters
-    if counters is None:
-        raise NotJudged("This target's links don't count connections, so nothing can be proven.")
-    return counters.reset
-
-
-def _registers(
-    scene: Scene, target: Target, secrets: Secrets, resolver: Resolver, evidence: Evidence
-) -> None:
-    """A model finds its way into the registry through this instance."""
-    if target.keys.good is None or not target.permissions.write:
-        evidence.record("registration", "not tried: no key, or writing is not permitted")
-        return
-    url = scene.instance.client.base_url
-    there = target.model_copy(update={"endpoints": Endpoints(registry=url)})
-    client = HttpClient(target.auth.url, tls=target.tls, resolver=resolver) if target.auth else None
-    gateway = Mlflow.through_gateway(target, secrets, base_url=url)
-    journey = Journey(there, secrets.value(target.keys.good), resolver, client, gateway)
-    try:
-        journey.go("model_registered", evidence)
-    finally:
-        left = journey.clean_up()
-        if client is not None:
-            client.close()
-    assert not left, f"The registration's clean-up left {', '.join(left)} behind."
+                overall_is(scene, conforms(answer, Health, evidence, via=scene.name), "healthy")
+                live_is_fast(scene, target, evidence, "its dependencies are 100 ms slower")
+            run.recovers("healthy", lambda: healthy(scene))
