@@ -114,6 +114,19 @@ DOWNWARDS: Mapping[Cause, Set[Cause]] = {
 }
 
 
+# What an outage makes of things that can be reached only through what is out.
+BEHIND_IT: Set[Cause] = SOFT_EFFECTS - {Cause.TARGET_UNHEALTHY, Cause.BREAKER_STUCK_OPEN}
+
+# What a test that puts faults on misjudges when something was out before it began.
+MISJUDGED: Set[Cause] = SOFT_EFFECTS | {
+    Cause.HEALTH_ANSWER_WRONG,
+    Cause.BREAKER_CONTRACT,
+    Cause.KEY_REFUSED,
+    Cause.NOT_ANSWERING,
+    Cause.CONNECTION_RESET,
+}
+
+
 def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
     """Whether `effect` need not be a cause of its own once `cause` is there."""
     if cause is effect:
@@ -122,8 +135,9 @@ def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
         return effect.cause in SAME.get(cause.cause, frozenset())
     if effect.component in graph.above(cause.component):
         return _upwards(cause, effect, graph)
-    if cause.component in graph.above(effect.component):
-        return effect.cause in DOWNWARDS.get(cause.cause, frozenset())
+    if effect.component in graph.below(cause.component):
+        behind = BEHIND_IT if cause.cause in OUTAGES else frozenset()
+        return effect.cause in DOWNWARDS.get(cause.cause, behind)
     return False
 
 
@@ -136,5 +150,7 @@ def _upwards(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
         return False
     if effect.cause is cause.cause and effect.cause in OUTAGES:
         return True  # the same sign above and below: the lower one is where it comes from
+    if effect.cause in MISJUDGED and not effect.steady:
+        return True
     hard = graph.breaks(effect.component, cause.component)
     return effect.cause in (HARD_EFFECTS if hard else SOFT_EFFECTS)

@@ -4,7 +4,7 @@ exactly one cause that explains it best."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hokusai_validation.diagnosis.consequences import HARD_EFFECTS, OUTAGES, explains
+from hokusai_validation.diagnosis.consequences import OUTAGES, explains
 from hokusai_validation.diagnosis.hypothesis import Hypothesis
 from hokusai_validation.diagnosis.sightings import Case, Sighting
 from hokusai_validation.facts import FactKind
@@ -127,10 +127,18 @@ def _best(
 
 def _reaches(case: Case, cause: Hypothesis, row: Result, mine: Sequence[Sighting]) -> bool:
     """Whether a row without evidence of its own may follow from a cause: it has to do with the
-    component (its own, or one that it names), or stands on it."""
+    component (its own, or one that it names), stands on it, or is reached through it."""
     named = {case.graph.component_of(row.component), *(sighting.component for sighting in mine)}
-    general = all(sighting.kind is FactKind.SERVICE_UNHEALTHY or not sighting.steady for sighting in mine)
+    named |= {sighting.via for sighting in mine if sighting.blind and sighting.via}
+    general = all(
+        sighting.kind is FactKind.SERVICE_UNHEALTHY or sighting.blind or not sighting.steady
+        for sighting in mine
+    )
     if cause.component in named:
         return general or cause.cause in OUTAGES
-    stands_on = any(cause.component in case.graph.below(name) for name in named)
-    return stands_on and cause.cause in OUTAGES and (general or cause.cause in HARD_EFFECTS)
+    if cause.cause not in OUTAGES or not general:
+        return False
+    return any(
+        cause.component in case.graph.below(name) or cause.component in case.graph.above(name)
+        for name in named
+    )

@@ -23,6 +23,11 @@ class Hypothesis:
         """Identifies the same finding across runs."""
         return f"{self.cause.value}:{self.component}"
 
+    @property
+    def steady(self) -> bool:
+        """Whether any of it was seen while no fault of ours was on."""
+        return any(sighting.steady for sighting in self.evidence)
+
 
 def merge(hypotheses: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
     """One for each cause and component, with all the evidence; in a fixed order."""

@@ -2,11 +2,12 @@
 circumstances that decide how much it says."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hokusai_validation import catalogue
 from hokusai_validation.diagnosis.alerts import ALERT_FACTS, measured
 from hokusai_validation.diagnosis.error_text import reread
+from hokusai_validation.diagnosis.places import Places
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.result import Category, Result, Status, final_attempts
@@ -18,19 +19,34 @@ ODD_ALWAYS = ALERT_FACTS | {FactKind.HEALTH_ANSWER_WRONG, FactKind.SECRET_NEWER_
 _PUTS_FAULTS_ON = frozenset({"faults", "failpoints", "control"})
 
 
+# How a component may be out of reach: what lies behind it can't be seen then.
+REACH = frozenset(
+    {
+        FactKind.REFUSED,
+        FactKind.CONNECT_TIMED_OUT,
+        FactKind.READ_TIMED_OUT,
+        FactKind.RESET,
+        FactKind.NAME_NOT_RESOLVED,
+    }
+)
+
+
 @dataclass(frozen=True, eq=False)  # two sightings are the same only when they are one
 class Sighting:
     """One fact in one row. `kind` is the fact's, sharpened by the error text where that says more;
-    `component` is of the topology; `instance` the one instance that it is about or was seen from;
-    `steady`: no fault of ours was on."""
+    `component` is of the topology; `via` the component that it was seen through; `instance` the one
+    instance that it is about or was seen from; `steady`: no fault of ours was on; `blind`: what it
+    was seen through is itself out of reach, so it says nothing of the component."""
 
     fact: Fact
     row: Result
     kind: FactKind
     component: str
+    via: str | None
     instance: str | None
     steady: bool
     failed: bool
+    blind: bool = False
 
     @property
     def test(self) -> str:
@@ -44,9 +60,10 @@ class Case:
     def __init__(self, rows: Sequence[Result], target: Target) -> None:
         self.target = target
         self.graph = Graph(target)
+        self._places = Places(target)
         self.final = final_attempts(rows)
         self.failed = tuple(row for row in self.final if row.status is Status.FAILED)
-        self.sightings = tuple(self._gather())
+        self.sightings = self._with_blind(tuple(self._gather()))
         self._passed = {(row.component, row.category) for row in self.final if row.status is Status.PASSED}
 
     def of(
@@ -55,11 +72,12 @@ class Case:
         component: str | None = None,
         where: Callable[[Sighting], bool] | None = None,
     ) -> tuple[Sighting, ...]:
-        """The sightings of these kinds, in the order of the rows."""
+        """The sightings of these kinds that say something, in the order of the rows."""
         return tuple(
             sighting
             for sighting in self.sightings
             if sighting.kind in kinds
+            and not sighting.blind
             and (component is None or sighting.component == component)
             and (where is None or where(sighting))
         )
@@ -79,16 +97,49 @@ class Case:
                     yield self._sighting(fact, row, failed)
 
     def _sighting(self, fact: Fact, row: Result, failed: bool) -> Sighting:
-        instance = self.graph.instance_of(fact.component) or self.graph.instance_of(fact.via)
+        kind, component = self._what(fact)
+        via = self.graph.component_of(fact.via) if fact.via else None
         return Sighting(
             fact=fact,
             row=row,
-            kind=reread(fact),
-            component=self.graph.component_of(fact.component),
-            instance=instance,
+            kind=kind,
+            component=component,
+            via=None if via == component else via,
+            instance=self.graph.instance_of(fact.component) or self.graph.instance_of(fact.via),
             steady=not injects(row),
             failed=failed,
         )
+
+    def _what(self, fact: Fact) -> tuple[FactKind, str]:
+        """The kind and the component that a fact is really about: a refused connection is about who
+        lives at that address, and an error text about the dependency that it names."""
+        component = self.graph.component_of(fact.component)
+        if fact.kind in REACH:
+            return fact.kind, self._places.component_at(fact.seen) or component
+        kind = reread(fact)
+        if kind is fact.kind:
+            return kind, component
+        named = self._places.named(fact.seen)
+        if named is not None and named in self.graph.below(component):
+            return kind, named
+        # A process that answers in words is not out of reach itself.
+        return (fact.kind if kind in REACH and component == "api" else kind), component
+
+    def _with_blind(self, sightings: Sequence[Sighting]) -> tuple[Sighting, ...]:
+        """A chain is broken at its first link: whatever was seen through a component that others,
+        not through it, found out of reach."""
+        out = {
+            each.component
+            for each in sightings
+            if each.kind in REACH and each.steady and each.via != each.component
+        }
+        # Only those that are out as seen from somewhere that is not itself behind something out.
+        surely = {
+            each.component
+            for each in sightings
+            if each.kind in REACH and each.steady and (each.via is None or each.via not in out)
+        }
+        return tuple(replace(each, blind=each.via in surely) for each in sightings)
 
 
 def injects(row: Result) -> bool:
