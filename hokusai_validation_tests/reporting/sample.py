@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from pydantic import JsonValue
+
 from hokusai_validation.catalogue import entries
 from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.report import (
@@ -26,6 +28,27 @@ from hokusai_validation.result import Phase, Result, Status
 
 HOSTILE = "<script>alert(1)</script> =HYPERLINK(1) [x](javascript:alert(1)) ``` \x1b[31mred\x1b[0m \u202eevil | pipe"
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+JOURNAL: dict[str, JsonValue] = {
+    "timeline": {
+        "duration_s": 4.0,
+        "faults": [{"fault": f"refuse {HOSTILE}", "on_s": 1.0, "off_s": 2.0, "seen": "refused"}],
+        "probes": [
+            {
+                "route": "api-1",
+                "points": [
+                    {"t_s": n * 0.5, "due": 5, "good": 5 - (n == 3), "live_ms": 1.0} for n in range(8)
+                ],
+            }
+        ],
+        "states": [
+            {"t_s": 0.0, "health": "healthy", "breaker": "CLOSED"},
+            {"t_s": 1.2, "health": HOSTILE, "breaker": "OPEN"},
+            {"t_s": 2.5, "health": None, "breaker": None},
+        ],
+    }
+}
 
 
 def results() -> tuple[Result, ...]:
@@ -54,7 +77,8 @@ def results() -> tuple[Result, ...]:
                         "status": 200,
                         "body": HOSTILE,
                         "elapsed_ms": 3.5,
-                    }
+                    },
+                    **({"journal": JOURNAL} if entry.id == "C2" else {}),
                 },
                 facts=(Fact(kind=FactKind.REFUSED, component="mlflow", via="api-1", seen=HOSTILE),)
                 if status is Status.FAILED
