@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 from hokusai_validation.errors import NameNotResolved
 from hokusai_validation.facts import Fact
 from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.aws_calls import AwsCalls
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
@@ -45,6 +46,7 @@ class Cloud:
     plan: Plan
     target: Target
     secrets: Secrets
+    _calls: AwsCalls | None = field(default=None, repr=False)
 
     @contextmanager
     def state(self, name: str, /, **values: object) -> Iterator[None]:
@@ -68,8 +70,14 @@ class Cloud:
             return json.load(answer)
 
     def aws(self, target: Target | None = None, **options: Any) -> Aws:
-        """A new connection."""
-        return Aws.from_target(target or self.target, self.secrets, **options)
+        """A connection; the same calls for every target, since making clients takes long."""
+        wanted = (target or self.target).aws
+        assert wanted is not None
+        if options:
+            return Aws.from_target(target or self.target, self.secrets, **options)
+        if self._calls is None:
+            self._calls = Aws.from_target(self.target, self.secrets).calls
+        return Aws(self._calls, wanted.cluster)
 
     def client(self, service: str) -> Any:
         """boto3 itself, to write what no state covers."""
