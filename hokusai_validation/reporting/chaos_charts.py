@@ -2,11 +2,10 @@
 fault was on. Drawn from `evidence["journal"]["timeline"]`, whose form `chaos/journal.py` gives."""
 
 from collections.abc import Callable
-from html import escape
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hokusai_validation.reporting.charts import LEFT, RIGHT, WIDTH, figure, linear_axis, short_name
+from hokusai_validation.reporting.charts import LEFT, RIGHT, WIDTH, escape, figure, linear_axis, short_name
 from hokusai_validation.reporting.escape import one_line
 from hokusai_validation.result import Result
 

@@ -7,7 +7,9 @@ text; all text is escaped here.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escape_html
+
+from hokusai_validation.reporting.escape import plain
 
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 34
@@ -61,6 +63,11 @@ def percentile_axis(highest: float) -> Axis:
         return -math.log10(remaining) / nines
 
     return Axis("percentile", ticks, place)
+
+
+def escape(text: str) -> str:
+    """Text of a picture: it goes into the page as it is, past the template's own escaping."""
+    return escape_html(plain(text))
 
 
 def line_chart(
