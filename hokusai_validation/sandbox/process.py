@@ -32,10 +32,50 @@ def adopt_orphans() -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below `pid`, deepest last."""
-    with contextlib.suppress(psutil.Error):
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    """The processes below `pid`, parents before their children."""
+    found: list[int] = []
+    waiting = [pid]
+    try:
+        while waiting:
+            children = _children(waiting.pop())
+            found += children
+            waiting += children
+    except NotImplementedError:
+        with contextlib.suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return found
+
+
+def direct_children(pid: int) -> list[int]:
+    """The processes whose parent is `pid`."""
+    try:
+        return _children(pid)
+    except NotImplementedError:
+        with contextlib.suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children()]
     return []
+
+
+def _children(pid: int) -> list[int]:
+    """As the kernel lists them, for looking through every process of the machine takes long.
+
+    Raises NotImplementedError where the kernel has no such list."""
+    children: list[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    for thread in threads:
+        path = f"/proc/{pid}/task/{thread}"
+        try:
+            with open(f"{path}/children", encoding="ascii") as file:
+                children += [int(item) for item in file.read().split()]
+        except FileNotFoundError:
+            if os.path.exists(path):
+                raise NotImplementedError from None
+        except OSError:
+            continue
+    return children
 
 
 def send(pid: int, signal_number: int) -> None:

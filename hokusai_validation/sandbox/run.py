@@ -106,8 +106,9 @@ async def _start(
         if name != "postgres" and not service.after:
             supervisor.launch(name)
     if "postgres" in services:
-        await asyncio.to_thread(
-            postgres.prepare,
+        # In this thread, with the loop standing still: the supervisor takes in every child that
+        # ends, and must not take in these.
+        postgres.prepare(
             plan.run_folder / "postgres",
             programs,
             superuser_password=plan.secrets.postgres,

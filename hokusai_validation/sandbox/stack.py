@@ -123,9 +123,11 @@ class Stack:
                     raise kind(values["error"])
                 progress(str(values.get("ready_process") or values.get("step") or ""))
         path = self.directory / "logs" / "supervisor.log"
+        what = "said nothing" if time.monotonic() > deadline else "ended"
+        said = " | ".join(path.read_text(errors="replace").splitlines()[-3:]) if path.is_file() else ""
         raise StackDidNotStart(
-            f"The sandbox did not come up: its supervisor (pid {process.pid}) ended or said nothing"
-            f" within {START_LIMIT_S:g} s. Its log is {path}."
+            f"The sandbox did not come up: its supervisor {what} after"
+            f" {time.monotonic() - deadline + START_LIMIT_S:.1f} s: {said or 'no word'}. Its log is {path}."
         )
 
     @classmethod

@@ -14,11 +14,9 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import psutil
-
 from hokusai_validation.errors import StackDidNotStart
 from hokusai_validation.sandbox.plan import HOSTS, Plan
-from hokusai_validation.sandbox.process import Process, Service, send
+from hokusai_validation.sandbox.process import Process, Service, direct_children, send
 from hokusai_validation.sandbox.webclient import fetch, fetch_json
 
 POLL_S = 0.03
@@ -214,10 +212,9 @@ class Supervisor:
         """What a dead service left behind (PostgreSQL's backends) is ours now; it must be gone
         before the service starts again."""
         known = {process.pid for process in self.processes.values()} | self.helpers
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process().children():
-                if child.pid not in known:
-                    send(child.pid, signal.SIGKILL)
+        for pid in direct_children(os.getpid()):
+            if pid not in known:
+                send(pid, signal.SIGKILL)
 
     async def _start_again(self, name: str) -> None:
         process = self.processes[name]

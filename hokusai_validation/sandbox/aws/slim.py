@@ -16,10 +16,10 @@ def apply() -> None:
     """One region, no instance types."""
     original = utils.load_resource
 
-    def load_resource(filename: str) -> Any:
-        if "instance_type" in filename:
-            return [] if "offerings" in filename else {}
-        return original(filename)
+    def load_resource(resource: str) -> Any:
+        if "instance_type" in resource:
+            return [] if "offerings" in resource else {}
+        return original(resource)
 
     utils.load_resource = load_resource
 
