@@ -19,13 +19,14 @@ from hokusai_validation.chaos.faults.base import Fault
 from hokusai_validation.chaos.injection import Injection, Injector
 from hokusai_validation.chaos.journal import Journal
 from hokusai_validation.chaos.probe import (
+    PROMPT_S,
     Floor,
     Probe,
     Route,
     Shot,
     availability,
-    longest_silence_s,
     percentile_ms,
+    silence,
 )
 from hokusai_validation.chaos.watch import Watch
 from hokusai_validation.errors import FaultNotUndone, NoSteadyState, NotJudged, RequestFailed
@@ -33,7 +34,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
 
-STEADY_WITHIN_S = 10.0
+STEADY_WITHIN_S = 15.0
 STEADY_SHOTS = 5
 POLL_S = 0.05
 LOCK_WAIT_S = 5.0
@@ -71,9 +72,11 @@ class Experiment:
         watched: Route,
         evidence: Evidence,
         description: str = "",
+        away: str = "",
         healthy: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`healthy` says why the target is not in its steady state, None when it is."""
+        """`healthy` says why the target is not in its steady state, None when it is. `away` (`MLflow
+        was away`): `/live` of every instance must go on answering meanwhile, and that is judged."""
         self.target = target
         self.probe = Probe(
             routes, floor=Floor(target.permissions.min_availability), on_low=self._availability_low
@@ -86,6 +89,7 @@ class Experiment:
         self._injector = injector
         self._evidence = evidence
         self._healthy = healthy
+        self._away = away
         self._injection: Injection | None = None
         self._low: float | None = None
         self._locks = contextlib.ExitStack()
@@ -127,6 +131,8 @@ class Experiment:
         """These faults are on in the block, and proven before it begins.
 
         Raises what `Injector.fault` does, and AvailabilityTooLow when the experiment was ended."""
+        trouble: Exception | None = None
+        injection: Injection | None = None
         try:
             with self._injector.fault(*faults) as injection:
                 self._injection = injection
@@ -135,21 +141,16 @@ class Experiment:
                 if self.probe.floor is not None:
                     self.probe.floor.since = now
                 yield injection
-        except FaultNotUndone:
-            raise
-        except Exception as error:
-            if self._low is None:
-                raise
-            raise self._too_low() from error
+        except (AssertionError, RequestFailed, NotJudged) as error:
+            trouble = error
         finally:
             if self.probe.floor is not None:
                 self.probe.floor.since = None
             self._injection = None
             self.undone_at = time.monotonic()
-        if injection.undone_at is not None:
+        if injection is not None and injection.undone_at is not None:
             self.undone_at = injection.undone_at
-        if self._low is not None:
-            raise self._too_low()
+        self._judge(trouble)
 
     def recovers(
         self, what: str, holds: Callable[[], object], *, component: str = "api", limit_s: float | None = None
@@ -231,34 +232,46 @@ class Experiment:
             with contextlib.suppress(FaultNotUndone):  # told when the block ends
                 injection.undo()
 
-    def _too_low(self) -> AvailabilityTooLow:
+    def _judge(self, trouble: Exception | None) -> None:
+        """What the probes say comes before what the test saw: it tells why."""
+        told = [*self._low_told(), *self.blocked()]
+        if told:
+            self.journal.deviated = True
+            error = AvailabilityTooLow if self._low is not None else AssertionError
+            seen = "" if trouble is None else f" Seen besides: {trouble}"
+            raise error(f"{self.journal.title}: {' '.join(told)}{seen}") from trouble
+        if trouble is not None:
+            raise trouble
+
+    def _low_told(self) -> list[str]:
+        if self._low is None:
+            return []
         self.journal.status = "aborted"
         limit = self.target.permissions.min_availability
-        seen = f"availability {self._low or 0:.0%} while the fault was on, the target permits {limit:.0%}"
+        seen = f"availability {self._low:.0%} while the fault was on, the target permits {limit:.0%}"
         self._evidence.fact(FactKind.AVAILABILITY, "api", seen)
-        return AvailabilityTooLow(
-            f"{self.journal.title}: ended at once, {seen}.{self._silence_told()}{self._problems_told()}"
-        )
-
-    def silence(self) -> dict[str, float]:
-        """For each route the longest time (s) without an answer of `/live` since the injection, where
-        there was one."""
-        found = {each.name: longest_silence_s(self.shots(each.name)) for each in self.probe.routes}
-        return {name: seconds for name, seconds in found.items() if seconds > 0}
-
-    def _silence_told(self) -> str:
-        silence = self.silence()
-        if not silence:
-            return ""
-        where, seconds = max(silence.items(), key=lambda item: item[1])
-        return f" /live stopped answering for {seconds:.1f} s (by {where})."
-
-    def _problems_told(self) -> str:
         problems = [_problem(shot) for shot in self.shots() if shot.ended and not shot.good]
-        if not problems:
-            return ""
-        most = max(set(problems), key=problems.count)
-        return f" {problems.count(most)} of {len(self.shots())} probes: {most}."
+        most = max(set(problems), key=problems.count, default="")
+        why = f" ({problems.count(most)} of {len(self.shots())} probes: {most})" if problems else ""
+        return [f"ended at once, {seen}{why}."]
+
+    def blocked(self) -> list[str]:
+        """A sentence, and a fact, for each instance whose `/live` stopped answering since the
+        injection, where that is judged."""
+        if not self._away:
+            return []
+        told = []
+        own = [route for route in self.probe.routes if not route.authenticated] or list(self.probe.routes)
+        for route in own:
+            found = silence(self.shots(route.name))
+            if found.blocked:
+                told.append(
+                    f"/live of {route.name} stopped answering while {self._away}: {found.unanswered} of"
+                    f" {found.due} probes had no answer within {PROMPT_S * 1000:.0f} ms, the longest for"
+                    f" {found.longest_s:.1f} s."
+                )
+                self._evidence.fact(FactKind.EVENT_LOOP_BLOCKED, "api", told[-1], route.name)
+        return told
 
     def _finish(self, error: BaseException | None) -> None:
         self.watch.stop()

@@ -22,6 +22,10 @@ LIVE = "/live"
 AUTHENTICATED = "/"
 # Asked of our own machine, not of the target: a probe sent this late says nothing of it.
 LATE_S = 0.5
+# A process that does nothing but answer does so at once, on a busy machine too.
+PROMPT_S = 0.25
+SILENT_SHARE = 0.25
+LEAST_TO_JUDGE = 5
 MOST_LATE = 0.2
 
 
@@ -209,13 +213,23 @@ def percentile_ms(values: Sequence[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
-def longest_silence_s(shots: Sequence[Shot]) -> float:
-    """The longest time in which no `/live` was answered in time."""
-    longest, since = 0.0, None
-    for shot in sorted(shots, key=lambda each: each.due_at):
-        if shot.live_problem == "":
-            since = None
-            continue
-        since = shot.due_at if since is None else since
-        longest = max(longest, shot.due_at - since)
-    return longest
+@dataclass(frozen=True)
+class Silence:
+    """How a route's `/live` went: probes due, how many were not answered within `PROMPT_S`, and the
+    longest time (s) that one of them waited (the deadline, where no answer came)."""
+
+    due: int
+    unanswered: int
+    longest_s: float
+
+    @property
+    def blocked(self) -> bool:
+        """Whether `/live` stopped answering; single slow answers are the machine's."""
+        return self.due >= LEAST_TO_JUDGE and self.unanswered / self.due > SILENT_SHARE
+
+
+def silence(shots: Sequence[Shot]) -> Silence:
+    """Of probes of one route whose answers are in."""
+    waits = [shot.live_ms / 1000 if shot.live_ms is not None else DEADLINE_S for shot in shots if shot.ended]
+    slow = [wait for wait in waits if wait > PROMPT_S]
+    return Silence(len(waits), len(slow), max(slow, default=0.0))
