@@ -18,15 +18,15 @@ KEEP_ALIVE_S = 75  # longer than the balancer keeps idle connections, so that no
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it, unless it is the main one."""
+    """A server that leaves signals to whoever runs it, unless told to hear them."""
 
-    main = False
+    hears_signals = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """SIGTERM and SIGINT end the main server in an orderly way. Unlike the server's own, the
+        """SIGTERM and SIGINT end the server in an orderly way. Unlike what it does by itself, the
         signal is not raised again afterwards: whoever runs us still has to put things away."""
-        signals = (signal.SIGTERM, signal.SIGINT) if self.main else ()
+        signals = (signal.SIGTERM, signal.SIGINT) if self.hears_signals else ()
         loop = asyncio.get_running_loop()
         for number in signals:
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -61,7 +61,10 @@ async def serve(apps: Sequence[tuple[ASGIApp, socket.socket]]) -> None:
     # What was imported stays: walking it in every full collection would stop the loop for 30 ms.
     gc.collect()
     gc.freeze()
-    servers = [(_server(app, first=number == 0), listener) for number, (app, listener) in enumerate(apps)]
+    servers = [
+        (make_server(app, lifespan=number == 0, signals=number == 0), listener)
+        for number, (app, listener) in enumerate(apps)
+    ]
     tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     try:
         await tasks[0]
@@ -71,14 +74,15 @@ async def serve(apps: Sequence[tuple[ASGIApp, socket.socket]]) -> None:
         await asyncio.gather(*tasks[1:], return_exceptions=True)
 
 
-def _server(app: ASGIApp, *, first: bool) -> Server:
+def make_server(app: ASGIApp, *, lifespan: bool, signals: bool) -> Server:
+    """A server for one application. `signals`: whether SIGTERM and SIGINT end it (main thread only)."""
     server = Server(
         uvicorn.Config(
             app,
             loop="none",
             http="httptools",
             ws="none",
-            lifespan="on" if first else "off",
+            lifespan="on" if lifespan else "off",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -86,5 +90,5 @@ def _server(app: ASGIApp, *, first: bool) -> Server:
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
     )
-    server.main = first
+    server.hears_signals = signals
     return server

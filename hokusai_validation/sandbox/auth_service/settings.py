@@ -75,7 +75,7 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             faults = [
-                f"{'.'.join(str(part) for part in item['loc']).upper() or 'AUTH_KEYS'}: {item['msg']}"
+                f"{'AUTH_KEYS' if item['loc'][:1] in ((), ('keys',)) else str(item['loc'][0]).upper()}: {item['msg']}"
                 for item in error.errors(include_url=False, include_input=False)
             ]
             raise ValueError(f"The auth service's environment is not usable: {'; '.join(faults)}.") from None

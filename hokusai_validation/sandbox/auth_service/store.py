@@ -49,7 +49,9 @@ class Store:
     """Every call is a few microseconds, so the event loop may make it itself."""
 
     def __init__(self, path: Path | None) -> None:
-        self._db = sqlite3.connect(str(path) if path is not None else ":memory:", isolation_level=None)
+        self._db = sqlite3.connect(
+            str(path) if path is not None else ":memory:", isolation_level=None, check_same_thread=False
+        )
         self._db.execute("pragma synchronous = off")
         self._db.execute(_TABLE)
         if path is not None:

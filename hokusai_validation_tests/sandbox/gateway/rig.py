@@ -247,9 +247,11 @@ class Rig:
             as_other = {"user": folders.UNPRIVILEGED, "group": folders.UNPRIVILEGED, "extra_groups": []}
             os.chown(data, folders.UNPRIVILEGED, folders.UNPRIVILEGED)
         subprocess.run(
-            [programs / "initdb", "-D", data / "db", "-U", "postgres", f"--pwfile={secret}"]
-            + ["--auth-local=trust", "--auth-host=scram-sha-256", "--no-locale", "-E", "UTF8"]
-            + ["--no-sync", "--no-instructions"],
+            [
+                *(programs / "initdb", "-D", data / "db", "-U", "postgres", f"--pwfile={secret}"),
+                *("--auth-local=trust", "--auth-host=scram-sha-256", "--no-locale", "-E", "UTF8"),
+                *("--no-sync", "--no-instructions"),
+            ],
             check=True,
             cwd="/",
             stdout=subprocess.DEVNULL,
@@ -257,9 +259,11 @@ class Rig:
             **as_other,
         )
         process = subprocess.Popen(
-            [programs / "postgres", "-D", data / "db"]
-            + [f"-cport={port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories="]
-            + ["-cfsync=off", "-cshared_buffers=16MB", "-cmax_connections=60"],
+            [
+                *(programs / "postgres", "-D", data / "db"),
+                *(f"-cport={port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories="),
+                *("-cfsync=off", "-cshared_buffers=16MB", "-cmax_connections=60"),
+            ],
             cwd="/",
             stderr=subprocess.DEVNULL,
             **as_other,

@@ -46,7 +46,7 @@ class StubMlflow:
                     stub.seen.append(Seen(self.command, self.path, headers, size, digest))
                 self._answer(self.path.partition("?")[0])
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _any  # noqa: N815
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _any
 
             def _body(self) -> tuple[int, str]:
                 digest, size = hashlib.sha256(), 0

@@ -42,7 +42,7 @@ class NoUserHeaders(Proxy):
 
 
 class TrustsCallersHeaders(Proxy):
-    """A caller's own X-Hokusai-User-Id goes on, in front of ours."""
+    """A caller's own X-Hokusai-User-Id goes on, in place of ours."""
 
     def headers(self, request: Request) -> list[tuple[str, str]]:
         claimed = [
@@ -50,7 +50,7 @@ class TrustsCallersHeaders(Proxy):
             for name, value in request.scope["headers"]
             if name.startswith(b"x-hokusai-")
         ]
-        return claimed + super().headers(request)
+        return super().headers(request) + claimed
 
 
 class HtmlPassedOn(Proxy):
