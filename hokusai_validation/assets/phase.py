@@ -98,7 +98,7 @@ def _materialize(
     settings: ProcessResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     target, environment = effective_target(source.read(), overrides)
-    with target_lock(target.name, str(store.base)):
+    with target_lock(target, str(store.base), what=f"phase {phase.value}"):
         yield _phase_result(context, phase, asset_key, target, environment, store, settings)
 
 

@@ -111,7 +111,7 @@ def load(
         url=_url(chosen, instance),
         connections=connections,
     )
-    with target_lock(chosen.name), Engine(processes) as engine:
+    with target_lock(chosen, what="load"), Engine(processes) as engine:
         outcome = engine.run(plan)
     if as_json:
         click.echo(json.dumps(document(outcome), indent=1))

@@ -135,7 +135,7 @@ def _outcomes(
 ) -> tuple[list[Outcome], tuple[Phase, ...]]:
     from hokusai_validation.resources.lock import target_lock
 
-    with target_lock(target.name), execution.instance() as instance:
+    with target_lock(target), execution.instance() as instance:
         asked = _asked(request, target.name)
         outcomes = []
         for number in range(request.repeat if asked else 0):

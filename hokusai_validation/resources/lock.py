@@ -4,11 +4,14 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hokusai_validation.errors import TargetBusy
+from hokusai_validation.resources.locks import TargetLock
 from hokusai_validation.resources.storage import default_base
+from hokusai_validation.target import Target
 
 _held: set[Path] = set()
 
@@ -22,27 +25,38 @@ def lock_file(target: str, base: str = "") -> Path:
 
 
 @contextmanager
-def target_lock(target: str, base: str = "") -> Iterator[None]:
+def target_lock(target: Target | str, base: str = "", *, what: str = "a run") -> Iterator[None]:
     """Hold the target for this process; again within the same process is fine. The kernel gives the
-    lock back when the process dies.
+    lock back when the process dies. Given a Target, no other process can put faults on it either,
+    wherever it keeps its results (see resources.locks); by name alone only runs with the same
+    results are kept apart.
 
-    Raises TargetBusy."""
-    path = lock_file(target, base)
-    if path in _held:
+    Raises TargetBusy, with the holder."""
+    name = target if isinstance(target, str) else target.name
+    path = lock_file(name, base)
+    with ExitStack() as stack:
+        if path not in _held:
+            stack.enter_context(_file_held(path, name, what))
+        if not isinstance(target, str):
+            stack.enter_context(TargetLock(target, what))
         yield
-        return
+
+
+@contextmanager
+def _file_held(path: Path, name: str, what: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(handle, 20, 0).decode(errors="replace").strip() or "unknown"
+            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "unknown"
             raise TargetBusy(
-                f"Target '{target}' is being validated by process {holder}; wait for it, or end it."
+                f"Target '{name}' is being validated by process {holder}; wait for it, or end it."
             ) from None
+        since = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        os.pwrite(handle, f"{os.getpid()} ({what}, since {since})".encode(), 0)
         _held.add(path)
         yield
     finally:
