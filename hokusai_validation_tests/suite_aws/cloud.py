@@ -1,7 +1,6 @@
 """AWS for the tests of the AWS checks: the sandbox's own stand-in as a process beside us, its
 states set over its interface, and what a check is given to judge it."""
 
-import inspect
 import json
 import secrets as tokens
 import subprocess
@@ -15,13 +14,11 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from hokusai_validation.errors import NameNotResolved
-from hokusai_validation.facts import Fact
 from hokusai_validation.resources.aws import Aws
 from hokusai_validation.resources.aws_calls import AwsCalls
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.result import Status
 from hokusai_validation.sandbox import certificates
 from hokusai_validation.sandbox.aws.settings import AwsSettings, Placed
 from hokusai_validation.sandbox.environment import base_environment
@@ -32,9 +29,9 @@ from hokusai_validation.sandbox.process import die_with_parent
 from hokusai_validation.sandbox.scenarios import Scenario
 from hokusai_validation.sandbox.services import declared_environment
 from hokusai_validation.sandbox.target_file import write_secrets, write_target
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.outcome import message_of, status_of
 from hokusai_validation.target import Target, read_target
+from hokusai_validation_tests import judging
+from hokusai_validation_tests.judging import Judgement
 
 READY_LIMIT_S = 60.0
 
@@ -114,50 +111,19 @@ class FixedApi:
         return Answer("GET", f"http://api{path}", 200, {}, body, 1.0)
 
 
-@dataclass
-class Judgement:
-    """What came of one attempt at a check."""
-
-    status: Status
-    message: str
-    evidence: Evidence = field(repr=False)
-
-    @property
-    def facts(self) -> tuple[Fact, ...]:
-        return self.evidence.facts
-
-
 def judge(
     check: Callable[..., None], cloud: Cloud, target: Target | None = None, **given: object
 ) -> Judgement:
-    """Run one test of the suite as the plugin would, with fixtures of ours."""
+    """Run one test of the suite against the stand-in."""
     wanted = target or cloud.target
-    evidence = Evidence()
     fixtures: dict[str, object] = {
         "target": wanted,
         "secrets": cloud.secrets,
-        "evidence": evidence,
         "resolver": CloudNames(cloud),
         "registry": FixedApi(),
-        "instances": (),
-    } | given
-    if "aws" not in fixtures:
-        fixtures["aws"] = cloud.aws(wanted)
-
-    class Asked:
-        @staticmethod
-        def getfixturevalue(name: str) -> object:
-            return fixtures[name]
-
-    fixtures["request"] = Asked()
-    names = [name for name in inspect.signature(check).parameters if name != "self"]
-    try:
-        check(**{name: fixtures[name] for name in names})
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | TypeError | KeyError):
-            raise
-        return Judgement(status_of(error), message_of(error), evidence)
-    return Judgement(Status.PASSED, "", evidence)
+        "aws": cloud.aws(wanted),
+    }
+    return judging.judge(check, **(fixtures | given))
 
 
 @contextmanager
