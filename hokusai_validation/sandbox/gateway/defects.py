@@ -199,6 +199,12 @@ _ALL = (
 DEFECTS: Mapping[str, Defect] = {item.name: item for item in _ALL}
 
 
+def table() -> str:
+    """All of them as a Markdown table."""
+    rows = [f"| `{item.name}` | {item.says} | {item.contract} |" for item in DEFECTS.values()]
+    return "\n".join(("| defect | what is wrong | what it breaks |", "| --- | --- | --- |", *rows)) + "\n"
+
+
 def wire(wanted: tuple[str, ...]) -> Wiring:
     """The wiring with these defects, each `NAME` or `NAME=SECONDS`.
 

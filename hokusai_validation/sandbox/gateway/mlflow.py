@@ -44,7 +44,7 @@ class Mlflow:
             connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=1),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             timeout=aiohttp.ClientTimeout(total=None),
         )
 

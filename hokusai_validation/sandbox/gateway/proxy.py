@@ -255,19 +255,20 @@ class Streamed(Response):
         self._proxy = proxy
         self._response = response
         self._started = started
+        self._limit_s = proxy.limit_s(response.url.raw_path)
         self.status_code = response.status
         self.raw_headers = headers
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        response, limit_s = self._response, self._proxy.settings.proxy_timeout_s
+        response = self._response
         try:
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
             while True:
-                async with asyncio.timeout(limit_s):
+                async with asyncio.timeout(self._limit_s):
                     piece = self.piece(await response.content.readany())
                 more = bool(piece) or not response.content.at_eof()
                 async with asyncio.timeout(CALLER_IDLE_S):

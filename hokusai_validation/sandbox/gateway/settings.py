@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -60,6 +60,12 @@ class Settings(BaseModel):
     # deliberately wrong variants, by name, separated by commas; NAME@INSTANCE for one instance only
     gateway_defects: str = ""
 
+    @model_validator(mode="after")
+    def _checks_end_in_time(self) -> Self:
+        if self.check_timeout_s >= self.health_timeout_s:
+            raise ValueError("CHECK_TIMEOUT_S must be below HEALTH_TIMEOUT_S: health answers wait for checks")
+        return self
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment (this process's, when not given).
@@ -76,10 +82,9 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             faults = [
-                f"{str(item['loc'][0]).upper()} is missing"
-                if item["type"] == "missing"
-                else f"{str(item['loc'][0]).upper()}: {item['msg']}"
+                f"{name} is missing" if item["type"] == "missing" else f"{name}: {item['msg']}"
                 for item in error.errors(include_url=False, include_input=False)
+                for name in [str(item["loc"][0]).upper() if item["loc"] else "together"]
             ]
             raise ValueError(f"The gateway's environment is not usable: {'; '.join(faults)}.") from None
 

@@ -289,6 +289,7 @@ def callers_mistakes_do_not_count(up: Running) -> bool:
 
 def registers_without_queue(up: Running) -> bool:
     up.links["queue"].cut()
+    until(lambda: up.get("/health").json()["services"]["message_queue"] != "healthy", 1.0)
     return up.ask("POST", "/api/mlflow/registered-models/create", json={}).status_code == 200
 
 

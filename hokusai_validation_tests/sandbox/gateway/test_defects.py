@@ -3,7 +3,7 @@
 import pytest
 
 from hokusai_validation.sandbox.gateway.breaker_mutants import MUTANTS
-from hokusai_validation.sandbox.gateway.defects import DEFECTS, wire
+from hokusai_validation.sandbox.gateway.defects import DEFECTS, table, wire
 from hokusai_validation.sandbox.gateway.wiring import Wiring
 from hokusai_validation_tests.sandbox.gateway.promises import PROMISES, SETTINGS, VALUES
 from hokusai_validation_tests.sandbox.gateway.rig import Rig
@@ -21,6 +21,10 @@ def test_a_defect_says_what_it_is(name: str) -> None:
     defect = DEFECTS[name]
     assert defect.says.endswith(".")
     assert defect.contract.endswith(".")
+
+
+def test_the_table_has_them_all() -> None:
+    assert [line.split("`")[1] for line in table().splitlines()[2:]] == list(DEFECTS)
 
 
 def test_breaker_mutants_are_wired() -> None:

@@ -109,6 +109,7 @@ def test_auth_service_starts_with_its_keys(tmp_path: Any) -> None:
         ({"PROXY_TIMEOUT_S": "0"}, "PROXY_TIMEOUT_S"),
         ({"MLFLOW_TRACKING_URI": "ftp://x"}, "MLFLOW_TRACKING_URI"),
         ({"MLFLOW_CB_RECOVERY_TIMEOUT": "soon"}, "MLFLOW_CB_RECOVERY_TIMEOUT"),
+        ({"CHECK_TIMEOUT_S": "2", "HEALTH_TIMEOUT_S": "2"}, "CHECK_TIMEOUT_S must be below"),
         ({"GATEWAY_DEFECTS": "nonsense"}, "nonsense"),
         ({"GATEWAY_DEFECTS": "slow=x"}, "slow="),
         ({"GATEWAY_DEFECTS": "key_in_answer=1"}, "takes no value"),

@@ -53,6 +53,20 @@ def test_headers(shared: Running) -> None:
     assert headers["content-type"] == ["application/json"]
 
 
+def test_nothing_is_added(shared: Running) -> None:
+    shared.http.request(
+        "PUT",
+        "/api/mlflow/api/2.0/x",
+        content=b"abc",
+        headers={"X-API-Key": shared.key, "Accept": "a/b", "User-Agent": "u", "Accept-Encoding": "identity"},
+    )
+    sent = shared.mlflow.seen[-1].headers
+    assert set(sent) - {"cookie"} == {
+        *("host", "accept", "user-agent", "accept-encoding", "content-length"),
+        *("x-hokusai-user-id", "x-hokusai-api-key-id"),
+    }
+
+
 def test_keys_in_a_query_stop_here(shared: Running) -> None:
     shared.get(f"/api/mlflow/api/2.0/x?api_key={shared.key}&a=1&b={shared.key}&c=2", key=True)
     assert shared.mlflow.seen[-1].path == "/api/2.0/x?a=1&c=2"
