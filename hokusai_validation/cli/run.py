@@ -1,5 +1,6 @@
 """`hokusai-validation run`: the eight phases as one Dagster run, its progress, its verdict."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -107,6 +108,10 @@ def _run(request: Request) -> int:
     started = time.monotonic()
     console = Console(stderr=request.as_json, soft_wrap=not sys.stdout.isatty())
     _check_before(request)
+    if request.confirm is not None:
+        from hokusai_validation.chaos.permission import CONFIRM_VARIABLE
+
+        os.environ[CONFIRM_VARIABLE] = request.confirm
     view = ProgressView(console)
     with sandbox_use.source(request.target, view.say) as source:
         stack_s = time.monotonic() - started

@@ -45,6 +45,11 @@ def healthy(scene: Scene) -> bool:
     return scene.health().status == "healthy"
 
 
+def disabled(scene: Scene) -> set[str]:
+    """Services that this deployment does without."""
+    return {name for name, state in scene.health().services.states().items() if state == "disabled"}
+
+
 def traffic_and_healthy(scene: Scene) -> bool:
     """Whether it is healthy, after one more ordinary call to MLflow."""
     scene.proxied()

@@ -12,12 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hokusai_validation.chaos.experiment import Experiment
-from hokusai_validation.chaos.faults.black_hole import BlackHole
-from hokusai_validation.chaos.faults.kill import Kill
-from hokusai_validation.chaos.faults.latency import Latency
-from hokusai_validation.chaos.faults.refuse import Refuse
-from hokusai_validation.chaos.faults.reset import ResetExisting
 from hokusai_validation.chaos.injection import Injector
+from hokusai_validation.chaos.plans import faults_of
 from hokusai_validation.chaos.probe import Route
 from hokusai_validation.errors import NoSteadyState, NotJudged
 from hokusai_validation.facts import FactKind
@@ -30,6 +26,7 @@ from hokusai_validation.suite.contract.check import conforms, expect, has_status
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.suite.recovery import (
     call_mlflow,
+    disabled,
     failures_until_open,
     healthy,
     live_is_fast,
@@ -48,12 +45,10 @@ from hokusai_validation.suite.states import POLL_S, Scene
 from hokusai_validation.target import Target
 
 LEAST_AVAILABILITY = 0.8
-MLFLOW_DOWN_S = 3.0
 MLFLOW_AWAY = "MLflow was away"
 STEADY_WITHIN_S = 15.0
 FLOOR_MS = 20.0  # what a comparison of latencies must exceed to mean anything
 PROBES = 10
-RESET_EVERY_MS = 100
 SERVED_FOR_S = 2.0
 
 Start = Callable[..., contextlib.AbstractContextManager[Experiment]]
@@ -123,7 +118,7 @@ class TestServiceFailureScenarios:
         self, scene: Scene, experiment: Start, evidence: Evidence
     ) -> None:
         with experiment("MLflow is gone", away=MLFLOW_AWAY) as run:
-            with run.inject(Kill("mlflow", down_s=MLFLOW_DOWN_S)):
+            with run.inject(*faults_of("C1", scene.target)):
                 opens(scene, run)
                 health = scene.await_health(lambda seen: seen.status == "degraded", "degraded")
                 says(scene, health, mlflow="degraded")
@@ -142,7 +137,7 @@ class TestServiceFailureScenarios:
     ) -> None:
         with experiment("The database can't be reached") as run:
             before = conforms(scene.get("/live"), Live, evidence, via=scene.name)
-            with run.inject(Refuse(scene.edge("postgres"))):
+            with run.inject(*faults_of("C2", target)):
                 health = scene.await_health(lambda seen: seen.status == "unhealthy", "unhealthy")
                 says(scene, health, postgres="unhealthy")
                 ready = conforms(scene.get("/ready"), Ready, evidence, status=503, via=scene.name)
@@ -168,7 +163,7 @@ class TestServiceFailureScenarios:
     def test_redis_connection_chaos(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("Redis connections break again and again") as run:
             edge = scene.edge("redis")
-            with run.inject(ResetExisting(edge, every_ms=RESET_EVERY_MS)):
+            with run.inject(*faults_of("C3", scene.target)):
                 before = resets(scene, edge)
                 answers = []
                 until = time.monotonic() + SERVED_FOR_S
@@ -188,7 +183,7 @@ class TestServiceFailureScenarios:
     ) -> None:
         with experiment("A breaker keeps a failure to itself", away=MLFLOW_AWAY) as run:
             before = p95_ms(scene)
-            with run.inject(Refuse(scene.edge("mlflow"))):
+            with run.inject(*faults_of("C4", target)):
                 failures = failures_until_open(scene, target, evidence)
                 evidence.metric("failures_until_open", failures)
                 with ThreadPoolExecutor(1) as pool, traffic(pool, scene):
@@ -218,7 +213,7 @@ class TestServiceFailureScenarios:
     ) -> None:
         mlflow_client.new_client(target)  # its import takes longer than all the rest
         with experiment("The message queue can't be reached") as run:
-            with run.inject(Refuse(scene.edge("message_queue"))):
+            with run.inject(*faults_of("C5", target)):
                 health = scene.await_health(
                     lambda seen: seen.services.message_queue == "unhealthy", "message_queue unhealthy"
                 )
@@ -239,12 +234,8 @@ class TestServiceFailureScenarios:
     def test_network_partition_simulation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
     ) -> None:
-        prefix = f"{scene.name}->"
-        edges = sorted(
-            edge for edge in (target.links.edges if target.links else ()) if edge.startswith(prefix)
-        )
         with experiment("An instance is cut off from everything", away=MLFLOW_AWAY) as run:
-            with run.inject(*(BlackHole(edge) for edge in edges)), ThreadPoolExecutor(1) as pool:
+            with run.inject(*faults_of("C6", target)), ThreadPoolExecutor(1) as pool:
                 waiting = pool.submit(call_mlflow, scene)  # so that MLflow's state is of now
                 health = scene.await_health(
                     lambda seen: (
@@ -264,7 +255,7 @@ class TestRecoveryMechanisms:
 
     def test_circuit_breaker_auto_reset(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("A breaker closes by itself", away=MLFLOW_AWAY) as run:
-            with run.inject(Refuse(scene.edge("mlflow"))):
+            with run.inject(*faults_of("C7", scene.target)):
                 opens(scene, run)
             seen = ["OPEN"]
 
@@ -288,7 +279,7 @@ class TestRecoveryMechanisms:
 
     def test_manual_circuit_breaker_reset(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("A breaker is reset by hand", away=MLFLOW_AWAY) as run:
-            with run.inject(Refuse(scene.edge("mlflow"))):
+            with run.inject(*faults_of("C8", scene.target)):
                 opens(scene, run)
             still = scene.counted()
             if still.status != 503:
@@ -305,12 +296,13 @@ class TestRecoveryMechanisms:
 
     def test_gradual_service_recovery(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("Everything is down and comes back piece by piece", away=MLFLOW_AWAY) as run:
-            present = [
-                name
-                for name in ("postgres", "redis", "message_queue")
-                if scene.health().services.states()[name] != "disabled"
-            ]
-            faults = {name: Refuse(scene.edge(name)) for name in (*present, "mlflow")}
+            faults = {
+                name: fault
+                for name in ("postgres", "redis", "message_queue", "mlflow")
+                for fault in faults_of("C9", scene.target, without=disabled(scene))
+                if fault.touches == (f"link {scene.edge(name)}",)
+            }
+            present = [name for name in faults if name != "mlflow"]
             order = []
             with run.inject(*faults.values()) as injection:
                 opens(scene, run)
@@ -369,9 +361,9 @@ class TestFailureIsolation:
         self, scene: Scene, experiment: Start, evidence: Evidence
     ) -> None:
         with experiment("Everything that is not critical is gone", away=MLFLOW_AWAY) as run:
-            states = scene.health().services.states()
-            gone = [name for name in ("redis", "message_queue") if states[name] != "disabled"]
-            with run.inject(*(Refuse(scene.edge(name)) for name in (*gone, "mlflow"))):
+            faults = faults_of("C11", scene.target, without=disabled(scene))
+            gone = [name for name in ("redis", "message_queue") if name not in disabled(scene)]
+            with run.inject(*faults):
                 opens(scene, run)
                 health = scene.await_health(
                     lambda seen: all(seen.services.states()[name] == "unhealthy" for name in gone),
@@ -396,12 +388,11 @@ class TestFailureIsolation:
     def test_timeout_handling_isolation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
     ) -> None:
-        states = scene.health().services.states()
-        slow = [name for name in ("redis", "postgres", "mlflow") if states[name] != "disabled"]
+        faults = faults_of("C12", target, without=disabled(scene))
         with experiment("Every dependency is slow") as run:
             scene.counted()
             before = scene.get("/health").elapsed_ms
-            with run.inject(*(Latency(scene.edge(name), latency_ms=100) for name in slow)):
+            with run.inject(*faults):
                 scene.counted()
                 answer = scene.get("/health")
                 evidence.metric("health_ms_before", before)
