@@ -7,11 +7,13 @@ rows and the target's topology only. Without options: all scenarios, all pairs, 
     --pairs        all pairs as well as the scenarios that are named
     --keep DIR     keep each run's rows (and target) there
     --again        don't run anything: diagnose the rows that lie in --keep DIR again
+    --full         all light phases, whole, for every scenario (default: those that show it)
     --table FILE   also write the table as Markdown (docs/detection.md)
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,12 +23,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detection_cases import CASES, CLEAN_CATEGORIES, PAIRS, Case, Expected
+from benchmarks.detection_cases import CASES, CLEAN_CATEGORIES, LIGHT, PAIRS, Case, Expected
 from hokusai_validation.diagnosis import diagnose
 from hokusai_validation.diagnosis.verdict import judge
 from hokusai_validation.report import Finding, Verdict
 from hokusai_validation.result import Category, Result
 from hokusai_validation.suite.rows import read_rows
+from hokusai_validation.suite.selection import SUITE_DIR
 from hokusai_validation.target import Target, read_target
 
 CLEAN_RUNS = 20
@@ -94,22 +97,26 @@ def _match(finding: Finding, expected: Sequence[Expected]) -> Expected | None:
     )
 
 
-def rows_of(target_file: Path, categories: Sequence[Category], rows_file: Path) -> tuple[Result, ...]:
-    """Run the suite's categories against a target.
+def rows_of(
+    target_file: Path, categories: Sequence[Category], rows_file: Path, only: str = ""
+) -> tuple[Result, ...]:
+    """Run the suite's categories against a target; `only` is pytest's `-k`.
 
     Raises RuntimeError when the suite gives no rows."""
-    command = [sys.executable, "-m", "hokusai_validation.run_test_suite", "--target", str(target_file)]
-    for category in categories:
-        command += ["--category", category.value]
-    command += ["--rows", str(rows_file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT_S)
+    command = [sys.executable, "-m", "pytest", str(SUITE_DIR), "--rootdir", str(SUITE_DIR)]
+    command += ["-c", str(SUITE_DIR / "pytest.ini"), "-p", "no:cacheprovider", "-q"]
+    command += ["-p", "hokusai_validation.suite.plugin", f"--target={target_file}", f"--rows={rows_file}"]
+    command += [f"--category={category.value}" for category in categories]
+    command += ["-k", only] if only else []
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT_S, env=environment)
     rows = read_rows(rows_file)
     if not rows:
         raise RuntimeError(f"The suite gave no rows: {(done.stderr or done.stdout)[-500:]}")
     return rows
 
 
-def run_case(case: Case, folder: Path, keep: Path | None) -> Outcome:
+def run_case(case: Case, folder: Path, keep: Path | None, *, full: bool) -> Outcome:
     """Start the scenario's sandbox, run, diagnose, take it down."""
     from hokusai_validation.errors import HokusaiError
     from hokusai_validation.sandbox.stack import Stack
@@ -122,7 +129,8 @@ def run_case(case: Case, folder: Path, keep: Path | None) -> Outcome:
         with Stack.start(folder / "stack", None if case.scenario == "clean" else case.scenario) as stack:
             target = read_target(str(stack.target_file))
             (place / f"{case.name}.target.json").write_text(target.model_dump_json())
-            rows = rows_of(stack.target_file, case.categories, rows_file)
+            categories = tuple(dict.fromkeys((*LIGHT, *case.categories))) if full else case.categories
+            rows = rows_of(stack.target_file, categories, rows_file, "" if full else case.only)
         outcome = judge_case(case, rows, target)
     except (HokusaiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         outcome = Outcome(case.name, error=f"{type(error).__name__}: {error}"[:500])
@@ -209,7 +217,11 @@ def run_all(cases: Sequence[Case], asked: argparse.Namespace) -> Iterator[Outcom
     """One after the other, told on standard error as they come."""
     with tempfile.TemporaryDirectory(prefix="detection-") as folder:
         for case in cases:
-            outcome = again(case, asked.keep) if asked.again else run_case(case, Path(folder), asked.keep)
+            outcome = (
+                again(case, asked.keep)
+                if asked.again
+                else run_case(case, Path(folder), asked.keep, full=asked.full)
+            )
             word = "ok" if outcome.cause_right or (not case.expected and not outcome.found) else "WRONG"
             print(
                 f"{word:5} {outcome.seconds:5.1f} s  {case.name}: {'; '.join(outcome.found) or '–'}"
@@ -232,6 +244,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="DIR")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--table", type=Path, metavar="FILE")
     asked = parser.parse_args()
     if asked.again and asked.keep is None:

@@ -39,7 +39,10 @@ LIGHT = (
 )
 CLEAN_CATEGORIES = (*LIGHT, Category.UNIT)
 AT_REST = (Category.ENVIRONMENT, Category.DISCOVERY, Category.INFRASTRUCTURE)
+OUTAGE = (*AT_REST, Category.INTEGRATION)
 BREAKER = (Category.INFRASTRUCTURE, Category.UNIT, Category.INTEGRATION)
+# Where something is out from the start, the long sequences of faults only wait for what can't come.
+QUICK = "not TestHealthEndpointScenarios"
 HEALTH = (Category.INFRASTRUCTURE, Category.INTEGRATION)
 KEYS = (Category.INFRASTRUCTURE, Category.FUNCTIONAL)
 
@@ -52,6 +55,7 @@ class Case:
     name: str
     expected: tuple[Expected, ...]
     categories: tuple[Category, ...] = LIGHT
+    only: str = ""
     may_follow: tuple[str, ...] = ()
     scenario_name: str = ""
 
@@ -72,7 +76,8 @@ def _case(
     or_cause: tuple[Cause, ...] = (),
 ) -> Case:
     others = tuple(each.value for each in or_cause)
-    return Case(name, (Expected(cause.value, component, priority, others, or_component),), categories)
+    only = QUICK if categories == OUTAGE else ""
+    return Case(name, (Expected(cause.value, component, priority, others, or_component),), categories, only)
 
 
 CASES: tuple[Case, ...] = (
@@ -82,9 +87,16 @@ CASES: tuple[Case, ...] = (
     _case("target_unhealthy", Cause.TARGET_UNHEALTHY, "api", "P1", categories=AT_REST),
     _case("fix_not_deployed", Cause.TASK_DEFINITION_OLD, "api", "P2", categories=AT_REST),
     _case("configuration_differs", Cause.CONFIGURATION_DIFFERS, "api", "P2", categories=AT_REST),
-    _case("wrong_database_user", Cause.WRONG_DATABASE_USER, "postgres", "P0"),
-    _case("secret_rotated", Cause.SECRET_NEWER_THAN_TASKS, "postgres", "P0", or_component=("secrets",)),
-    _case("password_changed", Cause.PASSWORD_REFUSED, "postgres", "P0"),
+    _case("wrong_database_user", Cause.WRONG_DATABASE_USER, "postgres", "P0", categories=OUTAGE),
+    _case(
+        "secret_rotated",
+        Cause.SECRET_NEWER_THAN_TASKS,
+        "postgres",
+        "P0",
+        or_component=("secrets",),
+        categories=OUTAGE,
+    ),
+    _case("password_changed", Cause.PASSWORD_REFUSED, "postgres", "P0", categories=OUTAGE),
     _case(
         "name_missing",
         Cause.NAME_NOT_RESOLVED,
@@ -106,25 +118,26 @@ CASES: tuple[Case, ...] = (
         Cause.WRONG_TARGET_GROUP,
         "load_balancer",
         "P0",
+        categories=AT_REST,
         or_component=("api", "mlflow"),
     ),
     _case("database_stopped", Cause.DATABASE_NOT_AVAILABLE, "postgres", "P2", categories=AT_REST),
     _case("other_commit", Cause.COMMIT_UNEXPECTED, "api", "P2", categories=(*AT_REST, Category.INTEGRATION)),
     _case("certificate_expiring", Cause.CERTIFICATE_EXPIRING, "load_balancer", "P2", categories=AT_REST),
-    _case("mlflow_down", Cause.PROCESS_DOWN, "mlflow", "P1"),
-    _case("auth_down", Cause.PROCESS_DOWN, "auth", "P0"),
-    _case("redis_down", Cause.PROCESS_DOWN, "redis", "P2"),
-    _case("mlflow_closed_off", Cause.NETWORK_CLOSED, "mlflow", "P1"),
-    _case("postgres_closed_off", Cause.NETWORK_CLOSED, "postgres", "P0"),
-    _case("mlflow_hangs", Cause.NOT_ANSWERING, "mlflow", "P1"),
-    _case("auth_resets", Cause.CONNECTION_RESET, "auth", "P0"),
-    _case("mlflow_slow", Cause.SLOW_DEPENDENCY, "mlflow", "P2"),
-    _case("one_instance_cut_off", Cause.BAD_INSTANCE, "api", "P1"),
+    _case("mlflow_down", Cause.PROCESS_DOWN, "mlflow", "P1", categories=OUTAGE),
+    _case("auth_down", Cause.PROCESS_DOWN, "auth", "P0", categories=OUTAGE),
+    _case("redis_down", Cause.PROCESS_DOWN, "redis", "P2", categories=OUTAGE),
+    _case("mlflow_closed_off", Cause.NETWORK_CLOSED, "mlflow", "P1", categories=OUTAGE),
+    _case("postgres_closed_off", Cause.NETWORK_CLOSED, "postgres", "P0", categories=OUTAGE),
+    _case("mlflow_hangs", Cause.NOT_ANSWERING, "mlflow", "P1", categories=OUTAGE),
+    _case("auth_resets", Cause.CONNECTION_RESET, "auth", "P0", categories=OUTAGE),
+    _case("mlflow_slow", Cause.SLOW_DEPENDENCY, "mlflow", "P2", categories=OUTAGE),
+    _case("one_instance_cut_off", Cause.BAD_INSTANCE, "api", "P1", categories=OUTAGE),
     _case("blocks_on_health", Cause.EVENT_LOOP_BLOCKED, "api", "P1", categories=HEALTH),
     _case("health_500_when_open", Cause.WRONG_STATUS, "api", "P1", categories=HEALTH),
     _case("detailed_health_500", Cause.WRONG_STATUS, "api", "P1", categories=HEALTH),
     _case("health_always_healthy", Cause.HEALTH_ANSWER_WRONG, "api", "P1", categories=HEALTH),
-    _case("probes_need_key", Cause.PROBE_NEEDS_KEY, "api", "P1"),
+    _case("probes_need_key", Cause.PROBE_NEEDS_KEY, "api", "P1", categories=OUTAGE),
     _case("reset_without_key", Cause.RESET_WITHOUT_KEY, "api", "P1"),
     _case("nothing_needs_key", Cause.BAD_KEY_ACCEPTED, "api", "P0", categories=KEYS),
     _case("key_form_wrong", Cause.KEY_FORM_REFUSED, "api", "P0", or_component=("auth",)),
@@ -132,7 +145,9 @@ CASES: tuple[Case, ...] = (
     _case("stale_keys", Cause.STALE_KEY_ACCEPTED, "api", "P2", categories=KEYS, or_component=("redis",)),
     _case("key_in_logs", Cause.SECRET_LEAKED, "api", "P0", categories=KEYS),
     _case("forwards_key", Cause.SECRET_LEAKED, "api", "P0", categories=KEYS),
-    _case("leaks_connections", Cause.CONNECTION_LEAK, "api", "P2", or_component=("postgres",)),
+    _case(
+        "leaks_connections", Cause.CONNECTION_LEAK, "api", "P2", or_component=("postgres",), categories=OUTAGE
+    ),
     _case(
         "leaks_memory", Cause.MEMORY_GROWTH, "api", "P2", categories=(Category.INFRASTRUCTURE, Category.LOAD)
     ),
@@ -144,11 +159,43 @@ CASES: tuple[Case, ...] = (
     _case("breaker_zero_ignored", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("breaker_no_growth", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("breaker_keeps_counts", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
-    _case("one_bad_instance", Cause.BAD_INSTANCE, "api", "P1"),
+    _case("one_bad_instance", Cause.BAD_INSTANCE, "api", "P1", categories=OUTAGE),
     _case("redis_absent", Cause.OPTIONAL_REQUIRED, "redis", "P1", or_component=("api",)),
-    _case("few_connections_left", Cause.CONNECTIONS_NEAR_LIMIT, "postgres", "P2"),
+    _case("few_connections_left", Cause.CONNECTIONS_NEAR_LIMIT, "postgres", "P2", categories=OUTAGE),
     _case("database_superuser", Cause.DATABASE_PERMISSIONS, "postgres", "P1"),
     _case("rights_taken", Cause.DATABASE_PERMISSIONS, "postgres", "P1"),
+    _case(
+        "stored_artifacts_damaged",
+        Cause.ARTIFACT_DAMAGED,
+        "artifacts",
+        "P1",
+        categories=(Category.INFRASTRUCTURE, Category.FUNCTIONAL),
+        or_component=("mlflow",),
+    ),
+    _case(
+        "redirect_drops_auth",
+        Cause.REDIRECT_DROPS_AUTH,
+        "load_balancer",
+        "P1",
+        categories=(*AT_REST, Category.FUNCTIONAL),
+    ),
+    _case("mlflow_database_cut", Cause.PROCESS_DOWN, "postgres", "P1", categories=OUTAGE),
+    _case(
+        "artifact_store_cut",
+        Cause.PROCESS_DOWN,
+        "artifacts",
+        "P1",
+        or_cause=(Cause.ARTIFACT_STORE_FAILED,),
+    ),
+    _case(
+        "no_targets",
+        Cause.TARGET_UNHEALTHY,
+        "auth",
+        "P1",
+        categories=OUTAGE,
+        or_component=("load_balancer",),
+        or_cause=(Cause.WRONG_TARGET_GROUP,),
+    ),
     _case("schema_differs", Cause.DATABASE_SCHEMA, "postgres", "P2"),
 )
 
@@ -159,7 +206,8 @@ def _pair(one: str, other: str) -> Case:
     """Both defects in one sandbox, and both causes expected."""
     first, second = _BY_NAME[one], _BY_NAME[other]
     categories = tuple(each for each in Category if each in (*first.categories, *second.categories))
-    return Case(f"{one}+{other}", first.expected + second.expected, categories)
+    only = first.only if first.only == second.only else ""
+    return Case(f"{one}+{other}", first.expected + second.expected, categories, only)
 
 
 PAIRS: tuple[Case, ...] = (
