@@ -72,6 +72,15 @@ class Keys:
         self.secrets.remember(SecretStr(made["key"]))
         return MadeKey(made["key"], made["key_id"])
 
+    def revoke(self, key_id: str) -> None:
+        """Have a made key refused from now on.
+
+        Raises NotJudged."""
+        assert self.admin is not None
+        answer = self.admin.post(f"/admin/keys/{key_id}/revoke")
+        if answer.status != 200:
+            raise NotJudged(f"The auth service's admin revoked no key: it answered {answer.status}.")
+
     def validations(self, key_id: str) -> int:
         """How often the auth service was asked about a key."""
         assert self.admin is not None

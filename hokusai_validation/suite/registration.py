@@ -122,10 +122,15 @@ class Journey:
             self.values["client"] = mlflow_client.new_client(self.target)
         return self.values["client"]
 
+    def _attempt(self, what: str) -> int:
+        """How many times something was begun: what an attempt that failed half-way wrote stays."""
+        count = int(self.values.get(f"attempts at {what}", 0)) + 1
+        self.values[f"attempts at {what}"] = count
+        return count
+
     def _new_name(self, what: str) -> str:
-        """One for each attempt: an attempt that failed half-way may have taken its name."""
-        self.values[f"{what}s"] = self.values.get(f"{what}s", 0) + 1
-        return f"{self.name}-{self.values[f'{what}s']}"
+        """One for each attempt."""
+        return f"{self.name}-{self._attempt(what)}"
 
     def _key_validated(self, evidence: Evidence) -> None:
         if self.auth is None or self.target.auth is None:
@@ -184,13 +189,15 @@ class Journey:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
+        attempt = self._attempt("metrics")
+        logged = {f"{name}_{attempt}": values for name, values in METRICS.items()}
         batch = [
             Metric(name, value, now + step, step)
-            for name, values in METRICS.items()
+            for name, values in logged.items()
             for step, value in enumerate(values)
         ]
         self._client.log_batch(self.values["run_id"], metrics=batch)
-        for name, values in METRICS.items():
+        for name, values in logged.items():
             history = self._client.get_metric_history(self.values["run_id"], name)
             seen = [item.value for item in sorted(history, key=lambda item: item.step)]
             _same(seen, values, f"the metric {name}", evidence)

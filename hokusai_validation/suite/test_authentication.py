@@ -11,6 +11,7 @@ from hokusai_validation.errors import AwsNotFound, NotJudged
 from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.suite.api_keys import (
     LIMIT_ATTEMPTS,
@@ -56,6 +57,7 @@ QUIET_S = 0.3
 QUIET_LIMIT_S = 3.0
 CACHE_ATTEMPTS = 5
 LOG_WAIT_S = 5.0
+REDIS_KEYS_LIMIT = 20_000
 LOGS_STOPPED = timedelta(hours=1)
 
 
@@ -333,6 +335,27 @@ class TestKeyCache:
                     keys.ask(bearer(made.key), client=client), "a cached key, the auth service cut off"
                 )
 
+    def test_cached_keys_expire(self, keys: Keys, redis: Redis, target: Target, evidence: Evidence) -> None:
+        before = _redis_keys(redis)
+        keys.expect_accepted(keys.ask(bearer(keys.made().key)), "a key's first request")
+        kept = {name: redis.ttl_s(name) for name in _redis_keys(redis) - before}
+        evidence.record("new keys in redis, and seconds left", kept)
+        expect(
+            kept and max(kept.values()) > 0,
+            "A key's first request left nothing in redis: nothing is cached.",
+            evidence,
+            FactKind.SLOW,
+            "redis",
+        )
+        forever = [name for name, seconds in kept.items() if seconds == -1]
+        expect(
+            not forever and min(kept.values()) <= target.gateway.key_cache_s,
+            f"A validated key is kept in redis for good, or longer than {target.gateway.key_cache_s:g} s:"
+            f" {sorted(kept.values())} s. A revoked one would go on being served.",
+            evidence,
+            FactKind.STALE_KEY_ACCEPTED,
+        )
+
     def test_right_without_redis(self, scene: Scene, keys: Keys, evidence: Evidence) -> None:
         made, client = keys.made(), scene.instance.client
         with scene.cut("redis"):
@@ -357,6 +380,29 @@ class TestKeyCache:
             keys.expect_refused(
                 keys.ask(bearer(unknown_key()), client=client), "an unknown key, redis cut off"
             )
+            keys.revoke(made.key_id)
+            answer = keys.ask(bearer(made.key), client=client)
+            if answer.status < 400:
+                evidence.fact(
+                    FactKind.STALE_KEY_ACCEPTED, "api", "a revoked key, without a cache", scene.name
+                )
+            keys.expect_refused(answer, "a revoked key, redis cut off")
+
+
+def _redis_keys(redis: Redis) -> set[str]:
+    """Names in redis, page by page.
+
+    Skips the test where there are too many to be looked through."""
+    found: set[str] = set()
+    cursor = 0
+    while True:
+        cursor, names = redis.run("SCAN", cursor, "COUNT", 1000)
+        found |= {each.decode() if isinstance(each, bytes) else str(each) for each in names}
+        cursor = int(cursor)
+        if not cursor:
+            return found
+        if len(found) > REDIS_KEYS_LIMIT:
+            pytest.skip(f"redis holds more than {REDIS_KEYS_LIMIT} keys")
 
 
 def _until_limited(keys: Keys) -> list[Answer]:

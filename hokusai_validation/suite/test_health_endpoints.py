@@ -123,7 +123,7 @@ class TestHealthEndpointIntegration:
     def test_health_check_multiple_services_unhealthy(
         self, scene: Scene, target: Target, evidence: Evidence
     ) -> None:
-        before = scene.health().services.states()
+        before = scene.services()
         deployed = [name for name in ("redis", "message_queue") if before[name] != "disabled"]
         with scene.cut("mlflow", "postgres", *deployed):
             scene.open_breaker()
@@ -389,7 +389,7 @@ class TestHealthEndpointScenarios:
         scene.expect_breaker("CLOSED", "after two good calls")
 
     def test_timeout_handling(self, scene: Scene, target: Target, evidence: Evidence) -> None:
-        before = scene.health().services.states()
+        before = scene.services()
         hanging = [name for name in ("redis", "postgres") if before[name] != "disabled"]
         limit_s = target.gateway.health_timeout_s
         with scene.hanging("mlflow", *hanging), ThreadPoolExecutor(3) as pool:

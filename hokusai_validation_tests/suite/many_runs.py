@@ -16,8 +16,7 @@ def main() -> int:
         request = json.loads(line)
         status = pytest.main(
             [
-                "--pyargs",
-                "hokusai_validation.suite",
+                *request["files"],
                 f"--target={request['target']}",
                 f"--rows={request['rows']}",
                 "-p",

@@ -16,6 +16,7 @@ import psutil
 from hokusai_validation.sandbox.ports import LOOPBACK, Reservations
 from hokusai_validation.sandbox.process import die_with_parent
 from hokusai_validation.sandbox.stack import Stack
+from hokusai_validation_tests.suite.wrong_services import WrongService, served
 
 INSTANCE = "api-1"
 # Shorter than the sandbox's, for quick tests; long enough to be seen OPEN.
@@ -64,7 +65,7 @@ class Gateways:
         )
         self._environment = psutil.Process(services[INSTANCE]["pid"]).environ()
         self._links = self._start(
-            "links",
+            folder / "links.log",
             ["hokusai_validation.links", "--config", str(configuration), "--api", self._address("links-api")],
             self._environment,
         )
@@ -76,36 +77,52 @@ class Gateways:
         self._ports.close()
 
     @contextlib.contextmanager
-    def with_defects(self, *names: str) -> Iterator[MutatedGateway]:
-        """A gateway with these defects, in the block."""
-        log = self._folder / "gateway.log"
+    def with_wrong(self, wrong: WrongService) -> Iterator[MutatedGateway]:
+        """A gateway with a wrong service behind it, in the block."""
+        real = self._stack.status()["services"][wrong.service]["address"]
+        with (
+            served(wrong, real) as url,
+            self.with_defects(services={wrong.service: url}) as gateway,
+        ):
+            yield gateway
+
+    @contextlib.contextmanager
+    def with_defects(
+        self, *names: str, services: Mapping[str, str] | None = None
+    ) -> Iterator[MutatedGateway]:
+        """A gateway with these defects, in the block; `services` (`auth`, `mlflow`) are base URLs of
+        others than the sandbox's."""
+        others = services or {}
+        # The sandbox shows this file's lines in CloudWatch, as it does the first instance's own.
+        log = self._stack.directory / "logs" / f"{INSTANCE}.log"
         process = self._start(
-            "gateway",
+            log,
             ["hokusai_validation.sandbox.gateway"],
             {
                 **self._environment,
                 "PORT": self._port("api"),
                 "ADMIN_PORT": self._port("admin"),
                 "INSTANCE_NAME": INSTANCE,
-                "MLFLOW_TRACKING_URI": f"http://{self._address('mlflow')}",
-                "AUTH_SERVICE_URL": f"http://{self._address('auth')}",
+                "MLFLOW_TRACKING_URI": others.get("mlflow", f"http://{self._address('mlflow')}"),
+                "AUTH_SERVICE_URL": others.get("auth", f"http://{self._address('auth')}"),
                 "DATABASE_PORT": self._port("postgres"),
-                "REDIS_URL": self._redis("redis", 7),
-                "QUEUE_REDIS_URL": self._redis("message_queue", 8),
+                "REDIS_URL": self._redis("redis", 0),
+                "QUEUE_REDIS_URL": self._redis("message_queue", 1),
                 "MLFLOW_CB_RECOVERY_TIMEOUT": str(RECOVERY_S),
                 "GATEWAY_DEFECTS": ",".join(names),
             },
         )
         try:
             _await(f"http://{self._address('admin')}/failpoints", process, log)
-            yield MutatedGateway(self._target(), f"http://{self._address('api')}", log)
+            yield MutatedGateway(self._target(others.get("auth")), f"http://{self._address('api')}", log)
         finally:
             _end(process)
             httpx.post(f"http://{self._address('links-api')}/reset", timeout=5.0, trust_env=False)
 
-    def _target(self) -> Path:
+    def _target(self, auth: str | None) -> Path:
         url = f"http://{self._address('api')}"
         edges = "\n".join(f'"{INSTANCE}->{name}" = "{INSTANCE}.{name}"' for name in BEHIND)
+        asked = f'[auth]\nurl = "{auth}"' if auth is not None else ""
         path = self._folder / "mutated.toml"
         path.write_text(
             f"""
@@ -120,6 +137,8 @@ api = "{url}"
 [gateway]
 breaker_recovery_timeout_s = {RECOVERY_S}
 
+{asked}
+
 [limits]
 recovery_s = 12.0
 
@@ -132,12 +151,13 @@ url = "http://{self._address("links-api")}"
         )
         return path
 
-    def _start(self, name: str, module: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        with (self._folder / f"{name}.log").open("wb") as log:
+    @staticmethod
+    def _start(log: Path, module: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", *module],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 preexec_fn=die_with_parent,

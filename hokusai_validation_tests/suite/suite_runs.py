@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from hokusai_validation import suite
 from hokusai_validation.result import Result, Status, final_attempts
 
-RUN_LIMIT_S = 240.0
+SUITE = Path(suite.__file__).parent
 
 
 class SuiteRuns:
@@ -47,12 +48,15 @@ class SuiteRuns:
             self._process.wait()
         self._log.close()
 
-    def run(self, target: Path, *arguments: str) -> Mapping[str, Result]:
-        """The last attempt's row of every test that ran or was asked for, by the test's name."""
+    def run(
+        self, target: Path, *arguments: str, files: Sequence[str] = ("test_circuit_breaker.py",)
+    ) -> Mapping[str, Result]:
+        """The last attempt's row of every test that ran, by the test's name. `files` are the suite's."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".jsonl") as rows:
-            request = {"target": str(target), "rows": rows.name, "arguments": list(arguments)}
+            request: dict[str, object] = {"target": str(target), "rows": rows.name}
+            request |= {"files": [str(SUITE / file) for file in files], "arguments": list(arguments)}
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()

@@ -1,0 +1,61 @@
+"""The same outcome every time, in any order: every test leaves the target as it found it."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from hokusai_validation.catalogue import entries
+from hokusai_validation.result import Category, Status
+from hokusai_validation.sandbox.stack import Stack
+from hokusai_validation_tests.suite.suite_runs import SuiteRuns
+
+ROUNDS = 10
+REPETITIONS = 200
+FILES = ("test_health_endpoints.py", "test_authentication.py")
+
+
+def in_random_order(seed: int) -> str:
+    """pytest-randomly's; the suite's plugin then puts the exclusive ones last, in that order."""
+    return f"--randomly-seed={seed + 1}"
+
+
+@pytest.mark.soak
+@pytest.mark.sandbox
+def test_integration_ten_times_in_random_order(sandbox: Stack, tmp_path: Path) -> None:
+    with SuiteRuns(tmp_path) as runs:
+        for seed in range(ROUNDS):
+            rows = runs.run(
+                sandbox.target_file,
+                "--category=integration",
+                in_random_order(seed),
+                files=("test_health_endpoints.py",),
+            )
+            outcome = {row.id: (row.status, row.message) for row in rows.values() if row.id.startswith("I")}
+            assert len(outcome) == 23
+            assert {status for status, _ in outcome.values()} == {Status.PASSED}, (seed, outcome)
+            assert not any(row.flaky for row in rows.values()), seed
+
+
+@pytest.mark.soak
+@pytest.mark.sandbox
+def test_read_only_tests_two_hundred_times(sandbox: Stack, tmp_path: Path) -> None:
+    reading = [entry for entry in entries() if entry.category is Category.INTEGRATION and not entry.exclusive]
+    assert len(reading) == 7
+    names = [entry.test.partition("::")[2] for entry in reading]
+    shuffled = random.Random(1)
+    with SuiteRuns(tmp_path) as runs:
+        for repetition in range(REPETITIONS):
+            shuffled.shuffle(names)
+            rows = runs.run(
+                sandbox.target_file,
+                "-k",
+                " or ".join(names),
+                in_random_order(repetition),
+                files=("test_health_endpoints.py",),
+            )
+            bad = {
+                row.id: row.message for row in rows.values() if row.status is not Status.PASSED or row.flaky
+            }
+            assert not bad, repetition
+            assert len(rows) == len(reading)
