@@ -53,7 +53,11 @@ class Running:
     """A run under way. Read it to its end with `result`, or end it with `stop`."""
 
     def __init__(
-        self, plan: Plan, workers: list[_Process], on_second: Callable[[Second], None] | None
+        self,
+        plan: Plan,
+        workers: list[_Process],
+        on_second: Callable[[Second], None] | None,
+        at: float | None = None,
     ) -> None:
         self.plan = plan
         self._workers = workers
@@ -66,8 +70,9 @@ class Running:
                 worker.pipe.send(("plan", plan, index, len(workers)))
             for worker in workers:
                 self._expect_ready(worker)
-            self.started_at_s = time.time() + LEAD_S
-            self.started = time.perf_counter() + LEAD_S
+            soonest = time.perf_counter() + LEAD_S
+            self.started = soonest if at is None else max(at, soonest)
+            self.started_at_s = time.time() + self.started - time.perf_counter()
             for worker in workers:
                 worker.pipe.send(("start", self.started))
         except (EOFError, OSError):
@@ -97,7 +102,8 @@ class Running:
         merged = Outcome(kind, started_at_s=self.started_at_s)
         merged.check.processes = len(self._workers)
         waiting = {worker.pipe for worker in self._workers}
-        limit = time.monotonic() + self.plan.duration_s + self.plan.patience_s + GRACE_S
+        wait_s = max(0.0, self.started - time.perf_counter())
+        limit = time.monotonic() + wait_s + self.plan.duration_s + self.plan.patience_s + GRACE_S
         while waiting:
             ready = wait(list(waiting), timeout=max(0.0, limit - time.monotonic()))
             if not ready:
@@ -144,15 +150,17 @@ class Engine:
     ) -> None:
         self.close()
 
-    def start(self, plan: Plan, on_second: Callable[[Second], None] | None = None) -> Running:
-        """Begin a run. `on_second` is given each process's seconds as they end, from within
-        `Running.result`.
+    def start(
+        self, plan: Plan, on_second: Callable[[Second], None] | None = None, *, at: float | None = None
+    ) -> Running:
+        """Begin a run, at once or `at` a time of `time.perf_counter()`. `on_second` is given each
+        process's seconds as they end, from within `Running.result`.
 
         Raises NotJudged when the workers can't begin."""
         while len(self._workers) < self.processes:
             self._workers.append(_Process())
         try:
-            return Running(plan, self._workers, on_second)
+            return Running(plan, self._workers, on_second, at)
         except BaseException:
             self.close()
             raise
