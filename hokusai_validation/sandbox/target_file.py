@@ -83,8 +83,8 @@ def write_target(plan: Plan, scenario: Scenario) -> Path:
 
 
 def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
-    https = plan.ports["balancer-https"]
-    url = {name: f"https://{host}:{https}" for name, host in HOSTS.items()}
+    url = {name: f"https://{host}:{plan.ports['balancer-https']}" for name, host in HOSTS.items()}
+    url["plain"] = f"http://{HOSTS['registry']}:{plan.ports['balancer-http']}"
 
     def secret(name: str) -> dict[str, str]:
         return {"env": f"HOKUSAI_SANDBOX_{name}"}

@@ -254,8 +254,19 @@ class Resources:
             )
             service.created_at = self.start - timedelta(days=200)
             self.deployed(component, newest, self.start - DEPLOYED_BEFORE)
-            for place in places:
-                self.task(component, place, newest, self.start - DEPLOYED_BEFORE)
+            self.fresh_tasks(component)
+
+    def fresh_tasks(self, component: str) -> None:
+        """The service's tasks as its rollout started them, and no others."""
+        tasks = self.ecs.tasks.setdefault(CLUSTER, {})
+        group = f"service:{SERVICES[component]}"
+        for arn in [arn for arn, task in tasks.items() if task.group == group]:
+            del tasks[arn]
+        service = self.service(component)
+        definition = self.ecs.describe_task_definition(service.task_definition)
+        for place in self.settings.tasks[component]:
+            self.task(component, place, definition, self.start - DEPLOYED_BEFORE)
+        service.running_count = len(self.settings.tasks[component])
 
     def task_definition(self, component: str, commit: str, at: datetime) -> Any:
         """Register one more revision."""

@@ -29,6 +29,7 @@ def table(resources: Resources) -> dict[str, Any]:
         if listener is None:
             continue
         hosts = [HOSTS[host] for host in LOAD_BALANCERS.get(balancer.name, ((), ""))[0]]
+        plain = next((item for item in balancer.listeners.values() if item.protocol == "HTTP"), None)
         rules = sorted(
             (rule for rule in listener.rules.values() if not rule.is_default), key=lambda r: int(r.priority)
         )
@@ -41,6 +42,7 @@ def table(resources: Resources) -> dict[str, Any]:
                     for rule in rules
                 ],
                 "default": _action(listener.default_actions),
+                "redirect": None if plain is None else _redirect(plain.default_actions),
             }
         )
     return {"groups": groups, "balancers": balancers}
@@ -67,6 +69,19 @@ def _conditions(conditions: list[dict[str, Any]]) -> dict[str, list[str]]:
         config = item.get("HostHeaderConfig") or item.get("PathPatternConfig") or {}
         values[field] = [str(value) for value in (config.get("Values") or item.get("Values") or [])]
     return values
+
+
+def _redirect(actions: list[Any]) -> dict[str, Any] | None:
+    data = actions[-1].data if hasattr(actions[-1], "data") else actions[-1]
+    config = data.get("RedirectConfig")
+    if config is None:
+        return None
+    status = 302 if "302" in str(config.get("StatusCode")) else 301
+    return {
+        "host": config.get("Host") or "#{host}",
+        "path": config.get("Path") or "/#{path}",
+        "status": status,
+    }
 
 
 def _action(actions: list[Any]) -> dict[str, Any]:

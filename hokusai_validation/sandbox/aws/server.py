@@ -23,6 +23,7 @@ from hokusai_validation.sandbox.aws import routing
 from hokusai_validation.sandbox.aws.resources import Resources, measure
 from hokusai_validation.sandbox.aws.settings import AwsSettings
 from hokusai_validation.sandbox.aws.states import StateError, States
+from hokusai_validation.sandbox.plan import BUCKET
 
 StartResponse = Callable[..., Any]
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/[^/]*/([^/]+)/")
@@ -38,10 +39,14 @@ class Application:
         self.resources = Resources(settings)
         self.resources.register()
         self.states = States(self.resources)
-        for state in settings.states:
+        self._scenario()
+        self._lock = threading.Lock()
+
+    def _scenario(self) -> None:
+        """The states that the sandbox was started with; what is undone is undone back to these."""
+        for state in self.settings.states:
             values = dict(state)
             self.states.set(str(values.pop("state")), values)
-        self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))
@@ -53,6 +58,8 @@ class Application:
             start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
             return [body]
         answer: Iterable[bytes] = self.moto(environ, start_response)
+        if self.states.damages_objects and environ["REQUEST_METHOD"] == "GET" and _is_object(path):
+            return _damaged(answer)
         return answer
 
     def _refused(self, environ: dict[str, Any]) -> tuple[str, str, bytes] | None:
@@ -101,7 +108,8 @@ class Application:
                     self.states.set(name, value)
                     return self.states.active()
                 case "DELETE", ["states"]:
-                    self.states.clear()
+                    self.states.as_at_start()
+                    self._scenario()
                     return self.states.active()
                 case "DELETE", ["states", name]:
                     self.states.clear(name)
@@ -124,6 +132,19 @@ class _Handler(MotoRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: a run makes thousands of calls."""
+
+
+def _is_object(path: str) -> bool:
+    """Whether it is something in the bucket, and not the bucket itself."""
+    return path.startswith(f"/{BUCKET}/") and len(path) > len(BUCKET) + 2
+
+
+def _damaged(content: Iterable[bytes]) -> Iterable[bytes]:
+    """The same length, one bit of it another."""
+    whole = bytearray(b"".join(content))
+    if whole:
+        whole[len(whole) // 2] ^= 1
+    return [bytes(whole)]
 
 
 def _action(environ: dict[str, Any]) -> str:

@@ -40,6 +40,7 @@ class States:
         self._health: dict[tuple[str, str], Health] = {}  # (group, id) as the balancer saw it
         self._forced_health: dict[tuple[str, str], Health] = {}
         self._keep_counts: set[str] = set()
+        self.damages_objects = False  # what is read of the bucket has one bit flipped
         patches.apply(resources.ecs, self._health_of)
 
     def active(self) -> dict[str, Any]:
@@ -67,6 +68,13 @@ class States:
             if item in self._active:
                 for undo in reversed(self._active.pop(item)[1]):
                     undo()
+
+    def as_at_start(self) -> None:
+        """No state is on, and the services show the tasks that they started with: what died since
+        has left no trace."""
+        self.clear()
+        for component in SERVICES:
+            self.resources.fresh_tasks(component)
 
     # --- what the processes and the balancer really see
 
@@ -293,6 +301,17 @@ class States:
                         )
         return undo
 
+    def _set_redirect_host(self, host: str) -> list[Undo]:
+        """The HTTP listeners redirect to this host, whatever host was asked for."""
+        undo: list[Undo] = []
+        for balancer in self.resources.elb.load_balancers.values():
+            for listener in balancer.listeners.values():
+                if listener.protocol == "HTTP":
+                    config = listener.default_actions[0].data["RedirectConfig"]
+                    undo.append(lambda config=config, old=config["Host"]: config.update(Host=old))  # type: ignore[misc]
+                    config["Host"] = host
+        return undo
+
     def _set_targets_missing(self, component: str) -> list[Undo]:
         """Nothing is registered in the component's target group."""
         group = self.resources.groups[component]
@@ -332,6 +351,11 @@ class States:
             if service.name == component:
                 return service
         raise StateError(f"No Cloud Map service {component!r}.")
+
+    def _set_artifacts_damaged(self) -> list[Undo]:
+        """Whatever is read from the bucket has another bit than what was written."""
+        self.damages_objects = True
+        return [lambda: setattr(self, "damages_objects", False)]
 
     def _set_rds_status(self, status: str) -> list[Undo]:
         database = self.resources.database

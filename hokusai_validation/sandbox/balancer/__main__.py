@@ -31,7 +31,10 @@ async def serve(settings: BalancerSettings) -> None:
         await known.wait()
         context = server_context(settings)
         await asyncio.start_server(
-            Redirect(settings.https_port).connected, LOOPBACK, settings.http_port, limit=HEAD_LIMIT_BYTES
+            Redirect(table, settings.https_port).connected,
+            LOOPBACK,
+            settings.http_port,
+            limit=HEAD_LIMIT_BYTES,
         )
         await asyncio.start_server(
             Proxy(table).connected, LOOPBACK, settings.https_port, ssl=context, limit=HEAD_LIMIT_BYTES

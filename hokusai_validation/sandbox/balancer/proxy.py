@@ -20,6 +20,7 @@ KEPT_PER_TARGET = 64
 KEPT_S = 30.0  # below what the services keep their side open
 REASONS = {
     301: "Moved Permanently",
+    302: "Found",
     400: "Bad Request",
     404: "Not Found",
     502: "Bad Gateway",
@@ -231,7 +232,8 @@ def _say(writer: asyncio.StreamWriter, status: int, *, keep: bool, location: str
 class Redirect:
     """The HTTP listener: everything is sent to HTTPS, as the registered action says."""
 
-    def __init__(self, https_port: int) -> None:
+    def __init__(self, table: Table, https_port: int) -> None:
+        self._table = table
         self._https_port = https_port
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -243,9 +245,15 @@ class Redirect:
                 if request is None:
                     break
                 host = (request.get("host") or "127.0.0.1").rsplit(":", 1)[0]
-                path = request.second if request.second.startswith("/") else "/"
+                path, _, query = request.second.partition("?")
                 keep = request.keeps and not request.chunked and not request.length
-                _say(writer, 301, keep=keep, location=f"https://{host}:{self._https_port}{path}")
+                balancer = self._table.of(host)
+                redirect = None if balancer is None else balancer.redirect
+                if redirect is None:
+                    _say(writer, 503, keep=keep)
+                else:
+                    location = redirect.location(host, path, query, self._https_port)
+                    _say(writer, redirect.status, keep=keep, location=location)
                 await writer.drain()
                 if not keep:
                     break

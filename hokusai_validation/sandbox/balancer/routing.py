@@ -69,12 +69,28 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Redirection:
+    """What an HTTP listener answers: AWS's `#{host}` and `#{path}` stand for what was asked for."""
+
+    host: str
+    path: str
+    status: int
+
+    def location(self, host: str, path: str, query: str, port: int) -> str:
+        """Where a request is sent; `port` is the HTTPS listener's."""
+        to_path = self.path.replace("#{path}", path.lstrip("/"))
+        to_host = self.host.replace("#{host}", host)
+        return f"https://{to_host}:{port}{to_path}" + (f"?{query}" if query else "")
+
+
+@dataclass(frozen=True)
 class Balancer:
-    """One load balancer's HTTPS listener."""
+    """One load balancer: its HTTPS listener's rules, and what its HTTP listener answers."""
 
     hosts: tuple[str, ...]
     rules: tuple[Rule, ...]
     default: Action
+    redirect: "Redirection | None"
 
 
 @dataclass
@@ -97,15 +113,19 @@ class Table:
         self.groups = groups
         self.balancers = [_balancer(item) for item in values["balancers"]]
 
+    def of(self, host: str) -> Balancer | None:
+        """The balancer that a host's public name stands for; the first one for any other host."""
+        first = self.balancers[0] if self.balancers else None
+        return next((item for item in self.balancers if host.lower() in item.hosts), first)
+
     def route(self, host: str, path: str) -> Action | None:
         """The action for a request. A host that no balancer has goes to the first one, which has
         the API behind it."""
-        if not self.balancers:
+        found = self.of(host)
+        if found is None:
             return None
-        host = host.lower()
-        found = next((item for item in self.balancers if host in item.hosts), self.balancers[0])
         for rule in found.rules:
-            if rule.matches(host, path):
+            if rule.matches(host.lower(), path):
                 return rule.action
         return found.default
 
@@ -127,6 +147,7 @@ def _balancer(values: Mapping[str, Any]) -> Balancer:
             for item in values["rules"]
         ),
         default=_action(values["default"]),
+        redirect=Redirection(**values["redirect"]) if values["redirect"] else None,
     )
 
 

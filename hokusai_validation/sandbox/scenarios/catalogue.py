@@ -5,6 +5,7 @@ from hokusai_validation.sandbox.scenarios import (
     database_states,
     gateway_defects,
     parts_out,
+    ways_in,
 )
 from hokusai_validation.sandbox.scenarios.model import CLEAN, Scenario
 
@@ -14,4 +15,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *parts_out.SCENARIOS,
     *gateway_defects.SCENARIOS,
     *database_states.SCENARIOS,
+    *ways_in.SCENARIOS,
 )
