@@ -90,12 +90,25 @@ def execute(
         for event in result.get_asset_materialization_events()
         if event.asset_key is not None
     }
+    if _interrupted(result):
+        raise KeyboardInterrupt
     if "report" not in materialized:
         raise RunFailed(_why(result))
     store = ResultsResource().store()
     folder = store.reports / name / result.run_id
     text = (folder / "report.json").read_text(encoding="utf-8")
     return Outcome(Report.model_validate_json(text), str(folder), text)
+
+
+def _interrupted(result: Any) -> bool:
+    """Whether Dagster took a Ctrl-C or SIGTERM for a failure of a step."""
+    names = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+    return any(
+        error is not None and error.cls_name in names
+        for event in result.all_events
+        if event.is_step_failure
+        for error in (event.event_specific_data.error, event.event_specific_data.error.cause)
+    )
 
 
 def _why(result: Any) -> str:

@@ -1,0 +1,141 @@
+"""`hokusai-validation run` on a target that has nothing but a stub gateway."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hokusai_validation.assets.process import MODULE
+from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.resources.results import ResultStore, Run
+from hokusai_validation.result import Phase, Status, now
+from hokusai_validation.suite.rows import unrun
+from hokusai_validation_tests.assets.stub import Stub, serving, target_file
+
+SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
+WAIT_S = 90.0  # a busy machine takes long to start a process
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with serving() as server:
+        yield server
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("HOKUSAI") and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return subprocess.Popen(
+        [SCRIPT, "run", "stub.toml", *words],
+        cwd=folder,
+        env={**inherited, "DAGSTER_HOME": str(folder / "home"), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(folder: Path, *words: str) -> tuple[int, str, str]:
+    with start(folder, *words) as process:
+        out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def wait_for(condition: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_run_says_what_happened_and_where_the_report_is(tmp_path: Path, stub: Stub) -> None:
+    target_file(tmp_path, stub.url)
+    status, out, err = run(tmp_path, "--phase", "discovery", "--phase", "environment")
+    assert status == 3, err
+    lines = out.splitlines()
+    begun = [line.partition(":")[0] for line in lines if line.startswith(("environment:", "discovery:"))]
+    assert begun == ["environment", "discovery"]
+    assert any("skipped E3" in line for line in lines)
+    assert any(line.startswith("INCONCLUSIVE") for line in lines)
+    folder = next(line for line in lines if line.startswith("report: ")).removeprefix("report: ")
+    assert Path(folder).is_file()
+    assert any(line.startswith("time: ") and "environment" in line for line in lines)
+    assert "Traceback" not in err
+
+
+def test_only_what_failed_broke_or_is_missing_is_run_again(tmp_path: Path, stub: Stub) -> None:
+    target_file(tmp_path, stub.url)
+    store = ResultStore(tmp_path / "results")
+    begun = Run(run_id="earlier", target="stub", started_at=now(), asked=tuple(Phase))
+    store.begin(begun)
+    for phase in Phase:
+        bad = {Phase.ENVIRONMENT: Status.FAILED, Phase.CHAOS: Status.BROKEN}.get(phase, Status.PASSED)
+        rows = [
+            unrun(entry, run_id="earlier", target="stub", status=bad, message="")
+            for entry in phase_entries(phase)
+        ]
+        if phase is not Phase.DISCOVERY:
+            store.append("earlier", "stub", phase, rows)
+    status, out, err = run(tmp_path, "--failed", "--no-chaos", "--json")
+    assert status == 3, err
+    report = json.loads(out)
+    asked = {each["phase"] for each in report["provenance"]["phases"] if each["run_id"] == report["run_id"]}
+    assert asked == {"environment", "discovery"}
+    assert "environment: " in err
+
+
+def test_another_commit_fails_at_once(tmp_path: Path, stub: Stub) -> None:
+    target_file(tmp_path, stub.url)
+    status, out, err = run(tmp_path, "--expect-commit", "b" * 40)
+    assert status == 1
+    assert (
+        f"The fix is not deployed on 'stub': running {'a' * 40} since 2026-01-01, expected {'b' * 40}." in err
+    )
+    assert out == ""
+    assert not (tmp_path / "results" / "rows").exists()
+
+
+def test_results_that_cannot_be_written_are_one_sentence_and_3(tmp_path: Path, stub: Stub) -> None:
+    target_file(tmp_path, stub.url)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "runs").write_text("in the way")
+    status, _, err = run(tmp_path, "--phase", "discovery")
+    assert status == 3
+    assert "could not be written" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_running_however_it_ends(tmp_path: Path, stub: Stub, number: signal.Signals) -> None:
+    target_file(tmp_path, stub.url)
+    children: list[psutil.Process] = []
+    process = start(tmp_path, "--phase", "health")
+
+    def suite_runs() -> bool:
+        with contextlib.suppress(psutil.Error):
+            found = psutil.Process(process.pid).children(recursive=True)
+            children.extend(each for each in found if MODULE in each.cmdline())
+        return bool(children) and bool(stub.paths)
+
+    assert wait_for(suite_runs)
+    process.send_signal(number)
+    process.communicate(timeout=WAIT_S)
+    assert wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    assert process.returncode == (-9 if number is signal.SIGKILL else 130)
+    # the next run works, and the history says that the killed one ended
+    status, out, err = run(tmp_path, "--phase", "environment", "--json")
+    assert status == 3, err
+    assert json.loads(out)["target"] == "stub"
