@@ -65,7 +65,7 @@ def build(source: str, **resources: object) -> dg.Definitions:
             "mlflow": MlflowResource(),
             "redis": RedisResource(),
             "results": ResultsResource(),
-            "process": ProcessResource(),
+            "process": ProcessResource.from_environment(),
             IO_MANAGER: ParquetIOManager(),
             **resources,
         },

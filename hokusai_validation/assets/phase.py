@@ -10,9 +10,11 @@ import dagster as dg
 from pydantic import SecretStr
 
 from hokusai_validation import __version__
-from hokusai_validation.assets import metadata, process, progress
+from hokusai_validation.assets import metadata, process, progress, task
 from hokusai_validation.assets.checks import check_results, check_specs
 from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.errors import SuiteError
+from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources.injected import (
     AwsResource,
     DatabaseResource,
@@ -24,6 +26,7 @@ from hokusai_validation.resources.injected import (
     RedisResource,
     ResultsResource,
     TargetResource,
+    TaskSettings,
     effective_target,
 )
 from hokusai_validation.resources.lock import target_lock
@@ -160,6 +163,9 @@ def _rows(
     for injected in environment.values():
         secrets.remember(SecretStr(injected))
     extras = {"target": target.model_dump(mode="json"), "run_id": context.run.run_id}
+    in_task = settings.task()
+    if in_task is not None:
+        return _rows_of_task(context, phase, extras, environment, in_task, secrets.redactor)
     with ExitStack() as stack:
         with warnings.catch_warnings():
             # Dagster warns of a preview in its own code.
@@ -193,6 +199,45 @@ def _rows(
             redactor=secrets.redactor,
         )
     receive()
+    if ended.why:
+        context.log.error(f"{phase.value}: {ended.why}")
+    return tuple(received), ended.why, ended.output
+
+
+def _rows_of_task(
+    context: dg.AssetExecutionContext,
+    phase: Phase,
+    extras: dict[str, Any],
+    environment: Mapping[str, str],
+    settings: TaskSettings,
+    redactor: Redactor,
+) -> tuple[tuple[Result, ...], str, str]:
+    """The same from a task inside the VPC.
+
+    Raises SuiteError."""
+    import boto3
+
+    if environment:
+        raise SuiteError(
+            f"Injected secrets ({', '.join(sorted(environment))}) can't travel to an ECS task, where whoever"
+            " may describe tasks could read them; name a Secrets Manager id in the target file."
+        )
+    received: list[Result] = []
+
+    def receive(result: Result) -> None:
+        received.append(result)
+        progress.tell(progress.Event(phase.value, row=result))
+
+    ended = task.run(
+        context,
+        phase,
+        phase_entries(phase),
+        extras,
+        settings,
+        task.Clients(boto3.client("ecs"), boto3.client("s3")),
+        receive=receive,
+        redactor=redactor,
+    )
     if ended.why:
         context.log.error(f"{phase.value}: {ended.why}")
     return tuple(received), ended.why, ended.output

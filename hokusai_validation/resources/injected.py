@@ -4,11 +4,13 @@ replacing one in the definitions changes what the suite's tests talk to.
 Every field is optional; what is not set is as the target file says. Secret fields take an `EnvVar`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hokusai_validation.errors import TargetInvalid
 from hokusai_validation.resources.results import ResultStore
@@ -141,10 +143,55 @@ class ResultsResource(dg.ConfigurableResource[Any]):
         return ResultStore(self.base or default_base(), default_options())
 
 
+@dataclass(frozen=True)
+class TaskSettings:
+    """Where a suite runs as an ECS task, and the bucket that its messages go through."""
+
+    cluster: str
+    task_definition: str
+    container: str
+    bucket: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+
 class ProcessResource(dg.ConfigurableResource[Any]):
-    """How suite processes run: with how many test processes for the tests that only read."""
+    """How suites run: as a process of ours with so many test processes for the tests that only
+    read, or, where a `task_definition` is set, as an ECS task inside the VPC."""
 
     workers: int = 0
+    task_definition: str = ""
+    cluster: str = ""
+    container: str = "suite"
+    bucket: str = ""
+    subnets: list[str] = Field(default_factory=list)
+    security_groups: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def from_environment(cls) -> "ProcessResource":
+        """As `deploy/stack.yaml` sets it; without those variables a process of ours."""
+        return cls(
+            task_definition=os.environ.get("HOKUSAI_SUITE_TASK_DEFINITION", ""),
+            cluster=os.environ.get("HOKUSAI_VALIDATION_CLUSTER", ""),
+            bucket=os.environ.get("HOKUSAI_RESULTS_BUCKET", ""),
+            subnets=[item for item in os.environ.get("HOKUSAI_SUBNET", "").split(",") if item],
+            security_groups=[
+                item for item in os.environ.get("HOKUSAI_SECURITY_GROUP", "").split(",") if item
+            ],
+        )
+
+    def task(self) -> TaskSettings | None:
+        """The settings of a task, or None for a process of ours."""
+        if not self.task_definition:
+            return None
+        return TaskSettings(
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            container=self.container,
+            bucket=self.bucket,
+            subnets=tuple(self.subnets),
+            security_groups=tuple(self.security_groups),
+        )
 
 
 def effective_target(target: Target, overrides: Sequence[Overriding]) -> tuple[Target, Mapping[str, str]]:

@@ -103,4 +103,13 @@ def _pipes() -> Any | None:
 
     if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
         return None
-    return open_dagster_pipes()
+    if os.environ.get("HOKUSAI_PIPES") != "s3":
+        return open_dagster_pipes()
+    import boto3
+    from dagster_pipes import PipesS3ContextLoader, PipesS3MessageWriter
+
+    s3 = boto3.client("s3")
+    return open_dagster_pipes(
+        context_loader=PipesS3ContextLoader(client=s3),
+        message_writer=PipesS3MessageWriter(client=s3, interval=1.0),
+    )
