@@ -58,7 +58,7 @@ def table(rules: list[dict[str, Any]], *, targets: int = 2) -> Table:
     return found
 
 
-RULES = [
+RULES: list[dict[str, Any]] = [
     {
         "conditions": {"path-pattern": ["/api/mlflow/*"], "host-header": ["api.*"]},
         "action": forward("mlflow"),
