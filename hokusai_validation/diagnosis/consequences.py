@@ -72,7 +72,7 @@ SAME: Mapping[Cause, Set[Cause]] = {
     | {Cause.PASSWORD_REFUSED, Cause.DATABASE_PERMISSIONS, Cause.CONFIGURATION_DIFFERS},
     Cause.ROLLOUT_FAILED: _WEAK
     | {Cause.SERVICE_BELOW_DESIRED, Cause.PROCESS_DOWN, Cause.TASK_RESTARTED, Cause.COMMIT_UNEXPECTED},
-    Cause.SERVICE_BELOW_DESIRED: _WEAK | {Cause.PROCESS_DOWN, Cause.NAME_STALE},
+    Cause.SERVICE_BELOW_DESIRED: _WEAK | {Cause.PROCESS_DOWN, Cause.NAME_STALE, Cause.TASK_RESTARTED},
     Cause.DATABASE_NOT_AVAILABLE: _WEAK | {Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED},
     Cause.NAME_STALE: _WEAK | {Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED, Cause.NAME_NOT_RESOLVED},
     Cause.NAME_NOT_RESOLVED: _WEAK,
@@ -131,8 +131,11 @@ def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
     """Whether `effect` need not be a cause of its own once `cause` is there."""
     if cause is effect:
         return False
+    if effect.cause is Cause.HEALTH_ANSWER_WRONG and effect.claims_well:
+        return False
     if cause.component == effect.component:
-        return effect.cause in SAME.get(cause.cause, frozenset())
+        views = effect.cause is Cause.HEALTH_ANSWER_WRONG and cause.cause in OUTAGES
+        return views or effect.cause in SAME.get(cause.cause, frozenset())
     if effect.component in graph.above(cause.component):
         return _upwards(cause, effect, graph)
     if effect.component in graph.below(cause.component):

@@ -59,7 +59,11 @@ def _finding(explained: Explained, case: Case, history: History, at: datetime, e
         key=hypothesis.key,
         cause=cause,
         component=component,
-        title=fill(known.title, component=named, subject=hypothesis.subject, service=service),
+        title=(
+            f"{hypothesis.only_from} can't reach {component}, though others can"
+            if hypothesis.only_from
+            else fill(known.title, component=named, subject=hypothesis.subject, service=service)
+        ),
         priority=priority(
             cause, component, rows or _failed(seen_in.values(), case), executed, runs, case.graph
         ),

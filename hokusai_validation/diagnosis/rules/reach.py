@@ -11,6 +11,7 @@ from hokusai_validation.diagnosis.rules.common import by_component
 from hokusai_validation.diagnosis.sightings import Case
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Cause
+from hokusai_validation.result import Category
 
 # The surer sign first: clients of a dead process also see resets and time-outs.
 SIGNS = (
@@ -19,6 +20,7 @@ SIGNS = (
     (FactKind.RESET, Cause.CONNECTION_RESET),
     (FactKind.READ_TIMED_OUT, Cause.NOT_ANSWERING),
 )
+AT_REST = (Category.ENVIRONMENT, Category.DISCOVERY, Category.INFRASTRUCTURE, Category.FUNCTIONAL)
 KINDS = tuple(kind for kind, _ in SIGNS)
 
 
@@ -29,4 +31,6 @@ def rule(case: Case) -> Iterator[Hypothesis]:
         if not case.graph.is_deployed(component):
             continue
         cause = next(cause for kind, cause in SIGNS if any(each.kind is kind for each in evidence))
-        yield Hypothesis(cause, component, evidence, subject=evidence[0].fact.seen)
+        seen_from = {each.via for each in evidence}
+        lone = seen_from.pop() if len(seen_from) == 1 and case.passed(component, *AT_REST) else None
+        yield Hypothesis(cause, component, evidence, subject=evidence[0].fact.seen, only_from=lone)
