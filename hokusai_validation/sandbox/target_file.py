@@ -125,6 +125,7 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
             "name": DATABASE,
             "user": DATABASE_USER,
             "sslmode": "disable",
+            "pool_timeout_s": 0.5,
             "password": {"secret_id": DATABASE_SECRET, "key": "password"},
         },
         "mlflow": {"url": plan.url("mlflow"), "artifact_bucket": BUCKET},
