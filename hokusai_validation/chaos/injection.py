@@ -101,10 +101,16 @@ class Injection:
                     continue
                 self._on.remove(fault)
                 self._injector.tell("not undone", fault, str(error))
-                return FaultNotUndone(f"{fault} could not be undone: {error}", fault.by_hand(self.reach))
+                return FaultNotUndone(f"{fault} could not be undone: {error}", self._by_hand(fault))
             self._on.remove(fault)
             self._injector.tell("undone", fault)
             return None
+
+    def _by_hand(self, fault: Fault) -> str:
+        try:
+            return fault.by_hand(self.reach)
+        except (FaultError, AwsError):
+            return f"hokusai-validation chaos stop {self.reach.target.name}"
 
 
 class Injector:
@@ -222,6 +228,8 @@ class Injector:
     def _put_on(self, injection: Injection) -> None:
         holders = {fault.leased_by for fault in injection.faults}
         try:
+            for fault in injection.faults:
+                fault.check(injection.reach)
             if "links" in holders and injection.reach.links.has_leases:
                 self._renewer.hold(injection.reach.lease, injection.reach.links)
             if "control" in holders:

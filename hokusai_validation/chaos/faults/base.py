@@ -70,6 +70,11 @@ class Fault(ABC):
     def component(self) -> str:
         """The instance or component that suffers; the blast radius is judged by it."""
 
+    def check(self, reach: Reach) -> None:  # noqa: B027 - most need no more than the target file
+        """Whether what it touches is there; called before anything is put on.
+
+        Raises FaultNotApplied or AgentFailed."""
+
     @abstractmethod
     def apply(self, reach: Reach) -> None:
         """Put it on.

@@ -38,6 +38,9 @@ class LinkFault(Fault):
     def toxics(self) -> tuple[Toxic, ...]:
         """What is put on the link."""
 
+    def check(self, reach: Reach) -> None:
+        reach.links.state(self.edge)
+
     def apply(self, reach: Reach) -> None:
         if self.needs_answer:
             reach.notes[self] = self.baseline(reach)

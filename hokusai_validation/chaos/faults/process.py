@@ -27,6 +27,9 @@ class ProcessFault(Fault):
     def component(self) -> str:
         return self.name
 
+    def check(self, reach: Reach) -> None:
+        self.process(reach)
+
     def process(self, reach: Reach) -> ProcessState:
         """The process as the agent shows it now."""
         return reach.control.process(self.name)
