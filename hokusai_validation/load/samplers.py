@@ -166,12 +166,18 @@ class Watch:
         self.notes: list[str] = []
         self._interval_s = interval_s
         self._looks: list[tuple[float, Mapping[str, float]]] = []
+        self._samplers = tuple(samplers)
         self._over = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._repeat, args=(sampler,), daemon=True) for sampler in samplers
-        ]
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
+        """Begin, and forget what an earlier use saw."""
+        self._looks, self.notes = [], []
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(sampler, self._over), daemon=True)
+            for sampler in self._samplers
+        ]
         for thread in self._threads:
             thread.start()
         return self
@@ -183,7 +189,7 @@ class Watch:
         for thread in self._threads:
             thread.join(timeout=5)
 
-    def _repeat(self, sampler: Sampler) -> None:
+    def _repeat(self, sampler: Sampler, over: threading.Event) -> None:
         while True:
             began = time.perf_counter()
             try:
@@ -192,7 +198,7 @@ class Watch:
                 self._note(f"{type(sampler).__name__}: {error}")
             except Exception as error:  # a picture is not worth a test
                 self._note(f"{type(sampler).__name__}: {type(error).__name__}: {error}")
-            if self._over.wait(max(0.0, self._interval_s - (time.perf_counter() - began))):
+            if over.wait(max(0.0, self._interval_s - (time.perf_counter() - began))):
                 sampler.close()
                 return
 

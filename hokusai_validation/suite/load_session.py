@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from hokusai_validation import catalogue
 from hokusai_validation.errors import HokusaiError, NotJudged
@@ -16,7 +16,7 @@ from hokusai_validation.load.engine import Engine, Running
 from hokusai_validation.load.limits import Limits, limits_of
 from hokusai_validation.load.outcome import Outcome
 from hokusai_validation.load.performance import numbers, performances
-from hokusai_validation.load.plan import Closed, Endpoint, Open
+from hokusai_validation.load.plan import Closed, Endpoint, Open, Plan
 from hokusai_validation.load.samplers import (
     DatabaseSampler,
     MetricsSampler,
@@ -53,6 +53,12 @@ FACT_OF_KIND: Mapping[str, FactKind] = {
     "protocol": FactKind.PROTOCOL_VIOLATED,
     "too_large": FactKind.PROTOCOL_VIOLATED,
 }
+
+
+class _Run(NamedTuple):
+    outcome: Outcome
+    seconds: Sequence[Mapping[str, float]]
+    notes: Sequence[str]
 
 
 def endpoint(path: str, *, weight: int = 1, deadline_s: float = 10.0) -> Endpoint:
@@ -99,9 +105,11 @@ class LoadSession:
         segments: int = 1,
         watch: Watch | None = None,
         connections: int | None = None,
+        judged: bool = True,
     ) -> Outcome:
         """A constant-rate run at the target's rate, long enough for so many samples, or as long as
-        the target says. It is not judged where the generator fell behind.
+        the target says. Where the generator fell behind, the run says nothing of the target: it is
+        made once more, and then not judged.
 
         Raises NotJudged."""
         permission = self.site.permission
@@ -110,11 +118,16 @@ class LoadSession:
         model = Open(constant(rate, duration_s).with_ramp_up(RAMP_UP_S))
         most = min(connections or CONNECTIONS, permission.max_connections)
         plan = self.site.plan(endpoints, model, url=url, segments=segments, connections=most)
-        outcome = self._run(name, plan, watch)
-        problem = saturation(outcome)
-        if problem:
+        outcome = self._run(plan, watch)
+        problem = saturation(outcome.outcome)
+        if problem and judged:
+            self.evidence.record(f"{name} run, first try", problem)
+            outcome = self._run(plan, watch)
+            problem = saturation(outcome.outcome)
+        self.note(name, *outcome)
+        if problem and judged:
             raise NotJudged(f"{self.id}, {name} run: {problem}.")
-        return outcome
+        return outcome.outcome
 
     def closed_run(
         self,
@@ -132,7 +145,9 @@ class LoadSession:
         plan = self.site.plan(
             endpoints, Closed(requests=requests, think_s=think_s), url=url, connections=connections
         )
-        return self._run(name, plan, watch)
+        run = self._run(plan, watch)
+        self.note(name, *run)
+        return run.outcome
 
     def start_closed(
         self, engine: Engine, *endpoints: Endpoint, connections: int, requests: int, url: str | None = None
@@ -141,7 +156,7 @@ class LoadSession:
         plan = self.site.plan(endpoints, Closed(requests=requests), url=url, connections=connections)
         return engine.start(plan)
 
-    def _run(self, name: str, plan: Any, watch: Watch | None) -> Outcome:
+    def _run(self, plan: Plan, watch: Watch | None) -> _Run:
         began = datetime.now(UTC)
         with watch or Watch(self.samplers) as looking:
             running = self.engine.start(plan)
@@ -153,8 +168,7 @@ class LoadSession:
         seconds = looking.seconds(running.started)
         if self.target.control is None and outcome.elapsed_s >= 60:
             seconds += self._cloudwatch(began)
-        self.note(name, outcome, seconds, looking.notes)
-        return outcome
+        return _Run(outcome, tuple(seconds), tuple(looking.notes))
 
     def note(
         self,

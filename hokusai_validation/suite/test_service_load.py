@@ -202,7 +202,7 @@ class TestServiceCapacityLimits:
         with injector.fault(MemoryLimit(instance.name, MARGIN_BYTES)) as injection:
             evidence.record("memory limit", next(iter(injection.proofs.values())))
             closed = load.closed_run(detailed, connections=5, requests=30, url=url)
-            load.open_run(detailed, name="warm_up", samples=WARM_UP, url=url)
+            load.open_run(detailed, name="warm_up", samples=WARM_UP, url=url, judged=False)
             before = control.process(instance.name)
             watch = Watch([*load.samplers, ProcessSampler(control)], interval_s=LOOK_S)
             constant = load.open_run(detailed, samples=MEMORY_REQUESTS, url=url, watch=watch)
