@@ -16,7 +16,7 @@ from hokusai_validation.diagnosis.scores import scores
 from hokusai_validation.diagnosis.summary import summary
 from hokusai_validation.diagnosis.trend import trend
 from hokusai_validation.diagnosis.verdict import headline, judge
-from hokusai_validation.report import Report
+from hokusai_validation.report import Deployment, Report
 from hokusai_validation.result import final_attempts
 from hokusai_validation.target import Target
 
@@ -30,6 +30,7 @@ def assemble(
     finished_at: datetime,
     history: History | None = None,
     evidence: Mapping[str, JsonValue] | None = None,
+    deployed_at_end: Sequence[Deployment] = (),
 ) -> Report:
     """The whole report of a run.
 
@@ -38,12 +39,15 @@ def assemble(
     `asked=True` also when nothing came of it. Phases that are left out count as not asked for.
     Rows that are older than the newest deployment seen are emptied (`skipped: stale`).
     `history`: the runs before this one; this run itself may be among them and is left out.
+    `deployed_at_end`: what was deployed when all rows were in; newer than a phase's rows, it makes
+    them stale, so that a deployment in the middle of a run leaves nothing judged.
     `evidence`: what else the report should carry, as JSON (Dagster's run link, the CI job).
 
     Never raises because of what stands in a row."""
     past = (history or History()).before(run_id)
     whole = complete(phases, target, run_id, finished_at)
-    newest = newest_deployment([row for each in whole for row in each.results])
+    seen = [row for each in whole for row in each.results]
+    newest = newest_deployment(seen, deployed_at_end)
     sources = [source(each, newest) for each in whole]
     fresh = [without_stale(each, origin) for each, origin in zip(whole, sources, strict=True)]
     rows = tuple(row for each in fresh for row in each.results)
@@ -75,6 +79,6 @@ def assemble(
         findings=findings,
         performance=performances(final_attempts(rows)),
         trend=trend([row for row in rows if row.run_id == run_id], past, here),
-        provenance=provenance(rows, sources, target),
+        provenance=provenance(seen, sources, target, deployed_at_end),
         evidence={"coverage": coverage(rows).model_dump(mode="json"), **(evidence or {})},
     )

@@ -141,7 +141,15 @@ def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
     if effect.component in graph.below(cause.component):
         behind = BEHIND_IT if cause.cause in OUTAGES else frozenset()
         return effect.cause in DOWNWARDS.get(cause.cause, behind)
-    return False
+    return _seen_through(cause, effect, graph)
+
+
+def _seen_through(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
+    """Of a component that has nothing to do with the cause, but was only seen through one that can't
+    work without it: what the API says of MLflow while nobody can tell a good key."""
+    if cause.cause not in OUTAGES or effect.cause not in BEHIND_IT:
+        return False
+    return all(each.via is not None and graph.breaks(each.via, cause.component) for each in effect.evidence)
 
 
 def _upwards(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:

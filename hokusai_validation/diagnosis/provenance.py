@@ -14,11 +14,18 @@ DEPLOYMENT = "deployment"
 VERSIONS = "versions"
 
 
-def provenance(rows: Sequence[Result], sources: Iterable[PhaseSource], target: Target) -> Provenance:
+def provenance(
+    rows: Sequence[Result],
+    sources: Iterable[PhaseSource],
+    target: Target,
+    at_end: Sequence[Deployment] = (),
+) -> Provenance:
     """Deployments (as first seen), what differed later, versions of the software taking part, and
     the phases' sources. Rows carry `evidence["deployment"]` (one `Deployment` as JSON, or a list)
-    and `evidence["versions"]` (a mapping name → version)."""
+    and `evidence["versions"]` (a mapping name → version); `at_end` is what was seen after them."""
     seen = _deployments(rows)
+    for deployment in at_end:
+        seen.setdefault(deployment.component, []).append(deployment)
     versions: dict[str, str] = {}
     for row in rows:
         given = row.evidence.get(VERSIONS)
@@ -36,11 +43,11 @@ def provenance(rows: Sequence[Result], sources: Iterable[PhaseSource], target: T
     )
 
 
-def newest_deployment(rows: Iterable[Result]) -> datetime | None:
-    """When the youngest of all deployments that the rows saw was made."""
+def newest_deployment(rows: Iterable[Result], at_end: Sequence[Deployment] = ()) -> datetime | None:
+    """When the youngest of all deployments that the rows saw, or that were seen after them, was made."""
     times = (
         deployment.deployed_at
-        for items in _deployments(rows).values()
+        for items in (*_deployments(rows).values(), at_end)
         for deployment in items
         if deployment.deployed_at is not None
     )
@@ -70,4 +77,7 @@ def _changes(items: Sequence[Deployment]) -> list[str]:
         before, after = getattr(first, field), getattr(last, field)
         if before is not None and after is not None and before != after:
             changes.append(f"{field.replace('_', ' ')} {before} → {after}")
+    for name, version in first.secret_versions.items():
+        if last.secret_versions.get(name, version) != version:
+            changes.append(f"secret {name} was changed")
     return changes
