@@ -8,12 +8,13 @@ import dagster as dg
 
 from hokusai_validation import __version__
 from hokusai_validation.assets import folding, progress
+from hokusai_validation.assets.deployed_now import deployed_now
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
 from hokusai_validation.diagnosis import results_contract as contract
 from hokusai_validation.diagnosis.rows import complete
 from hokusai_validation.report import Report
 from hokusai_validation.reporting.escape import markdown
-from hokusai_validation.resources.injected import ResultsResource, TargetResource
+from hokusai_validation.resources.injected import AwsResource, ResultsResource, TargetResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, to_frame
 from hokusai_validation.suite.rows import redacted
@@ -46,6 +47,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         target: TargetResource,
         results: ResultsResource,
+        aws: AwsResource,
         environment: Any,
         discovery: Any,
         health: Any,
@@ -61,7 +63,9 @@ def build(target_name: str) -> dg.AssetsDefinition:
         whole = complete(folding.phases_of(rows, context.run.run_id), of, context.run.run_id, started_at)
         redactor = Secrets(of).redactor
         frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
-        report = folding.report_of(rows, of, context.run.run_id, results.store(), started_at, {})
+        deployed, why_not = deployed_now(target, [aws])
+        folding.carry(frame, context.run.run_id, deployed, redactor.text(why_not))
+        report = folding.report_of(rows, of, context.run.run_id, results.store(), started_at, deployed)
         checked = contract.check(frame, of.name)
         progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
         yield dg.MaterializeResult(

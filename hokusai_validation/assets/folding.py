@@ -8,7 +8,7 @@ import dagster as dg
 
 from hokusai_validation.diagnosis import WINDOW, History, PhaseRows, assemble
 from hokusai_validation.diagnosis.rows import was_selected
-from hokusai_validation.report import Report
+from hokusai_validation.report import Deployment, Report
 from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase, Result, from_frame
 from hokusai_validation.target import Target
@@ -51,7 +51,8 @@ def report_of(
     run_id: str,
     store: ResultStore,
     started_at: datetime,
-    evidence: Mapping[str, str],
+    deployed_at_end: Sequence[Deployment] = (),
+    evidence: Mapping[str, str] | None = None,
 ) -> Report:
     """The report that these rows carry, against the history of the target."""
     return assemble(
@@ -61,8 +62,22 @@ def report_of(
         started_at=started_at,
         finished_at=datetime.now(UTC),
         history=history_of(store, target.name),
-        evidence=dict(evidence),
+        evidence=dict(evidence or {}),
+        deployed_at_end=deployed_at_end,
     )
+
+
+def carry(frame: "pd.DataFrame", run_id: str, deployed: Sequence[Deployment], why_not: str) -> None:
+    """Put what `report` needs beside the rows into the frame; Parquet keeps it with them."""
+    frame.attrs["run_id"] = run_id
+    frame.attrs["deployed"] = [each.model_dump(mode="json") for each in deployed]
+    frame.attrs["deployed_unknown"] = why_not
+
+
+def carried(frame: "pd.DataFrame") -> tuple[tuple[Deployment, ...], str]:
+    """The inverse of `carry`: the deployments, and why there are none."""
+    deployed = tuple(Deployment.model_validate(each) for each in frame.attrs.get("deployed", ()))
+    return deployed, str(frame.attrs.get("deployed_unknown", ""))
 
 
 def history_of(store: ResultStore, target: str) -> History:

@@ -159,9 +159,7 @@ def _rows(
 
     Raises SuiteError when the process can't start."""
     received: list[Result] = []
-    secrets = Secrets(target)
-    for injected in environment.values():
-        secrets.remember(SecretStr(injected))
+    secrets = Secrets(target, given={name: SecretStr(value) for name, value in environment.items()})
     extras = {"target": target.model_dump(mode="json"), "run_id": context.run.run_id}
     in_task = settings.task()
     if in_task is not None:

@@ -48,13 +48,18 @@ def build(target_name: str) -> dg.AssetsDefinition:
         begun = time.monotonic()
         progress.tell(progress.Event(NAME, begun=True))
         of, store = target.read(), results.store()
+        deployed, why_not = folding.carried(frame)
+        evidence = {"dagster_run": context.run.run_id}
+        if why_not:
+            evidence["deployed_at_end"] = f"could not be read: {why_not}"
         made = folding.report_of(
             folding.results_of([frame]),
             of,
             context.run.run_id,
             store,
             folding.run_started_at(context),
-            {"dagster_run": context.run.run_id},
+            deployed,
+            evidence,
         )
         redactor = Secrets(of).redactor
         with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:

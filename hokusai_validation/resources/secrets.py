@@ -2,7 +2,7 @@
 `env_file`, or Secrets Manager."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
@@ -16,10 +16,18 @@ AWS_TIMEOUT_S = 5
 class Secrets:
     """Looked up when first asked for, then kept. Whatever was looked up is masked by `redactor`."""
 
-    def __init__(self, target: Target, *, read: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        read: Callable[[str], str] | None = None,
+        given: Mapping[str, SecretStr] | None = None,
+    ) -> None:
+        """`given` are values by the variable's name, for what was injected and is not in our own
+        environment; `read` gets a secret of Secrets Manager by its id."""
         self._target = target
         self._read = read or self._from_secrets_manager
-        self._values: dict[SecretRef, SecretStr] = {}
+        self._values = {SecretRef(env=name): value for name, value in (given or {}).items()}
         self._others: list[SecretStr] = []
         self._redactor: Redactor | None = None
 

@@ -1,13 +1,12 @@
 """Parity of the configuration, and provenance: what is deployed, since when, whether it is what
 should be."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from hokusai_validation.errors import AwsError, AwsPermissionMissing
+from hokusai_validation.errors import AwsError
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Deployment
 from hokusai_validation.resources.aws import Aws
@@ -15,7 +14,7 @@ from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.suite import parity
 from hokusai_validation.suite.conftest import ApiInstance
 from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.deployed import Deployed, deployed
+from hokusai_validation.suite.deployed import Deployed, deployed, record, secret_arn, secret_versions
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.target import Target
 
@@ -97,14 +96,14 @@ class TestProvenance:
         if target.aws is not None:
             aws: Aws = request.getfixturevalue("aws")
             for each in _deployed(target, aws):
-                records.append(_record(each, _secret_versions(each, aws), commit))
+                records.append(record(each, secret_versions(each, aws), commit))
                 if not each.tasks:
                     incomplete.append(f"{each.component} has no running task")
         elif commit:
             records.append(Deployment(component="api", commit=commit))
         else:
             pytest.skip("neither AWS nor a gateway endpoint configured")
-        evidence.record("deployment", [record.model_dump(mode="json") for record in records])
+        evidence.record("deployment", [each.model_dump(mode="json") for each in records])
         if incomplete:
             pytest.fail("Not all of what is deployed could be determined: " + "; ".join(incomplete) + ".")
 
@@ -204,55 +203,7 @@ def _deployed_since(target: Target, request: pytest.FixtureRequest) -> str:
     return f" since {api.since:%Y-%m-%d %H:%M} UTC" if api is not None and api.since is not None else ""
 
 
-def _record(each: Deployed, secret_versions: Mapping[str, str], api_commit: str | None) -> Deployment:
-    container = each.container
-    running = next(
-        (
-            item
-            for task in each.tasks
-            for item in task.containers
-            if container is not None and item.name == container.name
-        ),
-        None,
-    )
-    image = (running.image if running is not None else "") or (
-        container.image if container is not None else ""
-    )
-    declared = parity.commit_of(container.environment if container is not None else {}, image)
-    return Deployment(
-        component=each.component,
-        task_definition=each.definition.arn,
-        image=image or None,
-        image_digest=(running.image_digest or None) if running is not None else None,
-        # What the service itself says counts more than what was written into its definition.
-        commit=(api_commit or declared) if each.component == "api" else declared,
-        deployed_at=each.since,
-        secret_versions=secret_versions,
-    )
-
-
-def _secret_versions(each: Deployed, aws: Aws) -> dict[str, str]:
-    versions: dict[str, str] = {}
-    container = each.container
-    for secret_id in sorted(
-        {_secret_arn(value) for value in (container.secrets.values() if container else ())}
-    ):
-        try:
-            state = aws.data.secret_state(secret_id)
-        except AwsPermissionMissing:
-            continue
-        if state.current is not None:
-            versions[state.name] = state.current.id
-    return versions
-
-
 def _secret_ids(target: Target, each: Deployed) -> tuple[str, ...]:
     used = each.container.secrets.values() if each.container is not None else ()
-    found = {_secret_arn(value) for value in used if ":secretsmanager:" in value}
+    found = {secret_arn(value) for value in used if ":secretsmanager:" in value}
     return tuple(sorted(found))
-
-
-def _secret_arn(value_from: str) -> str:
-    """`valueFrom` may go on after the ARN: `:key:stage:version`."""
-    match = re.match(r"(arn:aws[\w-]*:secretsmanager:[^:]*:[^:]*:secret:[^:]+)", value_from)
-    return match.group(1) if match else value_from
