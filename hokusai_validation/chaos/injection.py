@@ -208,6 +208,7 @@ class Injector:
             TargetLock(self.target, what, wait_s=LOCK_WAIT_S),
             ExperimentLock(self.target, what, wait_s=LOCK_WAIT_S),
             sigterm_is_ctrl_c(),
+            self._watchdog(injection),
         ):
             self._injections.append(injection)
             try:
@@ -224,6 +225,18 @@ class Injector:
         self.events.append(event)
         for observer in self.observers:
             observer(event)
+
+    def _watchdog(self, injection: Injection) -> contextlib.AbstractContextManager[None]:
+        """Somebody who takes off what no lease would, should we be killed."""
+        unleased = any(fault.needs_watchdog for fault in injection.faults)
+        if not unleased and any(fault.leased_by == "links" for fault in injection.faults):
+            with contextlib.suppress(AgentFailed):  # told when the fault is put on
+                unleased = not injection.reach.links.has_leases
+        if not unleased:
+            return contextlib.nullcontext()
+        from hokusai_validation.chaos.watchdog import watched
+
+        return watched(self.target)
 
     def _put_on(self, injection: Injection) -> None:
         holders = {fault.leased_by for fault in injection.faults}

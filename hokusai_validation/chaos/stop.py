@@ -18,13 +18,21 @@ POLL_S = 0.1
 
 
 def stop(target: Target, secrets: Secrets) -> list[str]:
-    """End the experiment that runs on a target, take every fault off its links and processes, stop
-    FIS experiments of permitted templates. What was done, sentence by sentence.
+    """End the experiment that runs on a target, then `clean`. What was done, sentence by sentence.
+
+    Raises FaultNotUndone when something is still on, after everything was tried."""
+    done: list[str] = []
+    _end_experiment(target, done)
+    return done + clean(target, secrets)
+
+
+def clean(target: Target, secrets: Secrets) -> list[str]:
+    """Take every fault off the target's links and processes, stop FIS experiments of permitted
+    templates. What was done, sentence by sentence.
 
     Raises FaultNotUndone when something is still on, after everything was tried."""
     done: list[str] = []
     problems: list[tuple[str, str]] = []
-    _end_experiment(target, done)
     if target.links is not None:
         links = LinkClient.from_target(target)
         try:

@@ -59,6 +59,7 @@ class Fault(ABC):
 
     kind: ClassVar[FaultKind]
     leased_by: ClassVar[str] = ""  # whose lease undoes it: `links`, `control`, or nobody's
+    needs_watchdog: ClassVar[bool] = False  # it would stay on when this process is killed
 
     @property
     @abstractmethod

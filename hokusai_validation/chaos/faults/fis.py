@@ -20,6 +20,7 @@ class Fis(Fault):
     name: str = "api"
     limit_s: float = 60.0
     kind = FaultKind.FIS
+    needs_watchdog = True
 
     @property
     def touches(self) -> tuple[str, ...]:
