@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import redis
 
 from hokusai_validation.sandbox.ports import LOOPBACK, Reservations
 from hokusai_validation.sandbox.process import die_with_parent
@@ -93,6 +94,7 @@ class Gateways:
         """A gateway with these defects, in the block; `services` (`auth`, `mlflow`) are base URLs of
         others than the sandbox's."""
         others = services or {}
+        self._forget_keys()
         # The sandbox shows this file's lines in CloudWatch, as it does the first instance's own.
         log = self._stack.directory / "logs" / f"{INSTANCE}.log"
         process = self._start(
@@ -118,6 +120,12 @@ class Gateways:
         finally:
             _end(process)
             httpx.post(f"http://{self._address('links-api')}/reset", timeout=5.0, trust_env=False)
+
+    def _forget_keys(self) -> None:
+        """What earlier gateways kept of validated keys would hide what this one does."""
+        with redis.Redis.from_url(self._redis("redis", 0), socket_timeout=5.0) as client:
+            for name in client.scan_iter("hokusai:api-key:*"):
+                client.delete(name)
 
     def _target(self, auth: str | None) -> Path:
         url = f"http://{self._address('api')}"

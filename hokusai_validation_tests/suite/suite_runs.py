@@ -66,7 +66,7 @@ class SuiteRuns:
             lines = Path(rows.name).read_text().splitlines()
         assert lines, f"The run sent no row: {log[-2000:]}"
         found = [Result.model_validate_json(line) for line in lines]
-        return {result.test: result for result in final_attempts(found)}
+        return {result.test: result for result in final_attempts(found) if result.message != "not selected"}
 
 
 def red(results: Iterable[Result]) -> set[str]:
