@@ -47,7 +47,6 @@ class Fargate:
         self.asked.append(params)
         # moto makes network interfaces only in a network that it knows.
         params.pop("networkConfiguration")
-        params["launchType"] = "EC2"
 
     def _start(self, parsed: dict[str, Any], **_: Any) -> None:
         from moto.ecs.models import ecs_backends
@@ -111,7 +110,7 @@ def test_rows_come_back_from_the_task(
     target = Target(name="inside", endpoints=Endpoints())
 
     @dg.asset
-    def phase(context: dg.AssetExecutionContext) -> None:
+    def phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         ended = task.run(
             context,
             PHASE,
@@ -123,6 +122,7 @@ def test_rows_come_back_from_the_task(
             redactor=Redactor(),
         )
         assert ended.why == ""
+        yield dg.MaterializeResult()
 
     assert dg.materialize([phase]).success
     reported = {row.id for row in received if row.message != "not selected"}
