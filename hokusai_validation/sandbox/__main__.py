@@ -16,7 +16,7 @@ from typing import Any
 
 from hokusai_validation.errors import HokusaiError, StackError
 from hokusai_validation.sandbox import folders
-from hokusai_validation.sandbox.keeper import keep
+from hokusai_validation.sandbox.keeper import clear, keep
 
 
 class Report:
@@ -61,7 +61,8 @@ def main() -> int:
         return 3
     _clear_leftovers(directory)
     run_folder = folders.new_run_folder()
-    keep(run_folder, tuple(directory / name for name in LEFTOVERS), parent=parent)
+    leftovers = tuple(directory / name for name in LEFTOVERS)
+    keep(run_folder, leftovers, parent=parent)
     ports = dict(_port(item) for item in options.port)
     try:
         from hokusai_validation.sandbox.run import Wanted, run
@@ -76,6 +77,7 @@ def main() -> int:
         raise
     finally:
         report.close()
+        clear(run_folder, leftovers)  # the keeper does it too, but it may be the one that was killed
 
 
 LEFTOVERS = ("status.json", "target.toml", "secrets.env", "ca.pem")

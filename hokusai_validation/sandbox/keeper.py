@@ -33,10 +33,15 @@ def keep(run_folder: Path, leftovers: tuple[Path, ...], *, parent: int | None) -
         status = _watch(child, parent)
     finally:
         _end_all()
-        shutil.rmtree(run_folder, ignore_errors=True)
-        for path in leftovers:
-            path.unlink(missing_ok=True)
+        clear(run_folder, leftovers)
         os._exit(status)
+
+
+def clear(run_folder: Path, leftovers: tuple[Path, ...]) -> None:
+    """Remove the run's files and those that say that the sandbox is up."""
+    shutil.rmtree(run_folder, ignore_errors=True)
+    for path in leftovers:
+        path.unlink(missing_ok=True)
 
 
 def _watch(child: int, parent: int | None) -> int:

@@ -34,6 +34,7 @@ SETTINGS = {
 }
 TEMPLATE_REVISION = 3  # raise when the way the template is made changes
 BUILD_LIMIT_S = 120.0
+MAKING = "making-"
 
 
 def programs() -> Path:
@@ -108,8 +109,11 @@ def prepare(data: Path, bin_folder: Path, *, superuser_password: str, mlflow_pas
     )
 
 
-def template_folder(bin_folder: Path, on_build: Callable[[], None] = lambda: None) -> Path:
-    """A data folder with role, database and MLflow's schema, made once for these versions.
+def template_folder(
+    bin_folder: Path, work: Path | None = None, on_build: Callable[[], None] = lambda: None
+) -> Path:
+    """A data folder with role, database and MLflow's schema, made once for these versions. `work` is
+    a folder for what is needed meanwhile, which somebody removes also when this is killed.
 
     Raises StackDidNotStart."""
     cache = folders.cache_folder()
@@ -117,7 +121,9 @@ def template_folder(bin_folder: Path, on_build: Callable[[], None] = lambda: Non
     with folders.locked(cache / "template.lock"):
         if not (template / "PG_VERSION").is_file():
             on_build()
-            _build(template, bin_folder)
+            for unfinished in cache.glob(f"{MAKING}*"):  # of a start that was killed
+                shutil.rmtree(unfinished, ignore_errors=True)
+            _build(template, bin_folder, work)
         return template
 
 
@@ -128,9 +134,10 @@ def _key(bin_folder: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _build(template: Path, bin_folder: Path) -> None:
-    work = folders.new_run_folder()
+def _build(template: Path, bin_folder: Path, given: Path | None) -> None:
+    work = folders.new_run_folder() if given is None else given / "template"
     try:
+        work.mkdir(mode=0o711, exist_ok=True)
         data = work / "data"
         data.mkdir(mode=0o700)
         password_file = work / "password"
@@ -155,7 +162,7 @@ def _build(template: Path, bin_folder: Path) -> None:
         )
         _migrate(data, bin_folder)
         (data / "postmaster.opts").unlink(missing_ok=True)
-        making = Path(tempfile.mkdtemp(dir=template.parent))
+        making = Path(tempfile.mkdtemp(prefix=MAKING, dir=template.parent))
         folders.copy_tree(data, making / "data", owner=None)
         shutil.rmtree(template, ignore_errors=True)
         (making / "data").rename(template)

@@ -96,7 +96,9 @@ async def _start(
 ) -> None:
     programs = postgres.programs()
     # The template first: without it MLflow would have to make its tables while it starts.
-    postgres.template_folder(programs, on_build=lambda: say(step="database template (first start)"))
+    postgres.template_folder(
+        programs, plan.run_folder, on_build=lambda: say(step="database template (first start)")
+    )
     made = certificates.make(days=scenario.certificate_days)
     (plan.directory / "ca.pem").write_text(made.authority)
     services = all_services(plan, scenario, made, programs, began)

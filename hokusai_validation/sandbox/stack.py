@@ -17,6 +17,7 @@ import psutil
 
 from hokusai_validation.errors import PortTaken, StackDidNotStart, StackError, UsageError
 from hokusai_validation.sandbox.environment import base_environment
+from hokusai_validation.sandbox.process import descendants
 
 START_LIMIT_S = 150.0  # above the supervisor's own limits, the first start's template included
 STOP_LIMIT_S = 25.0
@@ -138,7 +139,8 @@ class Stack:
 
     def status(self) -> dict[str, Any]:
         """As `sandbox status --json`: `up`, and when it is: `url`, `services` with address, pid and
-        state, measured memory. Asked of the supervisor, so that it is how things are now."""
+        state; `memory_bytes` of all together, pages that several share counted once. Asked of the
+        supervisor, so that it is how things are now."""
         try:
             values: dict[str, Any] = json.loads((self.directory / "status.json").read_text())
         except (OSError, ValueError):
@@ -152,8 +154,7 @@ class Stack:
             values["services"][item["name"]] |= {
                 key: item[key] for key in ("pid", "state", "ready", "restarts", "rss_bytes", "cpu_s")
             }
-        values["supervisor"]["rss_bytes"] = _rss(values["supervisor"]["pid"])
-        values["rss_bytes"] = sum(item["rss_bytes"] for item in found) + values["supervisor"]["rss_bytes"]
+        values["memory_bytes"] = _memory(values["supervisor"]["pid"])
         return values
 
     def stop(self) -> None:
@@ -205,11 +206,22 @@ def _alive(pid: int, started_at: float) -> bool:
         return False
 
 
-def _rss(pid: int) -> int:
+def _memory(supervisor: int) -> int:
+    """Proportional set size of the supervisor, its keeper and all below, in bytes; where the kernel
+    does not tell, the resident size."""
+    total = 0
     try:
-        return int(psutil.Process(pid).memory_info().rss)
+        keeper = psutil.Process(supervisor).ppid()
     except psutil.Error:
         return 0
+    for pid in (keeper, *descendants(keeper)):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                total += next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+        except (OSError, StopIteration):
+            with suppress(psutil.Error):
+                total += int(psutil.Process(pid).memory_info().rss)
+    return total
 
 
 def _held(lock: Path) -> bool:

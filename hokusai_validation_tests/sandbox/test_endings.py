@@ -88,6 +88,8 @@ def test_nothing_outlives_a_killed_keeper(tmp_path: Path) -> None:
         processes = family(keeper.pid)
         keeper.send_signal(signal.SIGKILL)
         eventually(lambda: all_gone(processes), what="every process gone")
+    assert not leftovers(status["run_folder"])
+    assert Stack(tmp_path).status()["up"] is False
 
 
 def test_a_start_clears_what_a_doubly_killed_one_left(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import ssl
 import stat
@@ -13,7 +14,7 @@ from cryptography import x509
 from dnslib import QTYPE, RCODE, DNSRecord
 
 from hokusai_validation.errors import PortTaken
-from hokusai_validation.sandbox import certificates, folders
+from hokusai_validation.sandbox import certificates, folders, postgres
 from hokusai_validation.sandbox.dns_server import Zone
 from hokusai_validation.sandbox.environment import base_environment
 from hokusai_validation.sandbox.leases import Leases
@@ -136,6 +137,28 @@ def test_a_planted_cache_of_another_user_is_not_used(tmp_path: Path, monkeypatch
         folders.cache_folder()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs PostgreSQL where it lies")
+def test_programs_that_no_other_user_can_reach_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = folders.new_run_folder()
+    try:
+        monkeypatch.setattr(folders, "shared_cache_folder", lambda: shared)
+        there = folders.runnable_by_unprivileged
+
+        def only_copies(program: Path) -> bool:
+            return shared in program.parents and there(program)
+
+        monkeypatch.setattr(folders, "runnable_by_unprivileged", only_copies)
+        for _ in range(2):  # the second time it is there already
+            found = postgres.programs()
+            assert shared in found.parents
+            assert there(found / "postgres")
+            assert there(found / "initdb")
+    finally:
+        shutil.rmtree(shared)
+
+
 def test_children_get_nothing_of_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the caller's own")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
@@ -200,7 +223,22 @@ def test_what_is_no_question_gets_no_answer(zone: Zone, packet: bytes) -> None:
 
 def test_the_target_file_is_whole_and_names_its_secrets(tmp_path: Path) -> None:
     ports = dict.fromkeys(
-        ["postgres", "redis", "mlflow", "auth", "api-1", "api-1-admin", "api-2", "api-2-admin", "balancer-https", "balancer-http", "links", "dns", "aws", "control"],
+        [
+            "postgres",
+            "redis",
+            "mlflow",
+            "auth",
+            "api-1",
+            "api-1-admin",
+            "api-2",
+            "api-2-admin",
+            "balancer-https",
+            "balancer-http",
+            "links",
+            "dns",
+            "aws",
+            "control",
+        ],
         4711,
     )
     plan = Plan(

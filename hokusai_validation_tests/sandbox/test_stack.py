@@ -39,6 +39,7 @@ def test_every_service_is_up_with_address_and_pid(up: Sandbox) -> None:
         assert item["pid"] > 0
         assert item["address"].startswith("127.0.0.1:")
     assert status["url"].startswith("https://127.0.0.1:")
+    assert 200e6 < status["memory_bytes"] < 700e6
 
 
 def test_the_target_file_names_every_part(up: Sandbox) -> None:
