@@ -15,6 +15,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.suite.conftest import ApiInstance
+from hokusai_validation.suite.contract.check import expect
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.suite.symptoms import note_symptom, symptom
 from hokusai_validation.target import Target
@@ -30,7 +31,9 @@ EDGES = (
     "mlflow->postgres",
     "mlflow->artifacts",
 )
+DIAGNOSIS = ("/api/health/mlflow", "/api/health/mlflow/detailed", "/api/health/mlflow/connectivity")
 # What a working dependency may call itself; `recovering` is on its way.
+STEPS = {"connectivity", "experiments_api", "artifacts_api"}
 WORKING = ("healthy", "recovering")
 
 
@@ -74,6 +77,44 @@ class TestCommunication:
         evidence.record("bytes passed meanwhile", passed)
         if wrong:
             pytest.fail("; ".join(wrong))
+
+    @pytest.mark.parametrize("path", DIAGNOSIS)
+    def test_diagnosis_endpoint(self, path: str, registry: HttpClient, evidence: Evidence) -> None:
+        """The endpoint names each step of the way to MLflow, and its status agrees with them."""
+        answer = registry.get(path, key=True)
+        evidence.answer(path, answer)
+        body = answer.json()
+        found = diagnosis_checks(body)
+        formless = [name for name, check in found.items() if not {"status", "message"} <= check.keys()]
+        expect(
+            found and not formless and (path != DIAGNOSIS[1] or found.keys() >= STEPS),
+            f"GET {path} answered {answer.status} with checks {sorted(found) or 'of none'}, each must have"
+            " status and message.",
+            evidence,
+            FactKind.SCHEMA_MISMATCH,
+        )
+        sick = {name: check for name, check in found.items() if check["status"] != "healthy"}
+        expect(
+            answer.status == (503 if sick else 200),
+            f"GET {path} answered {answer.status} with {', '.join(sick) or 'nothing'} unhealthy.",
+            evidence,
+            FactKind.HEALTH_ANSWER_WRONG,
+        )
+        for name, check in sick.items():
+            evidence.fact(
+                symptom(str(check["message"])) or FactKind.SERVICE_UNHEALTHY,
+                "mlflow",
+                str(check["message"]),
+                "api",
+            )
+            pytest.fail(f"GET {path}: {name} is {check['status']}, {check['message']}")
+
+
+def diagnosis_checks(body: object) -> dict[str, dict[str, Any]]:
+    """The `checks` of a diagnosis answer that have the form of one."""
+    checks = body.get("checks") if isinstance(body, dict) else None
+    found = checks if isinstance(checks, dict) else {}
+    return {str(name): check for name, check in found.items() if isinstance(check, dict)}
 
 
 def _passed_bytes(target: Target, edge: str, doors: Mapping[str, HttpClient]) -> dict[str, int]:

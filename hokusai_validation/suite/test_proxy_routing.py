@@ -19,6 +19,7 @@ from hokusai_validation.suite.contract.check import expect, has_status
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.suite.ownership import owned_name, remove_experiment
 from hokusai_validation.suite.states import Scene, settled
+from hokusai_validation.suite.test_communication import DIAGNOSIS, diagnosis_checks
 from hokusai_validation.target import Target
 
 SEARCH = f"{API}/experiments/search?max_results=1"
@@ -67,6 +68,7 @@ class TestProxyRouting:
         """With MLflow unreachable the proxy answers 502, at once."""
         with proxied.cut("mlflow"):
             answer = proxied.proxied()
+        evidence.answer("with MLflow unreachable", answer)
         _is_status(answer.status, 502, answer.text, "unreachable", evidence, proxied.name)
         evidence.metric("answered_after_ms", answer.elapsed_ms)
 
@@ -74,6 +76,7 @@ class TestProxyRouting:
         """With MLflow hanging the proxy answers 504 at its time-out, not later."""
         with proxied.hanging("mlflow"):
             answer = proxied.proxied()
+        evidence.answer("with MLflow hanging", answer)
         _is_status(answer.status, 504, answer.text, "hanging", evidence, proxied.name)
         evidence.metric("answered_after_ms", answer.elapsed_ms)
         limit_ms = target.gateway.proxy_timeout_s * 1000 + 1000
@@ -84,6 +87,24 @@ class TestProxyRouting:
             evidence,
             FactKind.SLOW,
         )
+
+    def test_diagnosis_sees_mlflow_down(self, proxied: Scene, evidence: Evidence) -> None:
+        """With MLflow unreachable each of `/api/health/mlflow*` answers 503, and says why."""
+        with proxied.cut("mlflow"):
+            answers = {path: proxied.get(path, key=True) for path in DIAGNOSIS}
+        for path, answer in answers.items():
+            evidence.answer(path, answer)
+            found = diagnosis_checks(answer.json())
+            unhealthy = [name for name, check in found.items() if check.get("status") != "healthy"]
+            silent = [name for name in unhealthy if not found[name].get("message")]
+            expect(
+                answer.status == 503 and unhealthy and not silent,
+                f"With MLflow unreachable GET {path} of {proxied.name} answered {answer.status} and calls"
+                f" {', '.join(unhealthy) or 'nothing'} unhealthy{', without a message' if silent else ''}.",
+                evidence,
+                FactKind.HEALTH_ANSWER_WRONG,
+                via=proxied.name,
+            )
 
     def test_body_is_passed_whole(self, target: Target, secrets: Secrets, evidence: Evidence) -> None:
         """Three mebibytes go up and come down through the proxy unchanged."""

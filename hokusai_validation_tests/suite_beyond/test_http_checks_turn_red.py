@@ -1,18 +1,23 @@
 """Each check over HTTP passes on a healthy service, and a wrong answer turns it red, with the fact
 that tells the cause."""
 
+import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hokusai_validation.facts import FactKind as Kind
+from hokusai_validation.resources.http import Answer
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Status
 from hokusai_validation.sandbox.ports import Reservations
+from hokusai_validation.suite.test_communication import DIAGNOSIS as DIAGNOSIS_PATHS
 from hokusai_validation.suite.test_communication import EDGES
 from hokusai_validation.suite.test_communication import TestCommunication as Communication
 from hokusai_validation.suite.test_environment import TestCredentials as Credentials
@@ -231,3 +236,44 @@ class TestEdges:
             seen = run(Communication().test_edge, dead, edge="api->postgres")
         assert seen.status is Status.FAILED
         assert seen.seen == {(Kind.REFUSED, "api")}
+
+
+class TestDiagnosis:
+    """`/api/health/mlflow*`: their form, and a status that agrees with what they say."""
+
+    @pytest.mark.parametrize("path", DIAGNOSIS_PATHS)
+    def test_a_good_one_passes(self, stub: Stub, path: str) -> None:
+        stub.replies[path] = Reply(200, {"checks": GOOD_CHECKS})
+        assert run(Communication().test_diagnosis_endpoint, stub, path=path).status is Status.PASSED
+
+    @pytest.mark.parametrize(
+        ("reply", "kind", "component"),
+        [
+            (Reply(200, {}), Kind.SCHEMA_MISMATCH, "api"),
+            (Reply(200, {"checks": {"connectivity": {"status": "healthy"}}}), Kind.SCHEMA_MISMATCH, "api"),
+            (Reply(503, {"checks": GOOD_CHECKS}), Kind.HEALTH_ANSWER_WRONG, "api"),
+            (Reply(200, checks("connectivity", "refused").body), Kind.HEALTH_ANSWER_WRONG, "api"),
+            (checks("connectivity", "connection refused"), Kind.REFUSED, "mlflow"),
+        ],
+    )
+    def test_a_wrong_one_is_red(self, stub: Stub, reply: Reply, kind: Kind, component: str) -> None:
+        stub.replies[DIAGNOSIS] = reply
+        seen = run(Communication().test_diagnosis_endpoint, stub, path=DIAGNOSIS)
+        assert seen.status is Status.FAILED
+        assert (kind, component) in seen.seen
+
+    @pytest.mark.parametrize(
+        ("reply", "red"),
+        [
+            (checks("connectivity", "refused"), False),
+            (Reply(200, {"checks": GOOD_CHECKS}), True),
+            (checks("connectivity", ""), True),
+        ],
+    )
+    def test_mlflow_down_must_be_seen(self, stub: Stub, reply: Reply, red: bool) -> None:
+        body = json.dumps(reply.body).encode()
+        answer = Answer("GET", "http://api/x", reply.status, {}, body, 1.0)
+        scene = SimpleNamespace(name="api-1", cut=lambda _: nullcontext(), get=lambda path, key: answer)
+        seen = judge(ProxyRouting().test_diagnosis_sees_mlflow_down, target=stub.target(), proxied=scene)
+        assert (seen.status is Status.FAILED) == red
+        assert seen.seen == ({(Kind.HEALTH_ANSWER_WRONG, "api")} if red else set())
