@@ -10,7 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hokusai_validation.sandbox.gateway.checks import timed_out
 
-MAX_CONNECTIONS = 50
+MAX_CONNECTIONS = 200
 
 
 class _Connection(Connection):

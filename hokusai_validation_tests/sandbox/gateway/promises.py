@@ -13,6 +13,7 @@ from hokusai_validation_tests.sandbox.gateway.rig import Running, until
 from hokusai_validation_tests.sandbox.gateway.stub_mlflow import body
 
 Promise = Callable[[Running], bool]
+QUICK_S = 0.5
 PROXIED = "/api/mlflow/api/2.0/mlflow/runs/get"
 
 
@@ -61,26 +62,26 @@ def cut(link: str, service: str) -> Promise:
 
     def promise(up: Running) -> bool:
         up.links[link].cut()
-        return until(lambda: up.get("/health").json()["services"][service] != "healthy", 1.0)
+        return until(lambda: up.get("/health").json()["services"][service] != "healthy", 2.0)
 
     return promise
 
 
 def postgres_cut(up: Running) -> Running:
     up.links["postgres"].cut()
-    until(lambda: up.get("/health").json()["services"]["postgres"] == "unhealthy", 1.0)
+    until(lambda: up.get("/health").json()["services"]["postgres"] == "unhealthy")
     return up
 
 
 def redis_cut(up: Running) -> Running:
     up.links["redis"].cut()
-    until(lambda: up.get("/health").json()["services"]["redis"] != "healthy", 1.0)
+    until(lambda: up.get("/health").json()["services"]["redis"] != "healthy")
     return up
 
 
 def reconnects(up: Running) -> bool:
     postgres_cut(up).links["postgres"].restore()
-    return until(lambda: up.get("/health").json()["services"]["postgres"] == "healthy", 1.0)
+    return until(lambda: up.get("/health").json()["services"]["postgres"] == "healthy", 2.0)
 
 
 def mlflow_check(up: Running) -> Mapping[str, Any]:
@@ -137,26 +138,27 @@ def leaves_nothing_behind(up: Running) -> bool:
     def size() -> float:
         return float(up.get("/live").json()["memory_usage_mb"])
 
-    for _ in range(100):
+    for _ in range(50):
         up.get("/version")
     time.sleep(0.25)  # how long a measurement is kept
     before = size()
-    for _ in range(500):
+    for _ in range(300):
         up.get("/version")
     time.sleep(0.25)
-    return size() - before < 2
+    return size() - before < 1.2  # the defect leaves 8 KiB each time
 
 
 def is_quick(path: str, requests: int = 1) -> Promise:
     def promise(up: Running) -> bool:
-        answers = [up.get(path, key=True) for _ in range(requests)]
-        return answers[-1].elapsed.total_seconds() < 0.15
+        times = [up.get(path, key=True).elapsed.total_seconds() for _ in range(requests)]
+        return min(times[-3:]) < QUICK_S
 
     return promise
 
 
 def quick_while_open(up: Running) -> bool:
-    return up.opened().get("/health").elapsed.total_seconds() < 0.3
+    up.opened()
+    return is_quick("/health", 3)(up)
 
 
 def serves_many(up: Running) -> bool:
@@ -293,6 +295,23 @@ def registers_without_queue(up: Running) -> bool:
     return up.ask("POST", "/api/mlflow/registered-models/create", json={}).status_code == 200
 
 
+# Promises that are only asked about: one good gateway serves them all.
+ONLY_ASKED = frozenset(
+    {
+        *("detailed_health_500", "no_system_info", "health_says_unhealthy", "health_flaps"),
+        *("naive_timestamps", "uptime_stands_still", "version_incomplete", "commit_unknown"),
+        *("metrics_disagree", "metrics_missing", "mlflow_health_incomplete", "redis_absence_is_failure"),
+        *("leaks_connections", "leaks_memory", "no_instance_name", "slow", "slows_down", "refuses_many"),
+        *("fails_sometimes", "probes_need_key", "reset_without_key", "nothing_needs_key"),
+        *("bearer_case_sensitive", "two_spaces_refused", "scheme_not_needed", "x_api_key_ignored"),
+        *("apikey_scheme_ignored", "key_in_query_accepted", "key_in_query_forwarded", "key_in_logs"),
+        *("key_in_redirect", "key_form_wrong", "service_id_wrong", "cache_never_expires", "bad_key_500"),
+        *("bad_key_403", "limit_ignored", "limit_without_retry_after", "no_limit_headers"),
+        *("forwards_key", "no_user_headers", "trusts_callers_headers", "html_404_passed_on"),
+        *("prefix_kept", "damages_artifacts", "slow_proxy", "counts_4xx"),
+    }
+)
+
 # The settings that a promise needs beside the usual ones.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "redis_required": {"redis_url": "", "queue_redis_url": ""},
@@ -303,7 +322,12 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 # How wrong it has to be to show at once.
-VALUES: Mapping[str, str] = {"slow": "slow=0.3", "slows_down": "slows_down=0.03"}
+VALUES: Mapping[str, str] = {
+    "slow": "slow=0.6",
+    "slow_proxy": "slow_proxy=0.6",
+    "slow_while_mlflow_down": "slow_while_mlflow_down=0.6",
+    "slows_down": "slows_down=0.15",
+}
 
 PROMISES: Mapping[str, Promise] = {
     "blocks_on_health": loop_stays_free,
@@ -356,8 +380,8 @@ PROMISES: Mapping[str, Promise] = {
     "redis_required": lambda up: up.get("/health").json()["status"] == "healthy",
     "redis_absence_is_failure": lambda up: up.get("/health").json()["status"] == "healthy",
     "no_instance_name": lambda up: up.get("/live").headers.get("x-instance") == "api-1",
-    "slow": is_quick("/live"),
-    "slows_down": is_quick("/version", 10),
+    "slow": is_quick("/live", 3),
+    "slows_down": is_quick("/version", 6),
     "refuses_many": serves_many,
     "fails_sometimes": lambda up: {up.get("/", key=True).status_code for _ in range(6)} == {200},
     "probes_need_key": lambda up: up.get("/health").status_code == 200,
@@ -391,7 +415,7 @@ PROMISES: Mapping[str, Promise] = {
     "html_404_passed_on": lambda up: up.get("/api/mlflow/html404", key=True).text.startswith("{"),
     "prefix_kept": path_at_mlflow,
     "damages_artifacts": artifact_is_whole,
-    "slow_proxy": is_quick(PROXIED),
+    "slow_proxy": is_quick(PROXIED, 3),
     "unreachable_500": lambda up: unreachable(up) == 502,
     "timeout_500": lambda up: hanging(up) == 504,
     "no_proxy_timeout": lambda up: hanging(up) == 504,

@@ -94,11 +94,11 @@ def test_everything_cut_and_back(up: Running) -> None:
 def test_one_link_cut_is_noticed_by_the_next_answers(up: Running, link: str) -> None:
     up.links[link].cut()
     name = "message_queue" if link == "queue" else link
-    assert until(lambda: services(up)[name] == "unhealthy", 1.0)
+    assert until(lambda: services(up)[name] == "unhealthy")
     expected = "unhealthy" if link == "postgres" else "degraded"
     assert up.get("/health").json()["status"] == expected
     up.links[link].restore()
-    assert until(lambda: services(up)[name] == "healthy", 1.0)
+    assert until(lambda: services(up)[name] == "healthy")
 
 
 def test_everything_hangs(up: Running) -> None:

@@ -116,7 +116,6 @@ def test_too_slow(up: Running, how: str) -> None:
     assert answer.status_code == 504
     assert "time-out" in answer.json()["message"]
     assert up.gateway.breaker.failure_count == 1
-    assert up.get("/live").elapsed.total_seconds() < 0.1
 
 
 def test_ordinary_traffic_recovers(up: Running) -> None:
