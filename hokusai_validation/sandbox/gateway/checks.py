@@ -28,9 +28,18 @@ class Unwell(Exception):
     """A check's own finding: the message is a sentence already."""
 
 
+# Of a time-out, for the connection alone: so there is time left to say that it was the connection.
+CONNECT_SHARE = 0.7
+
+
 def timed_out(what: str, limit_s: float) -> str:
     """The sentence for a time-out, the same everywhere."""
     return f"time-out: {what} gave no answer within {limit_s:g} s (timed out)"
+
+
+def connect_timed_out(what: str, limit_s: float) -> str:
+    """The same where not even the connection was accepted: nobody is dead or busy, the way is closed."""
+    return f"time-out: {what} did not accept the connection within {limit_s:g} s (connect timed out)"
 
 
 def explained(error: BaseException) -> str:

@@ -5,12 +5,16 @@ from typing import Any
 
 import asyncpg
 
-from hokusai_validation.sandbox.gateway.checks import timed_out
+from hokusai_validation.sandbox.gateway.checks import CONNECT_SHARE, connect_timed_out, timed_out
 from hokusai_validation.sandbox.gateway.settings import Settings
 
 
 async def _nothing_to_reset(_connection: Any) -> None:
     """Our statements leave no session state, and a reset would be one more wait on a dead link."""
+
+
+class NotAccepted(TimeoutError):
+    """Not even the connection was accepted in time."""
 
 
 class Database:
@@ -34,10 +38,34 @@ class Database:
             max_size=settings.db_pool_size,
             timeout=settings.check_timeout_s,
             reset=_nothing_to_reset,
+            connect=self._connect,
             ssl=False,
             server_settings={"application_name": f"hokusai-gateway {settings.instance_name}"},
         )
         await self._pool
+
+    async def _connect(self, *arguments: Any, **options: Any) -> Any:
+        """A new connection.
+
+        Raises TimeoutError; NotAccepted when nobody even accepted it."""
+        limit_s = self._settings.check_timeout_s * CONNECT_SHARE
+        try:
+            return await asyncpg.connect(*arguments, **options | {"timeout": limit_s})
+        except TimeoutError:
+            if await self._accepts():
+                raise
+            raise NotAccepted(connect_timed_out("postgres", limit_s)) from None
+
+    async def _accepts(self) -> bool:
+        """Whether a bare connection is accepted."""
+        address = self._settings.database_host, self._settings.database_port
+        try:
+            async with asyncio.timeout(self._settings.check_timeout_s * (0.85 - CONNECT_SHARE)):
+                _, writer = await asyncio.open_connection(*address)
+        except (TimeoutError, OSError):
+            return False
+        writer.close()
+        return True
 
     async def close(self) -> None:
         """Drop every connection without waiting for a dead peer."""
@@ -67,6 +95,8 @@ class Database:
         full = self._in_use >= self.max_connections
         try:
             connection = await self._pool.acquire(timeout=limit_s)
+        except NotAccepted as error:
+            raise TimeoutError(str(error)) from None
         except TimeoutError:
             what = (
                 f"the connection pool ({self._in_use} of {self.max_connections} in use, exhausted)"

@@ -12,7 +12,15 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from hokusai_validation.sandbox.breaker import BreakerState, MLflowCircuitBreaker
-from hokusai_validation.sandbox.gateway.checks import Check, Unwell, Watched, explained, timed_out
+from hokusai_validation.sandbox.gateway.checks import (
+    CONNECT_SHARE,
+    Check,
+    Unwell,
+    Watched,
+    connect_timed_out,
+    explained,
+    timed_out,
+)
 from hokusai_validation.sandbox.gateway.settings import Settings
 
 KEEP_ALIVE_S = 3.0  # shorter than MLflow's own 5 s, so that no call meets a connection being closed
@@ -62,9 +70,15 @@ class Mlflow:
 
         Raises MlflowTimedOut, MlflowFailed (which a 5xx is too)."""
         started = time.perf_counter()
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=limit_s * CONNECT_SHARE)
         try:
-            async with asyncio.timeout(limit_s), self.session.get(self.base_url + path) as response:
+            async with (
+                asyncio.timeout(limit_s),
+                self.session.get(self.base_url + path, timeout=limit) as response,
+            ):
                 await response.read()
+        except aiohttp.ConnectionTimeoutError:
+            raise MlflowTimedOut(connect_timed_out("MLflow", limit_s * CONNECT_SHARE)) from None
         except TimeoutError:
             raise MlflowTimedOut(timed_out("MLflow", limit_s)) from None
         except (aiohttp.ClientError, OSError) as error:
