@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx
 import psutil
-import redis
 
 from hokusai_validation.sandbox.ports import LOOPBACK, Reservations
 from hokusai_validation.sandbox.process import die_with_parent
@@ -20,6 +19,7 @@ from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation_tests.suite.wrong_services import WrongService, served
 
 INSTANCE = "api-1"
+GOOD_KEY = "HOKUSAI_SANDBOX_KEY_GOOD"
 # Shorter than the sandbox's, for quick tests; long enough to be seen OPEN.
 RECOVERY_S = 0.5
 START_LIMIT_S = 30.0
@@ -94,7 +94,7 @@ class Gateways:
         """A gateway with these defects, in the block; `services` (`auth`, `mlflow`) are base URLs of
         others than the sandbox's."""
         others = services or {}
-        self._forget_keys()
+        self._own_key()
         # The sandbox shows this file's lines in CloudWatch, as it does the first instance's own.
         log = self._stack.directory / "logs" / f"{INSTANCE}.log"
         process = self._start(
@@ -121,11 +121,15 @@ class Gateways:
             _end(process)
             httpx.post(f"http://{self._address('links-api')}/reset", timeout=5.0, trust_env=False)
 
-    def _forget_keys(self) -> None:
-        """What earlier gateways kept of validated keys would hide what this one does."""
-        with redis.Redis.from_url(self._redis("redis", 0), socket_timeout=5.0) as client:
-            for name in client.scan_iter("hokusai:api-key:*"):
-                client.delete(name)
+    def _own_key(self) -> None:
+        """A good key of this gateway's own: what others keep of theirs would hide what it does."""
+        auth = self._stack.status()["services"]["auth"]["address"]
+        made = httpx.post(f"http://{auth}/admin/keys", json={"kind": "good"}, timeout=5.0, trust_env=False)
+        path = self._stack.directory / "secrets.env"
+        lines = [line for line in path.read_text().splitlines() if not line.startswith(f"{GOOD_KEY}=")]
+        own = self._folder / "secrets.env"
+        own.touch(0o600)
+        own.write_text("\n".join([*lines, f"{GOOD_KEY}={made.json()['key']}", ""]))
 
     def _target(self, auth: str | None) -> Path:
         url = f"http://{self._address('api')}"
@@ -136,6 +140,7 @@ class Gateways:
             f"""
 name = "mutated"
 include = "{self._stack.target_file}"
+env_file = "secrets.env"
 instances = [{{name = "{INSTANCE}", url = "{url}", failpoints = "http://{self._address("admin")}"}}]
 
 [endpoints]

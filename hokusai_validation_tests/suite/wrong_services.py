@@ -64,6 +64,11 @@ def _fails(part: str) -> Rule:
     return lambda asked, onward: FAILED if asked.is_for(part) else onward(asked)
 
 
+def _fails_by_post(asked: Asked, onward: Callable[[Asked], Given]) -> Given:
+    by_client = asked.method == "POST" and asked.is_for("/experiments/search")
+    return FAILED if by_client and asked.json().get("max_results") == 1 else onward(asked)
+
+
 def _ignored(part: str, method: str) -> Rule:
     """Answered well, and nothing done."""
     return lambda asked, onward: EMPTY if asked.is_for(part) and asked.method == method else onward(asked)
@@ -146,6 +151,9 @@ SERVICES: Mapping[str, WrongService] = {
     ),
     "mlflow_search_fails": WrongService(
         "mlflow", "Searching experiments fails.", _STAGES, _fails("/experiments/search")
+    ),
+    "mlflow_client_refused": WrongService(
+        "mlflow", "Searching as MLflow's own client does it fails.", _STAGES, _fails_by_post
     ),
     "mlflow_experiment_fails": WrongService(
         "mlflow", "Creating an experiment fails.", _STAGES, _fails("/experiments/create")
