@@ -1,7 +1,7 @@
 # Everything a developer does, by name. `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak ui lint lock clean
+.PHONY: help install run test soak ui lint lock licences clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,6 +62,10 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 lock: $(STAMP)  ## requirements.lock and deploy/requirements.lock anew, from pyproject.toml
 	@$(LOCK) --all-extras -o requirements.lock
 	@$(LOCK) --extra build -c requirements.lock -o deploy/requirements.lock
+
+licences: $(STAMP)  ## docs/licences.md anew
+	@{ printf '# Licences\n\nOf every package in `requirements.lock`, made by `make licences`. The package itself is under Apache-2.0.\n\n'; \
+	  $(BIN)/pip-licenses --format=markdown --order=name --from=mixed --ignore-packages hokusai-validation; } > docs/licences.md
 
 clean:  ## everything that can be made again, results and run history kept
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .sandbox
