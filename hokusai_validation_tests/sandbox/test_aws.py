@@ -415,6 +415,36 @@ def test_a_wrong_listener_rule_really_misroutes(cloud: Cloud) -> None:
     eventually(lambda: status() == 200, what="routed right again")
 
 
+def test_redirects_go_where_the_listener_says(cloud: Cloud) -> None:
+    import httpx
+
+    def location() -> str:
+        url = f"{cloud.up.status['http_url']}/version"
+        answer = httpx.get(url, headers={"host": "registry.hokusai.test"}, trust_env=False)
+        return answer.headers["location"]
+
+    assert location().startswith("https://registry.hokusai.test:")
+    with cloud.state("redirect_host", host="api.hokusai.test"):
+        eventually(lambda: location().startswith("https://api.hokusai.test:"), what="the other host")
+    eventually(lambda: location().startswith("https://registry.hokusai.test:"), what="its own host again")
+
+
+def test_damaged_artifacts_differ_by_one_bit(cloud: Cloud) -> None:
+    content = bytes(range(256)) * 40
+    cloud.s3.put_object(Bucket=BUCKET, Key="a-test/of/damage", Body=content)
+
+    def read() -> bytes:
+        body: bytes = cloud.s3.get_object(Bucket=BUCKET, Key="a-test/of/damage")["Body"].read()
+        return body
+
+    with cloud.state("artifacts_damaged"):
+        damaged = read()
+        assert len(damaged) == len(content)
+        assert sum((one ^ other).bit_count() for one, other in zip(damaged, content, strict=True)) == 1
+    assert read() == content
+    cloud.s3.delete_object(Bucket=BUCKET, Key="a-test/of/damage")
+
+
 def test_without_registered_targets_the_balancer_answers_503(cloud: Cloud) -> None:
     def status() -> int:
         with cloud.up.client("auth.hokusai.test") as client:

@@ -2,43 +2,30 @@
 that its API would make, without the time that forty calls of it take."""
 
 import hashlib
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.acm.models import acm_backends
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.ecs.models import EC2ContainerServiceBackend, Task, ecs_backends
-from moto.elasticache.models import elasticache_backends
 from moto.elbv2.models import ELBv2Backend, FakeTargetGroup, elbv2_backends
-from moto.logs.models import logs_backends
-from moto.rds.models import rds_backends
-from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.servicediscovery.models import servicediscovery_backends
-from moto.sns.models import sns_backends
 
-from hokusai_validation.sandbox.aws.log_lines import LogFiles
+from hokusai_validation.sandbox.aws import observed, stores
 from hokusai_validation.sandbox.aws.resources_names import (
     HEALTH_PATHS,
     LOAD_BALANCERS,
     SERVICES,
     TARGET_GROUPS,
-    TOPIC,
     log_group,
 )
 from hokusai_validation.sandbox.aws.settings import AwsSettings, Placed
 from hokusai_validation.sandbox.plan import (
     ACCOUNT,
-    BUCKET,
     CLUSTER,
-    DATABASE,
     DATABASE_SECRET,
-    DATABASE_USER,
-    ELASTICACHE_CLUSTER,
     HOSTS,
     NAMESPACE,
-    RDS_INSTANCE,
     REGION,
 )
 
@@ -64,94 +51,11 @@ class Resources:
 
     def register(self) -> None:
         """All of it. The order matters: listeners name target groups and the certificate."""
-        self._data()
+        self.database = stores.register(self.settings, self.start)
         self._balancing()
         self._services()
         self._names()
-        self._logs_and_metrics()
-
-    def _data(self) -> None:
-        settings = self.settings
-        s3_backends[ACCOUNT]["aws"].create_bucket(BUCKET, REGION)
-        secrets = secretsmanager_backends[ACCOUNT][REGION]
-        secrets.create_secret(
-            name=DATABASE_SECRET,
-            secret_string=json.dumps(dict(settings.secret)),
-            secret_binary=None,
-            description="MLflow's database login",
-            tags=[],
-            kms_key_id=None,
-            client_request_token=None,
-            replica_regions=[],
-            force_overwrite=False,
-        )
-        secret: Any = secrets.secrets[DATABASE_SECRET]
-        long_ago = int((self.start - timedelta(days=30)).timestamp())
-        secret.created_date = secret.last_changed_date = long_ago
-        for version in secret.versions.values():
-            version["createdate"] = long_ago
-        database = rds_backends[ACCOUNT][REGION].create_db_instance(
-            {
-                "db_instance_identifier": RDS_INSTANCE,
-                "db_instance_class": "db.t3.micro",
-                "engine": "postgres",
-                "engine_version": "18.0",
-                "allocated_storage": 20,
-                "master_username": DATABASE_USER,
-                "master_user_password": str(settings.secret["password"]),
-                "db_name": DATABASE,
-                "port": settings.database_port,
-                "publicly_accessible": False,
-            }
-        )
-        database.status = "available"
-        self.database = database
-        cache: dict[str, Any] = dict.fromkeys(
-            [
-                "replication_group_id",
-                "az_mode",
-                "preferred_availability_zone",
-                "cache_parameter_group_name",
-                "cache_subnet_group_name",
-                "transit_encryption_enabled",
-                "network_type",
-                "ip_discovery",
-                "snapshot_name",
-                "preferred_maintenance_window",
-                "notification_topic_arn",
-                "auto_minor_version_upgrade",
-                "snapshot_retention_limit",
-                "snapshot_window",
-                "auth_token",
-                "outpost_mode",
-                "preferred_outpost_arn",
-            ]
-        )
-        cache |= {
-            name: []
-            for name in [
-                "preferred_availability_zones",
-                "cache_security_group_names",
-                "security_group_ids",
-                "tags",
-                "snapshot_arns",
-                "preferred_outpost_arns",
-                "log_delivery_configurations",
-                "cache_node_ids_to_remove",
-                "cache_node_ids_to_reboot",
-            ]
-        }
-        cluster = elasticache_backends[ACCOUNT][REGION].create_cache_cluster(
-            **cache,
-            cache_cluster_id=ELASTICACHE_CLUSTER,
-            num_cache_nodes=1,
-            cache_node_type="cache.t3.micro",
-            engine="redis",
-            engine_version="6.2",
-            port=settings.redis_port,
-        )
-        cluster.cache_cluster_status = "available"
-        sns_backends[ACCOUNT][REGION].create_topic(TOPIC)
+        observed.register(self.settings)
 
     def _balancing(self) -> None:
         settings = self.settings
@@ -413,54 +317,3 @@ class Resources:
                     place.process,
                     {"AWS_INSTANCE_IPV4": place.address, "AWS_INSTANCE_PORT": str(place.port)},
                 )
-
-    def _logs_and_metrics(self) -> None:
-        logs = logs_backends[ACCOUNT][REGION]
-        now = datetime.now(UTC)
-        for component in SERVICES:
-            group = log_group(component)
-            stream = f"{component}/{component}/1"
-            logs.create_log_group(group, {})
-            logs.groups[group].retention_in_days = 30
-            logs.create_log_stream(group, stream)
-            logs.put_log_events(
-                group,
-                stream,
-                [{"timestamp": int(now.timestamp() * 1000), "message": f"{component}: started"}],
-            )
-        LogFiles(
-            logs, {log_group(component): paths for component, paths in self.settings.log_files.items()}
-        ).install()
-        for minute in range(60):
-            measure(now - timedelta(minutes=minute))
-
-
-def measure(at: datetime) -> None:
-    """One minute's values of every metric that the stack has."""
-    backend = cloudwatch_backends[ACCOUNT][REGION]
-    services: list[dict[str, Any]] = []
-    for service in SERVICES.values():
-        dimensions = {"ClusterName": CLUSTER, "ServiceName": service}
-        services += [
-            _metric("CPUUtilization", 12.0, "Percent", at, dimensions),
-            _metric("MemoryUtilization", 38.0, "Percent", at, dimensions),
-        ]
-    dimensions = {"DBInstanceIdentifier": RDS_INSTANCE}
-    database = [
-        _metric("CPUUtilization", 7.0, "Percent", at, dimensions),
-        _metric("DatabaseConnections", 15.0, "Count", at, dimensions),
-        _metric("FreeableMemory", 512.0 * 1024 * 1024, "Bytes", at, dimensions),
-        _metric("FreeStorageSpace", 14.0 * 1024**3, "Bytes", at, dimensions),
-    ]
-    backend.put_metric_data("AWS/ECS", services)
-    backend.put_metric_data("AWS/RDS", database)
-
-
-def _metric(name: str, value: float, unit: str, at: datetime, dimensions: dict[str, str]) -> dict[str, Any]:
-    return {
-        "MetricName": name,
-        "Value": value,
-        "Unit": unit,
-        "Timestamp": at.replace(tzinfo=None),  # moto compares times without zone
-        "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
-    }

@@ -20,9 +20,11 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from hokusai_validation.sandbox.aws import routing
-from hokusai_validation.sandbox.aws.resources import Resources, measure
+from hokusai_validation.sandbox.aws.observed import measure
+from hokusai_validation.sandbox.aws.resources import Resources
 from hokusai_validation.sandbox.aws.settings import AwsSettings
-from hokusai_validation.sandbox.aws.states import StateError, States
+from hokusai_validation.sandbox.aws.states import States
+from hokusai_validation.sandbox.aws.states_base import StateError
 from hokusai_validation.sandbox.plan import BUCKET
 
 StartResponse = Callable[..., Any]
@@ -57,9 +59,9 @@ class Application:
             status, kind, body = refused
             start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
             return [body]
-        answer: Iterable[bytes] = self.moto(environ, start_response)
         if self.states.damages_objects and environ["REQUEST_METHOD"] == "GET" and _is_object(path):
-            return _damaged(answer)
+            return _damaged(self.moto(environ, _without_checksums(start_response)))
+        answer: Iterable[bytes] = self.moto(environ, start_response)
         return answer
 
     def _refused(self, environ: dict[str, Any]) -> tuple[str, str, bytes] | None:
@@ -137,6 +139,16 @@ class _Handler(MotoRequestHandler):
 def _is_object(path: str) -> bool:
     """Whether it is something in the bucket, and not the bucket itself."""
     return path.startswith(f"/{BUCKET}/") and len(path) > len(BUCKET) + 2
+
+
+def _without_checksums(start_response: StartResponse) -> StartResponse:
+    """As if it had been written damaged: the store itself knows of nothing wrong."""
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        kept = [(name, value) for name, value in headers if not name.lower().startswith("x-amz-checksum")]
+        return start_response(status, kept, *more)
+
+    return start
 
 
 def _damaged(content: Iterable[bytes]) -> Iterable[bytes]:
