@@ -29,6 +29,7 @@ from hokusai_validation.chaos.probe import (
     silence,
 )
 from hokusai_validation.chaos.watch import Watch
+from hokusai_validation.chaos.watchdog import Watchdog
 from hokusai_validation.errors import FaultNotUndone, NoSteadyState, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.locks import ExperimentLock, TargetLock
@@ -100,6 +101,8 @@ class Experiment:
         self._locks.enter_context(TargetLock(self.target, what, wait_s=LOCK_WAIT_S))
         try:
             self._locks.enter_context(ExperimentLock(self.target, what, wait_s=LOCK_WAIT_S))
+            # From here on: a breaker that was opened must not stay so when we are killed.
+            self._locks.enter_context(Watchdog.of(self.target).watching())
             self._injector.observers.append(self._observe)
             try:
                 self.probe.start()

@@ -227,16 +227,14 @@ class Injector:
             observer(event)
 
     def _watchdog(self, injection: Injection) -> contextlib.AbstractContextManager[None]:
-        """Somebody who takes off what no lease would, should we be killed."""
+        """Somebody who puts right what leases don't, should we be killed."""
+        from hokusai_validation.chaos.watchdog import Watchdog
+
         unleased = any(fault.needs_watchdog for fault in injection.faults)
         if not unleased and any(fault.leased_by == "links" for fault in injection.faults):
             with contextlib.suppress(AgentFailed):  # told when the fault is put on
                 unleased = not injection.reach.links.has_leases
-        if not unleased:
-            return contextlib.nullcontext()
-        from hokusai_validation.chaos.watchdog import watched
-
-        return watched(self.target)
+        return Watchdog.of(self.target).watching(unleased=unleased)
 
     def _put_on(self, injection: Injection) -> None:
         holders = {fault.leased_by for fault in injection.faults}

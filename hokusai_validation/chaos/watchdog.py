@@ -1,60 +1,167 @@
-"""For faults whose holder knows no leases (a real Toxiproxy, AWS FIS): a process of its own that
-waits for the injecting one to end, and takes everything off when that ended without doing so.
+"""Somebody who stays when we are killed: a process of its own that waits for the injecting one to
+end, and puts right what that left behind.
+
+Faults end with their leases; what has none (a real Toxiproxy, AWS FIS) it takes off, as
+`chaos stop` does. Then it makes ordinary calls until every instance's breaker has closed again:
+a breaker that an experiment opened is a leftover of it too, and closes by traffic alone.
 
     python -m hokusai_validation.chaos.watchdog    # target as JSON on the first line of its input
 """
 
+import atexit
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from typing import ClassVar, Self
 
-from hokusai_validation.chaos.stop import clean
-from hokusai_validation.errors import FaultNotApplied, HokusaiError
+from hokusai_validation.errors import AgentFailed, FaultNotApplied, HokusaiError, RequestFailed
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.links import LinkClient
+from hokusai_validation.resources.locks import target_key
+from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
 
 STARTS = "watching"
-DONE = "done"
-ENDS_WITHIN_S = 5.0
+HEALED_WITHIN_S = 30.0
+POLL_S = 0.2
+NOT_CLOSED = ("degraded", "recovering", "unhealthy")  # what /health says of MLflow meanwhile
 
 
-@contextlib.contextmanager
-def watched(target: Target) -> Iterator[None]:
-    """Somebody watches over us in the block. The target goes to it without secrets, which it finds
-    where we do.
+class Watchdog:
+    """One process for each target that this one puts faults on, until this one ends."""
 
-    Raises FaultNotApplied when it can't be started."""
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hokusai_validation.chaos.watchdog"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise FaultNotApplied(f"The watchdog of faults could not be started: {error.strerror}.") from None
-    with process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    _started: ClassVar[dict[str, Self]] = {}
+    _guard: ClassVar[threading.RLock] = threading.RLock()
+
+    def __init__(self, target: Target) -> None:
         try:
-            process.stdin.write(target.model_dump_json() + "\n")
-            process.stdin.flush()
-            if process.stdout.readline().strip() != STARTS:
-                raise FaultNotApplied("The watchdog of faults ended before anything was put on.")
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hokusai_validation.chaos.watchdog"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,  # what ends our group must not end it
+            )
+        except OSError as error:
+            raise FaultNotApplied(f"The watchdog of faults could not be started: {error.strerror}.") from None
+        self._on = 0
+        self._unleased = 0
+        self._watching = False
+        self._say(target.model_dump_json())
+        atexit.register(self._end)
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """The target's.
+
+        Raises FaultNotApplied when it can't be started."""
+        with cls._guard:
+            key = target_key(target)
+            known = cls._started.get(key)
+            if known is None or known._process.poll() is not None:
+                known = cls._started[key] = cls(target)
+            return known
+
+    @contextlib.contextmanager
+    def watching(self, *, unleased: bool = False) -> Iterator[None]:
+        """It acts when this process is killed in the block. `unleased`: faults without a lease are
+        on, so it must be ready before.
+
+        Raises FaultNotApplied."""
+        if unleased:
+            self._await_ready()
+        self._count(1, unleased)
+        try:
             yield
         finally:
+            self._count(-1, unleased)
+
+    def _count(self, step: int, unleased: bool) -> None:
+        with self._guard:
+            self._on += step
+            self._unleased += step if unleased else 0
+            self._say(json.dumps({"on": self._on > 0, "unleased": self._unleased > 0}))
+
+    def _await_ready(self) -> None:
+        with self._guard:
+            if self._watching:
+                return
+            assert self._process.stdout is not None
+            if self._process.stdout.readline().strip() != STARTS:
+                raise FaultNotApplied("The watchdog of faults ended before anything was put on.")
+            self._watching = True
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def _end(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
-                process.stdin.write(DONE + "\n")
-                process.stdin.flush()
-            try:
-                process.wait(ENDS_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+                if stream is not None:
+                    stream.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+
+
+def heal(target: Target) -> None:
+    """Ordinary calls to MLflow at every instance until each says that it is well; ended after a
+    while, and at once where nothing answers any more."""
+    deadline = time.monotonic() + HEALED_WITHIN_S
+    _await_clean(target, deadline)
+    resolver = Resolver(target.dns.resolver)
+    timeout_s = target.gateway.proxy_timeout_s + 1
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(HttpClient(each.url, tls=target.tls, resolver=resolver, timeout_s=timeout_s))
+            for each in target.instances
+        ]
+        _await_mlflow(target, resolver, deadline)
+        while clients and time.monotonic() < deadline:
+            answered = well = 0
+            for client in clients:
+                with contextlib.suppress(RequestFailed, KeyError, TypeError):
+                    state = client.get("/health").json()["services"]["mlflow"]
+                    answered += 1
+                    if state in NOT_CLOSED:
+                        client.get("/health/mlflow")
+                    else:
+                        well += 1
+            if answered == 0 or well == len(clients):
+                return
+            time.sleep(POLL_S)
+
+
+def _await_mlflow(target: Target, resolver: Resolver, deadline: float) -> None:
+    """Where MLflow can be asked directly, wait for it first: each call that an instance makes too
+    early is a failed recovery attempt, after which its breaker waits longer."""
+    if target.mlflow is None or target.mlflow.url is None:
+        return
+    with HttpClient(target.mlflow.url, tls=target.tls, resolver=resolver, timeout_s=1.0) as client:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(RequestFailed):
+                if client.get("/health").status == 200:
+                    return
+            time.sleep(POLL_S)
+
+
+def _await_clean(target: Target, deadline: float) -> None:
+    if target.links is None:
+        return
+    links = LinkClient.from_target(target)
+    with contextlib.closing(links), contextlib.suppress(AgentFailed):
+        while time.monotonic() < deadline and not all(each.clean for each in links.states().values()):
+            time.sleep(POLL_S)
 
 
 def main() -> int:
@@ -62,16 +169,22 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it outlives what ends its parent
     target = Target.model_validate(json.loads(sys.stdin.readline()))
-    print(STARTS, flush=True)
+    with contextlib.suppress(OSError):
+        print(STARTS, flush=True)
+    told = {"on": False, "unleased": False}
     for line in sys.stdin:
-        if line.strip() == DONE:
-            return 0
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # our parent's output is gone
-        sys.stdout = sys.stderr = nowhere
-        try:
+        told = json.loads(line)
+    if not told["on"]:
+        return 0
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - our parent's is gone
+    try:
+        if told["unleased"]:
+            from hokusai_validation.chaos.stop import clean
+
             clean(target, Secrets(target))
-        except HokusaiError:
-            return 3
+        heal(target)
+    except HokusaiError:
+        return 3
     return 0
 
 
