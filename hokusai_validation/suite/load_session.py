@@ -106,14 +106,15 @@ class LoadSession:
         watch: Watch | None = None,
         connections: int | None = None,
         judged: bool = True,
+        rate: float | None = None,
     ) -> Outcome:
-        """A constant-rate run at the target's rate, long enough for so many samples, or as long as
+        """A constant-rate run at the target's rate (or a lower one), long enough for so many samples, or as long as
         the target says. Where the generator fell behind, the run says nothing of the target: it is
         made once more, and then not judged.
 
         Raises NotJudged."""
         permission = self.site.permission
-        rate = min(permission.rate, permission.max_rate)
+        rate = min(rate or permission.rate, permission.rate, permission.max_rate)
         duration_s = min(permission.duration_s or samples / rate, permission.max_duration_s)
         model = Open(constant(rate, duration_s).with_ramp_up(RAMP_UP_S))
         most = min(connections or CONNECTIONS, permission.max_connections)
