@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 import pytest
 
-from hokusai_validation.diagnosis.verdict import judge
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.report import Verdict
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase, Result, Status, final_attempts
@@ -116,7 +115,11 @@ def run(
 
 def exit_status(results: Sequence[Result], target: Target) -> int:
     """By the verdict that the rows carry, those of tests that were not asked for left out."""
+    from hokusai_validation.diagnosis.verdict import judge  # a phase judges its rows itself
+
     asked = [row for row in results if row.message != suite_rows.NOT_SELECTED]
+    if faults_not_undone(asked):
+        return 3
     return _EXIT_STATUS.get(judge(asked, target).verdict, 0)
 
 

@@ -42,15 +42,17 @@ def judge(rows: Sequence[Result], target: Target) -> Judgement:
     if not any(row.executed for row in final):
         inconclusive.append("no test was executed")
     degraded = _impaired(rows, final, target)
+    left = _left_on(rows)
     if unhealthy:
         verdict = Verdict.UNHEALTHY
-    elif inconclusive:
+    elif inconclusive or left:
+        # With a fault of ours still on, nothing else that was seen counts for much.
         verdict = Verdict.INCONCLUSIVE
     elif degraded:
         verdict = Verdict.DEGRADED
     else:
         verdict = Verdict.HEALTHY
-    return Judgement(verdict, (*unhealthy, *inconclusive, *degraded))
+    return Judgement(verdict, (*left, *unhealthy, *inconclusive, *degraded))
 
 
 def exit_status(
@@ -60,10 +62,12 @@ def exit_status(
     *,
     fail_on_degraded: bool = False,
 ) -> int:
-    """What the command line ends with: 1 unhealthy (or degraded, with `fail_on_degraded`), 3 could
-    not be judged, else 0. Only the phases asked for count, and of them only the tests selected."""
+    """What the command line ends with: 3 where a fault of ours could not be undone, else 1
+    unhealthy (or degraded, with `fail_on_degraded`), 3 could not be judged, else 0. Only the phases asked for count, and of them only the tests selected."""
     rows = [row for row in report.results if row.phase in asked and was_selected(row)]
     verdict = judge(rows, target).verdict
+    if faults_not_undone(rows):
+        return 3
     if verdict is Verdict.UNHEALTHY:
         return 1
     if verdict is Verdict.INCONCLUSIVE:
@@ -164,10 +168,12 @@ def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -
     }
     if views:
         reasons.append(f"the three views of {', '.join(sorted(views))} disagree")
-    left = faults_not_undone(rows)
-    if left:
-        reasons.insert(0, f"{_number(len(left), 'fault')} of ours could not be undone")
     return reasons
+
+
+def _left_on(rows: Iterable[Result]) -> list[str]:
+    left = faults_not_undone(rows)
+    return [f"{_number(len(left), 'fault')} of ours could not be undone"] if left else []
 
 
 def _sentence(rows: Sequence[Result], one: str, many: str) -> str:

@@ -196,6 +196,9 @@ def test_a_fault_that_is_still_on_leads_the_headline() -> None:
     report = report_of(left, failed(CRITICAL))
     assert report.headline.startswith("1 fault of ours could not be undone")
     assert "restore it" in report.headline
+    assert report.reasons[0] == "1 fault of ours could not be undone"
+    assert exit_status(report, TARGET, tuple(Phase)) == 3
+    assert report_of(left).verdict is not Verdict.HEALTHY
 
 
 def test_nothing_executed_is_inconclusive() -> None:
