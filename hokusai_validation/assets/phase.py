@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from hokusai_validation import __version__
 from hokusai_validation.assets import metadata, process, progress, task
 from hokusai_validation.assets.checks import check_results, check_specs
+from hokusai_validation.assets.warming import warm_up
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
@@ -120,6 +121,8 @@ def _phase_result(
         Run(run_id=context.run.run_id, target=target.name, started_at=begun, asked=asked_phases(context))
     )
     progress.tell(progress.Event(phase.value, begun=True, expected=len(entries)))
+    if phase is Phase.ENVIRONMENT:
+        warm_up()
     results, why, output = _rows(context, phase, target, environment, store, settings)
     results += complete(
         results,
