@@ -42,7 +42,7 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
         (FactKind.TLS_FAILED, r"certificate verify failed|CERTIFICATE_VERIFY|tls handshake|SSLError"),
         (
             FactKind.REFUSED,
-            r"connection refused|connect(ion)? was refused|refused the connection|ECONNREFUSED",
+            r"connection refused|connect call failed|connect(ion)? was refused|refused the connection|ECONNREFUSED",
         ),
         (
             FactKind.CONNECT_TIMED_OUT,
@@ -50,8 +50,9 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
         ),
         (
             FactKind.RESET,
-            r"connection reset|reset by peer|server closed the connection|ECONNRESET|broken pipe",
+            r"connection reset|reset by peer|server (disconnected|closed the connection)|ECONNRESET|broken pipe",
         ),
+        (FactKind.READ_TIMED_OUT, r"gave no answer within|read (timed out|time-?out)"),
     )
 )
 

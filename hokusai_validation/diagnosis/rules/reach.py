@@ -6,12 +6,14 @@ Only what was seen while no fault of ours was on counts: a link that a test cut 
 
 from collections.abc import Iterator
 
+from hokusai_validation import catalogue
 from hokusai_validation.diagnosis.hypothesis import Hypothesis
 from hokusai_validation.diagnosis.rules.common import by_component
-from hokusai_validation.diagnosis.sightings import Case
+from hokusai_validation.diagnosis.rules.instances import lone_instance
+from hokusai_validation.diagnosis.sightings import Case, injects
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Cause
-from hokusai_validation.result import Category
+from hokusai_validation.result import Category, Status
 
 # The surer sign first: clients of a dead process also see resets and time-outs.
 SIGNS = (
@@ -21,6 +23,7 @@ SIGNS = (
     (FactKind.READ_TIMED_OUT, Cause.NOT_ANSWERING),
 )
 AT_REST = (Category.ENVIRONMENT, Category.DISCOVERY, Category.INFRASTRUCTURE, Category.FUNCTIONAL)
+_THROUGH = frozenset({"gateway", "registry", "api", "instances"})
 KINDS = tuple(kind for kind, _ in SIGNS)
 
 
@@ -28,9 +31,24 @@ def rule(case: Case) -> Iterator[Hypothesis]:
     """One hypothesis a component, by its surest sign; the other signs are part of the evidence."""
     seen = case.of(*KINDS, where=lambda sighting: sighting.steady)
     for component, evidence in by_component(seen).items():
-        if not case.graph.is_deployed(component):
+        if not case.graph.is_deployed(component) or lone_instance(case, component):
             continue
         cause = next(cause for kind, cause in SIGNS if any(each.kind is kind for each in evidence))
+        if cause is Cause.NOT_ANSWERING and _answers_others(case, component):
+            cause = Cause.SLOW_DEPENDENCY
         seen_from = {each.via for each in evidence}
         lone = seen_from.pop() if len(seen_from) == 1 and case.passed(component, *AT_REST) else None
         yield Hypothesis(cause, component, evidence, subject=evidence[0].fact.seen, only_from=lone)
+
+
+def _answers_others(case: Case, component: str) -> bool:
+    """Whether requests that took the same way, through the API, were answered: then what timed out
+    was only less patient."""
+    return any(
+        row.status is Status.PASSED
+        and row.component == component
+        and not injects(row)
+        and (entry := catalogue.find(row.test)) is not None
+        and _THROUGH & set(entry.needs)
+        for row in case.final
+    )

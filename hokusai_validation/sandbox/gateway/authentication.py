@@ -62,7 +62,7 @@ class Authenticator:
             return self.limited({}, limited.retry_after)
         except AuthUnavailable as error:
             self.log.warning("key not validated", error=str(error))
-            return refusal("Authentication service unavailable", 503, {"Retry-After": "1"})
+            return refusal(f"Authentication service unavailable: {error}", 503, {"Retry-After": "1"})
         headers = self.limit_headers(caller, usage)
         if self.past_limit(caller, usage):
             return self.limited(headers, str(usage.retry_after_s()))
