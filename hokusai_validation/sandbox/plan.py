@@ -9,6 +9,8 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 INSTANCES = ("api-1", "api-2")
 REGION = "us-east-1"
+# Addresses that the balancer's links listen on: each API task has one of its own, as in a VPC.
+TASK_ADDRESSES = {"api-1": "127.0.1.1", "api-2": "127.0.1.2"}
 ACCOUNT = "123456789012"
 CLUSTER = "hokusai-development"
 NAMESPACE = "hokusai-development.local"

@@ -1,6 +1,7 @@
 """What a scenario changes once the processes are there: statements in the database, faults on links."""
 
 import json
+from typing import Any
 
 from hokusai_validation.errors import StackDidNotStart
 from hokusai_validation.sandbox.plan import DATABASE, LOOPBACK, Plan, proxy_name
@@ -36,18 +37,23 @@ async def apply_sql(plan: Plan, scenario: Scenario) -> None:
 
 
 async def apply_links(plan: Plan, scenario: Scenario) -> None:
-    """The scenario's toxics.
+    """The scenario's cut links and toxics. Only now: what needs a link to come up has come up, as in
+    life, where a way is cut while all runs.
 
     Raises StackDidNotStart."""
+    for edge in scenario.broken_links:
+        await _tell_links(plan, scenario, f"/proxies/{proxy_name(edge)}", {"enabled": False})
     for edge, toxic in scenario.toxics:
-        path = f"/proxies/{proxy_name(edge)}/toxics"
-        try:
-            status, body = await fetch(
-                plan.address("links"), path, method="POST", body=json.dumps(dict(toxic)).encode()
-            )
-        except (OSError, TimeoutError, ValueError) as error:
-            status, body = 0, str(error).encode()
-        if status // 100 != 2:
-            raise StackDidNotStart(
-                f"Scenario '{scenario.name}' could not put {dict(toxic)} on {edge}: {body[:200]!r}."
-            )
+        await _tell_links(plan, scenario, f"/proxies/{proxy_name(edge)}/toxics", dict(toxic))
+
+
+async def _tell_links(plan: Plan, scenario: Scenario, path: str, value: dict[str, Any]) -> None:
+    body = json.dumps(value).encode()
+    try:
+        status, answer = await fetch(plan.address("links"), path, method="POST", body=body)
+    except (OSError, TimeoutError, ValueError) as error:
+        status, answer = 0, str(error).encode()
+    if status // 100 != 2:
+        raise StackDidNotStart(
+            f"Scenario '{scenario.name}' could not put {value} on link {path}: {answer[:200]!r}."
+        )

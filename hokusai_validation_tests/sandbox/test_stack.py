@@ -179,6 +179,25 @@ def test_what_was_killed_is_started_again(up: Sandbox, name: str, limit_s: float
     up.until_healthy()
 
 
+@pytest.mark.soak
+def test_random_kills_of_anything_always_end_healthy(up: Sandbox) -> None:
+    """Several at once, again and again, in an order that a fixed seed decides."""
+    import random
+    import signal
+
+    import psutil
+
+    chosen = random.Random(20250805)
+    for _ in range(20):
+        names = chosen.sample(sorted(PROCESSES), k=chosen.randint(1, 4))
+        for name in names:
+            pid = up.process(name)["pid"]
+            if pid is not None:
+                psutil.Process(pid).send_signal(signal.SIGKILL)
+        up.until_healthy()
+    assert {item["state"] for item in up.stack.status()["services"].values()} == {"running"}
+
+
 def test_postgres_comes_back_with_its_data_after_a_kill(up: Sandbox) -> None:
     before = up.process("postgres")
     up.control("POST", "/processes/postgres/kill", {})

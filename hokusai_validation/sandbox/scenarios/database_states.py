@@ -6,7 +6,7 @@ SCENARIOS = (
     Scenario(
         "few_connections_left",
         "The database takes hardly more connections than are open already.",
-        postgres={"max_connections": "24"},
+        postgres={"max_connections": "7", "superuser_reserved_connections": "1"},
     ),
     Scenario(
         "database_superuser",
