@@ -2,8 +2,8 @@
 end, and puts right what that left behind.
 
 Faults end with their leases; what has none (a real Toxiproxy, AWS FIS) it takes off, as
-`chaos stop` does. Then it makes ordinary calls until every instance's breaker has closed again:
-a breaker that an experiment opened is a leftover of it too, and closes by traffic alone.
+`chaos stop` does. Then it sees to it that every instance's breaker closes again: one that an
+experiment opened is a leftover of it too, and without traffic it would stay open.
 
     python -m hokusai_validation.chaos.watchdog    # target as JSON on the first line of its input
 """
@@ -114,16 +114,22 @@ class Watchdog:
             self._process.wait(1.0)
 
 
-def heal(target: Target) -> None:
-    """Ordinary calls to MLflow at every instance until each says that it is well; ended after a
-    while, and at once where nothing answers any more."""
+def heal(target: Target, secrets: Secrets) -> None:
+    """Breakers reset, or, where that is refused, ordinary calls to MLflow, until every instance says
+    that MLflow is well; ended after a while, and at once where nothing answers any more."""
     deadline = time.monotonic() + HEALED_WITHIN_S
     _await_clean(target, deadline)
     resolver = Resolver(target.dns.resolver)
     timeout_s = target.gateway.proxy_timeout_s + 1
+    key = None
+    if target.keys.good is not None:
+        with contextlib.suppress(HokusaiError):
+            key = secrets.value(target.keys.good)
     with contextlib.ExitStack() as stack:
         clients = [
-            stack.enter_context(HttpClient(each.url, tls=target.tls, resolver=resolver, timeout_s=timeout_s))
+            stack.enter_context(
+                HttpClient(each.url, tls=target.tls, resolver=resolver, timeout_s=timeout_s, key=key)
+            )
             for each in target.instances
         ]
         _await_mlflow(target, resolver, deadline)
@@ -134,6 +140,9 @@ def heal(target: Target) -> None:
                     state = client.get("/health").json()["services"]["mlflow"]
                     answered += 1
                     if state in NOT_CLOSED:
+                        if state == "degraded" and key is not None:
+                            # Its wait may have grown long meanwhile.
+                            client.post("/health/mlflow/reset", key=True)
                         client.get("/health/mlflow")
                     else:
                         well += 1
@@ -182,7 +191,7 @@ def main() -> int:
             from hokusai_validation.chaos.stop import clean
 
             clean(target, Secrets(target))
-        heal(target)
+        heal(target, Secrets(target))
     except HokusaiError:
         return 3
     return 0
