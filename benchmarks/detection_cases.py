@@ -45,6 +45,15 @@ BREAKER = (Category.INFRASTRUCTURE, Category.UNIT, Category.INTEGRATION)
 QUICK = "not TestHealthEndpointScenarios"
 HEALTH = (Category.INFRASTRUCTURE, Category.INTEGRATION)
 KEYS = (Category.INFRASTRUCTURE, Category.FUNCTIONAL)
+DATA = (Category.FUNCTIONAL, Category.INFRASTRUCTURE)
+# Of the functional tests, those that have to do with it; pytest's `-k`.
+ONLY = {
+    OUTAGE: QUICK,
+    KEYS: "TestProxyRouting or TestAuthentication or TestKeySafety or TestKeyCache or TestInfrastructure or TestModelRegistration",
+    DATA: "TestDatabaseLogin or TestPermissions or TestSchema or TestArtifactStore or TestTracking"
+    " or TestInfrastructure or TestModelRegistration",
+}
+LONG = "not TestHealthEndpointScenarios and not TestRegistrationLimits"
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def _case(
     or_cause: tuple[Cause, ...] = (),
 ) -> Case:
     others = tuple(each.value for each in or_cause)
-    only = QUICK if categories == OUTAGE else ""
+    only = ONLY.get(categories, "")
     return Case(name, (Expected(cause.value, component, priority, others, or_component),), categories, only)
 
 
@@ -138,9 +147,9 @@ CASES: tuple[Case, ...] = (
     _case("detailed_health_500", Cause.WRONG_STATUS, "api", "P1", categories=HEALTH),
     _case("health_always_healthy", Cause.HEALTH_ANSWER_WRONG, "api", "P1", categories=HEALTH),
     _case("probes_need_key", Cause.PROBE_NEEDS_KEY, "api", "P1", categories=OUTAGE),
-    _case("reset_without_key", Cause.RESET_WITHOUT_KEY, "api", "P1"),
+    _case("reset_without_key", Cause.RESET_WITHOUT_KEY, "api", "P1", categories=KEYS),
     _case("nothing_needs_key", Cause.BAD_KEY_ACCEPTED, "api", "P0", categories=KEYS),
-    _case("key_form_wrong", Cause.KEY_FORM_REFUSED, "api", "P0", or_component=("auth",)),
+    _case("key_form_wrong", Cause.KEY_FORM_REFUSED, "api", "P0", or_component=("auth",), categories=KEYS),
     _case("x_api_key_ignored", Cause.KEY_FORM_REFUSED, "api", "P0", categories=KEYS),
     _case("stale_keys", Cause.STALE_KEY_ACCEPTED, "api", "P2", categories=KEYS, or_component=("redis",)),
     _case("key_in_logs", Cause.SECRET_LEAKED, "api", "P0", categories=KEYS),
@@ -151,7 +160,14 @@ CASES: tuple[Case, ...] = (
     _case(
         "leaks_memory", Cause.MEMORY_GROWTH, "api", "P2", categories=(Category.INFRASTRUCTURE, Category.LOAD)
     ),
-    _case("damages_artifacts", Cause.ARTIFACT_DAMAGED, "artifacts", "P1", or_component=("api", "mlflow")),
+    _case(
+        "damages_artifacts",
+        Cause.ARTIFACT_DAMAGED,
+        "artifacts",
+        "P1",
+        or_component=("api", "mlflow"),
+        categories=DATA,
+    ),
     _case("never_reconnects", Cause.NOT_RECOVERED, "api", "P1", categories=HEALTH),
     _case("open_breaker_calls", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("breaker_off_by_one", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
@@ -160,16 +176,16 @@ CASES: tuple[Case, ...] = (
     _case("breaker_no_growth", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("breaker_keeps_counts", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("one_bad_instance", Cause.BAD_INSTANCE, "api", "P1", categories=OUTAGE),
-    _case("redis_absent", Cause.OPTIONAL_REQUIRED, "redis", "P1", or_component=("api",)),
+    _case("redis_absent", Cause.OPTIONAL_REQUIRED, "redis", "P1", or_component=("api",), categories=OUTAGE),
     _case("few_connections_left", Cause.CONNECTIONS_NEAR_LIMIT, "postgres", "P2", categories=OUTAGE),
-    _case("database_superuser", Cause.DATABASE_PERMISSIONS, "postgres", "P1"),
-    _case("rights_taken", Cause.DATABASE_PERMISSIONS, "postgres", "P1"),
+    _case("database_superuser", Cause.DATABASE_PERMISSIONS, "postgres", "P1", categories=DATA),
+    _case("rights_taken", Cause.DATABASE_PERMISSIONS, "postgres", "P1", categories=DATA),
     _case(
         "stored_artifacts_damaged",
         Cause.ARTIFACT_DAMAGED,
         "artifacts",
         "P1",
-        categories=(Category.INFRASTRUCTURE, Category.FUNCTIONAL),
+        categories=DATA,
         or_component=("mlflow",),
     ),
     _case(
@@ -177,7 +193,7 @@ CASES: tuple[Case, ...] = (
         Cause.REDIRECT_DROPS_AUTH,
         "load_balancer",
         "P1",
-        categories=(*AT_REST, Category.FUNCTIONAL),
+        categories=AT_REST,
     ),
     _case("mlflow_database_cut", Cause.PROCESS_DOWN, "postgres", "P1", categories=OUTAGE),
     _case(
@@ -186,6 +202,7 @@ CASES: tuple[Case, ...] = (
         "artifacts",
         "P1",
         or_cause=(Cause.ARTIFACT_STORE_FAILED,),
+        categories=DATA,
     ),
     _case(
         "no_targets",
@@ -196,7 +213,7 @@ CASES: tuple[Case, ...] = (
         or_component=("load_balancer",),
         or_cause=(Cause.WRONG_TARGET_GROUP,),
     ),
-    _case("schema_differs", Cause.DATABASE_SCHEMA, "postgres", "P2"),
+    _case("schema_differs", Cause.DATABASE_SCHEMA, "postgres", "P2", categories=DATA),
 )
 
 _BY_NAME = {case.name: case for case in CASES}
@@ -206,7 +223,7 @@ def _pair(one: str, other: str) -> Case:
     """Both defects in one sandbox, and both causes expected."""
     first, second = _BY_NAME[one], _BY_NAME[other]
     categories = tuple(each for each in Category if each in (*first.categories, *second.categories))
-    only = first.only if first.only == second.only else ""
+    only = first.only if first.only == second.only else LONG
     return Case(f"{one}+{other}", first.expected + second.expected, categories, only)
 
 

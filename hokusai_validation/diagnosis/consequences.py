@@ -101,21 +101,27 @@ SAME: Mapping[Cause, Set[Cause]] = {
     Cause.SLOW_DEPENDENCY: frozenset({Cause.ALERT_THRESHOLD, Cause.NOT_RECOVERED, Cause.UNKNOWN}),
     Cause.WRONG_STATUS: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
     Cause.PROXY_ERROR: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
-    Cause.PROBE_NEEDS_KEY: _WEAK,
+    # Where no key is looked at, none is for the reset.
+    Cause.BAD_KEY_ACCEPTED: frozenset(
+        {Cause.RESET_WITHOUT_KEY, Cause.STALE_KEY_ACCEPTED, Cause.WRONG_STATUS, Cause.UNKNOWN}
+    ),
+    # A probe that is refused tells nothing, so whoever asked it believes the worst.
+    Cause.PROBE_NEEDS_KEY: _WEAK | {Cause.HEALTH_ANSWER_WRONG},
     Cause.OPTIONAL_REQUIRED: _WEAK | {Cause.NAME_NOT_RESOLVED, Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED},
 }
 
-# From the load balancer to what lies behind it.
+# What an outage makes of things that can be reached only through what is out.
+BEHIND_IT: Set[Cause] = SOFT_EFFECTS - {Cause.TARGET_UNHEALTHY, Cause.BREAKER_STUCK_OPEN}
+
+# To what lies behind it: the load balancer's services, the API's dependencies.
 DOWNWARDS: Mapping[Cause, Set[Cause]] = {
     Cause.WRONG_TARGET_GROUP: frozenset(
         {Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}
     ),
+    Cause.PROBE_NEEDS_KEY: BEHIND_IT | {Cause.HEALTH_ANSWER_WRONG},
     Cause.REDIRECT_DROPS_AUTH: frozenset({Cause.KEY_REFUSED, Cause.WRONG_STATUS, Cause.UNKNOWN}),
 }
 
-
-# What an outage makes of things that can be reached only through what is out.
-BEHIND_IT: Set[Cause] = SOFT_EFFECTS - {Cause.TARGET_UNHEALTHY, Cause.BREAKER_STUCK_OPEN}
 
 # What a test that puts faults on misjudges when something was out before it began.
 MISJUDGED: Set[Cause] = SOFT_EFFECTS | {

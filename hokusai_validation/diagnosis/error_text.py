@@ -14,6 +14,7 @@ _GENERAL = frozenset(
         FactKind.SCHEMA_MISMATCH,
         FactKind.NOT_RECOVERED,
         FactKind.ARTIFACT_STORE_FAILED,
+        FactKind.POOL_EXHAUSTED,  # of the client's pool, or of the server's connections?
     }
 )
 
@@ -25,12 +26,12 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
         (FactKind.WRONG_DATABASE_USER, r"authentication failed for user \"postgres\""),
         (FactKind.PASSWORD_REFUSED, r"(password )?authentication failed for user|invalid password|WRONGPASS"),
         (
-            FactKind.POOL_EXHAUSTED,
-            r"queuepool limit|pool (is )?(exhausted|timeout|timed out)|no (free )?connection in (the )?pool",
-        ),
-        (
             FactKind.CONNECTIONS_NEAR_LIMIT,
             r"too many (clients|connections)|remaining connection slots|connection limit exceeded",
+        ),
+        (
+            FactKind.POOL_EXHAUSTED,
+            r"queuepool limit|pool (is )?(exhausted|timeout|timed out)|no (free )?connection in (the )?pool",
         ),
         (FactKind.PERMISSION_MISSING, r"permission denied for (table|schema|database|relation|sequence)"),
         (FactKind.SCHEMA_DIFFERS, r"(relation|column) \"[^\"]*\" does not exist|undefined ?table"),
