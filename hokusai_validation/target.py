@@ -254,8 +254,10 @@ class Permissions(Section):
 
 
 class Limits(Section):
-    """Where the target is stricter (or slower) than the catalogue."""
+    """Where the target is stricter (or slower) than the catalogue. `request_s` is how long one
+    request may take where a test says nothing else."""
 
+    request_s: Annotated[float, Field(gt=0)] = 10.0
     recovery_s: float = 60.0
     live_p99_ms: float = 100.0
     tests: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)

@@ -226,8 +226,10 @@ class HttpClient:
             chunks.append(chunk)
             size += len(chunk)
             if size > self._limit_bytes:
+                chunks.clear()  # a traceback that is kept would keep them
                 raise self._too_large(call)
         body = b"".join(chunks)
+        chunks.clear()
         if response.headers.get("content-encoding", "identity") not in ("gzip", "deflate"):
             return body
         try:
@@ -235,6 +237,7 @@ class HttpClient:
         except zlib.error as error:
             raise ProtocolViolated(f"{call} answered a body that does not unpack: {error}.") from None
         if len(body) > self._limit_bytes:
+            body = b""
             raise self._too_large(call)
         return body
 

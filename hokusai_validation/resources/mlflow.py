@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
 
+from pydantic import SecretStr
+
 from hokusai_validation.errors import ProtocolViolated, TargetInvalid
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.names import Resolver
@@ -47,7 +49,7 @@ class Mlflow:
             raise TargetInvalid(
                 f"Target '{target.name}' names no `mlflow.url`; MLflow can't be asked directly."
             )
-        return cls(HttpClient(target.mlflow.url, tls=target.tls, resolver=Resolver(target.dns.resolver)))
+        return cls(_client(target, target.mlflow.url))
 
     @classmethod
     def through_gateway(cls, target: Target, secrets: Secrets, *, base_url: str | None = None) -> Self:
@@ -61,8 +63,7 @@ class Mlflow:
             )
         key = None if target.keys.good is None else secrets.value(target.keys.good)
         prefix = target.mlflow.through_gateway if target.mlflow is not None else "/api/mlflow"
-        http = HttpClient(url, tls=target.tls, resolver=Resolver(target.dns.resolver), key=key)
-        return cls(http, prefix=prefix, with_key=True)
+        return cls(_client(target, url, key), prefix=prefix, with_key=True)
 
     @property
     def path_prefix(self) -> str:
@@ -100,7 +101,8 @@ class Mlflow:
     def create_experiment(self, name: str, tags: Mapping[str, str] | None = None) -> str:
         """The new experiment's id."""
         pairs = [{"key": key, "value": value} for key, value in (tags or {}).items()]
-        return str(self.call("POST", "/experiments/create", {"name": name, "tags": pairs})["experiment_id"])
+        made = self.call("POST", "/experiments/create", {"name": name, "tags": pairs})
+        return str(part(made, "experiment_id"))
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Mark an experiment deleted; MLflow keeps it until its own `gc`."""
@@ -122,7 +124,7 @@ class Mlflow:
         """The new run's id."""
         pairs = [{"key": key, "value": value} for key, value in (tags or {}).items()]
         body = {"experiment_id": experiment_id, "start_time": start_time_ms, "tags": pairs}
-        return str(self.call("POST", "/runs/create", body)["run"]["info"]["run_id"])
+        return str(part(self.call("POST", "/runs/create", body), "run", "info", "run_id"))
 
     def log_batch(
         self,
@@ -151,8 +153,10 @@ class Mlflow:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """A run: `info` and `data`."""
-        found: dict[str, Any] = self.call("GET", f"/runs/get?run_id={quote(run_id)}")["run"]
-        return found
+        found = self.call("GET", f"/runs/get?run_id={quote(run_id)}")
+        part(found, "run", "info", "run_id")
+        run: dict[str, Any] = found["run"]
+        return {"data": {}, **run}
 
     def search_runs(self, experiment_id: str, filter_string: str = "") -> Iterator[dict[str, Any]]:
         """Every run of an experiment that fits, page by page."""
@@ -179,14 +183,12 @@ class Mlflow:
         body: dict[str, object] = {"name": name, "source": source}
         if run_id is not None:
             body["run_id"] = run_id
-        return str(self.call("POST", "/model-versions/create", body)["model_version"]["version"])
+        return str(part(self.call("POST", "/model-versions/create", body), "model_version", "version"))
 
     def version(self, name: str, version: str) -> dict[str, Any]:
         """A model version."""
-        found: dict[str, Any] = self.call(
-            "GET", f"/model-versions/get?name={quote(name, safe='')}&version={quote(version)}"
-        )["model_version"]
-        return found
+        found = self.call("GET", f"/model-versions/get?name={quote(name, safe='')}&version={quote(version)}")
+        return _table(found, "model_version")
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let an alias point at a version, away from where it pointed."""
@@ -194,10 +196,8 @@ class Mlflow:
 
     def version_by_alias(self, name: str, alias: str) -> dict[str, Any]:
         """The version that an alias points at."""
-        found: dict[str, Any] = self.call(
-            "GET", f"/registered-models/alias?name={quote(name, safe='')}&alias={quote(alias, safe='')}"
-        )["model_version"]
-        return found
+        path = f"/registered-models/alias?name={quote(name, safe='')}&alias={quote(alias, safe='')}"
+        return _table(self.call("GET", path), "model_version")
 
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Tag a version."""
@@ -212,8 +212,8 @@ class Mlflow:
         for _ in range(PAGES_LIMIT):
             following = f"&page_token={quote(token)}" if token else ""
             page = self.call("GET", f"/registered-models/search?{options}{following}")
-            yield from page.get("registered_models", ())
-            token = page.get("next_page_token", "")
+            yield from objects(page, "registered_models")
+            token = str(page.get("next_page_token") or "")
             if not token:
                 return
 
@@ -243,10 +243,46 @@ class Mlflow:
         token = ""
         for _ in range(PAGES_LIMIT):
             page = self.call("POST", path, {**body, **({"page_token": token} if token else {})})
-            yield from page.get(items, ())
-            token = page.get("next_page_token", "")
+            yield from objects(page, items)
+            token = str(page.get("next_page_token") or "")
             if not token:
                 return
+
+
+def _client(target: Target, url: str, key: SecretStr | None = None) -> HttpClient:
+    resolver = Resolver(target.dns.resolver)
+    return HttpClient(url, tls=target.tls, resolver=resolver, key=key, timeout_s=target.limits.request_s)
+
+
+def part(body: object, *path: str) -> Any:
+    """What lies at a path of names in an answer.
+
+    Raises ProtocolViolated where it has no such part."""
+    found: Any = body
+    for name in path:
+        if not isinstance(found, dict) or name not in found:
+            raise ProtocolViolated(
+                f"MLflow's answer has no `{'.'.join(path)}`: {str(body)[:120]}; see what answers there."
+            )
+        found = found[name]
+    return found
+
+
+def _table(body: object, *path: str) -> dict[str, Any]:
+    found = part(body, *path)
+    if not isinstance(found, dict):
+        raise ProtocolViolated(f"`{'.'.join(path)}` of MLflow's answer is {type(found).__name__}, no object.")
+    return found
+
+
+def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of an answer, every one an object; MLflow leaves an empty list out.
+
+    Raises ProtocolViolated where it is anything else."""
+    found = body.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ProtocolViolated(f"`{name}` of MLflow's answer is no list of objects.")
+    return found
 
 
 def refused(answer: Answer) -> MlflowRefused:

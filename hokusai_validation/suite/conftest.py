@@ -181,4 +181,4 @@ def _client(url: str, target: Target, secrets: Secrets, resolver: Resolver) -> H
         key = None if target.keys.good is None else secrets.value(target.keys.good)
     except SecretMissing as error:
         raise NotJudged(str(error)) from None
-    return HttpClient(url, tls=target.tls, resolver=resolver, key=key)
+    return HttpClient(url, tls=target.tls, resolver=resolver, key=key, timeout_s=target.limits.request_s)

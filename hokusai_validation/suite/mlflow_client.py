@@ -1,6 +1,7 @@
 """MLflow's own client, as a user's machine has it: through the gateway, with a key as token."""
 
 import contextlib
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -13,8 +14,6 @@ from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-CALL_LIMIT_S = 10
 
 
 def tracking_uri(target: Target) -> str:
@@ -30,7 +29,7 @@ def environment(target: Target, key: SecretStr, resolver: Resolver) -> Iterator[
     values = {
         "MLFLOW_TRACKING_URI": tracking_uri(target),
         "MLFLOW_TRACKING_TOKEN": key.get_secret_value(),
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(CALL_LIMIT_S),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(math.ceil(target.limits.request_s)),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GIT_PYTHON_REFRESH": "quiet",

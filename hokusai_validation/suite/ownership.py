@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused
+from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, part
 
 PREFIX = "hokusai-validation-"
 OLD = timedelta(hours=1)
@@ -53,13 +53,15 @@ def remove(mlflow: Mlflow, ours: Callable[[str], bool]) -> tuple[str, ...]:
     pattern = f"name LIKE '{PREFIX}%'"
     removed = []
     for model in list(mlflow.search_models(pattern)):
-        if ours(model["name"]):
-            _unless_gone(partial(mlflow.delete_model, model["name"]))
-            removed.append(model["name"])
+        name = str(part(model, "name"))
+        if ours(name):
+            _unless_gone(partial(mlflow.delete_model, name))
+            removed.append(name)
     for experiment in list(mlflow.search_experiments(pattern)):
-        if ours(experiment["name"]):
-            remove_experiment(mlflow, experiment["experiment_id"])
-            removed.append(experiment["name"])
+        name = str(part(experiment, "name"))
+        if ours(name):
+            remove_experiment(mlflow, str(part(experiment, "experiment_id")))
+            removed.append(name)
     return tuple(removed)
 
 
@@ -67,7 +69,7 @@ def remove_experiment(mlflow: Mlflow, experiment_id: str) -> None:
     """An experiment's artifacts, runs and itself. (MLflow keeps deleted runs and experiments in its
     database until its own `gc` removes them.)"""
     for run in list(mlflow.search_runs(experiment_id)):
-        run_id = run["info"]["run_id"]
+        run_id = str(part(run, "info", "run_id"))
         _unless_gone(partial(mlflow.delete_artifact, f"{experiment_id}/{run_id}/artifacts"))
         _unless_gone(partial(mlflow.delete_run, run_id))
     _unless_gone(partial(mlflow.delete_experiment, experiment_id))
@@ -76,8 +78,8 @@ def remove_experiment(mlflow: Mlflow, experiment_id: str) -> None:
 def remaining(mlflow: Mlflow, ours: Callable[[str], bool]) -> tuple[str, ...]:
     """Names that fit and are still there."""
     pattern = f"name LIKE '{PREFIX}%'"
-    found = [model["name"] for model in mlflow.search_models(pattern)]
-    found += [experiment["name"] for experiment in mlflow.search_experiments(pattern)]
+    found = [str(part(model, "name")) for model in mlflow.search_models(pattern)]
+    found += [str(part(experiment, "name")) for experiment in mlflow.search_experiments(pattern)]
     return tuple(name for name in found if ours(name))
 
 

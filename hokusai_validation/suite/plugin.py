@@ -252,6 +252,7 @@ def _attempt(
         attempt=attempt,
         flaky=attempt > 1 and status is Status.PASSED,
     )
+    raised.clear()  # their tracebacks hold what a target answered, up to 16 MiB each
     return reports, row
 
 

@@ -243,8 +243,8 @@ class Journey:
 
 
 def _of_the_client(error: Exception) -> bool:
-    """Whether MLflow's client or the HTTP library under it raised it."""
-    return type(error).__module__.partition(".")[0] in ("mlflow", "requests", "urllib3")
+    """Whether MLflow's client, or the libraries for HTTP and messages under it, raised it."""
+    return type(error).__module__.partition(".")[0] in ("mlflow", "requests", "urllib3", "google")
 
 
 def _same(seen: object, expected: object, what: str, evidence: Evidence) -> None:

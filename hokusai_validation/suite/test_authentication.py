@@ -68,7 +68,11 @@ def keys(
     """The target's keys, and who judges them."""
     auth_url = target.auth.url if target.auth else target.endpoints.auth
     admin_url = target.auth.admin if target.auth else None
-    auth = None if auth_url is None else HttpClient(auth_url, tls=target.tls, resolver=resolver)
+    auth = (
+        None
+        if auth_url is None
+        else HttpClient(auth_url, tls=target.tls, resolver=resolver, timeout_s=target.limits.request_s)
+    )
     admin = None if admin_url is None else HttpClient(admin_url, tls=target.tls, resolver=resolver)
     yield Keys(target, secrets, registry, auth, admin, evidence)
     for client in (auth, admin):

@@ -94,7 +94,12 @@ def _auth_service_accepts(target: Target, secrets: Secrets, evidence: Evidence) 
     if target.auth is None or target.keys.good is None:
         return False
     key = secrets.value(target.keys.good).get_secret_value()
-    with HttpClient(target.auth.url, tls=target.tls, resolver=Resolver(target.dns.resolver)) as client:
+    with HttpClient(
+        target.auth.url,
+        tls=target.tls,
+        resolver=Resolver(target.dns.resolver),
+        timeout_s=target.limits.request_s,
+    ) as client:
         try:
             answer = client.post(
                 "/api/v1/keys/validate",

@@ -2,16 +2,17 @@
 
 import secrets as tokens
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from hokusai_validation.errors import HokusaiError, ProtocolViolated
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, artifact_path
+from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, artifact_path, objects, part
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.suite.contract.check import expect, has_status
 from hokusai_validation.suite.evidence import Evidence
@@ -85,10 +86,10 @@ class TestTracking:
         bench.mlflow.log_batch(run_id, params=params, tags={"note": "a tag"})
         bench.mlflow.finish_run(run_id, round(time.time() * 1000))
         run = bench.mlflow.run(run_id)
-        seen = {each["key"]: each["value"] for each in run["data"].get("params", ())}
-        tags = {each["key"]: each["value"] for each in run["data"].get("tags", ())}
-        evidence.record("run", {"status": run["info"]["status"], "params": len(seen)})
-        good = seen == params and tags.get("note") == "a tag" and run["info"]["status"] == "FINISHED"
+        seen = _pairs(run["data"], "params")
+        tags = _pairs(run["data"], "tags")
+        evidence.record("run", {"status": part(run, "info", "status"), "params": len(seen)})
+        good = seen == params and tags.get("note") == "a tag" and part(run, "info", "status") == "FINISHED"
         expect(
             good,
             f"A run came back otherwise than it was written: {len(seen)} of {len(params)} parameters,"
@@ -114,9 +115,9 @@ class TestTracking:
         started = time.monotonic()
         bench.mlflow.log_batch(run_id, metrics=metrics)
         evidence.metric("batch_ms", (time.monotonic() - started) * 1000)
-        latest = {each["key"]: each["value"] for each in bench.mlflow.run(run_id)["data"].get("metrics", ())}
+        latest = _pairs(bench.mlflow.run(run_id)["data"], "metrics")
         path = f"/metrics/get-history?run_id={run_id}&metric_key=metric_3&max_results=1000"
-        history = bench.mlflow.call("GET", path).get("metrics", [])
+        history = objects(bench.mlflow.call("GET", path), "metrics")
         evidence.record("seen", {"keys": len(latest), "values of one key": len(history)})
         wanted = {f"metric_{number % 10}": number / 7 for number in range(BATCH)}
         expect(
@@ -138,11 +139,11 @@ class TestTracking:
             metric = {"key": "score", "value": value, "timestamp": round(time.time() * 1000), "step": 0}
             bench.mlflow.log_batch(run_id, metrics=[metric])
         by_tag = [
-            run["info"]["run_id"]
+            part(run, "info", "run_id")
             for run in bench.mlflow.search_runs(bench.experiment_id, f"tags.mark = '{mark}'")
         ]
         by_metric = [
-            run["info"]["run_id"]
+            part(run, "info", "run_id")
             for run in bench.mlflow.search_runs(bench.experiment_id, "metrics.score > 0.5")
         ]
         evidence.record("found", {"by tag": by_tag, "by metric": by_metric, "wanted": wanted})
@@ -166,12 +167,12 @@ class TestRegistry:
         try:
             versions = [mlflow.create_version(name, f"runs:/{run_id}/model", run_id) for _ in range(2)]
             mlflow.set_alias(name, "champion", versions[0])
-            before = mlflow.version_by_alias(name, "champion")["version"]
+            before = part(mlflow.version_by_alias(name, "champion"), "version")
             mlflow.set_alias(name, "champion", versions[1])
-            after = mlflow.version_by_alias(name, "champion")["version"]
+            after = part(mlflow.version_by_alias(name, "champion"), "version")
             mlflow.set_version_tag(name, versions[1], "checked", "ja ✓")
-            tags = {each["key"]: each["value"] for each in mlflow.version(name, versions[1]).get("tags", ())}
-            found = [model["name"] for model in mlflow.search_models(f"name = '{name}'")]
+            tags = _pairs(mlflow.version(name, versions[1]), "tags")
+            found = [part(model, "name") for model in mlflow.search_models(f"name = '{name}'")]
         finally:
             with suppress(HokusaiError):
                 mlflow.delete_model(name)
@@ -205,7 +206,7 @@ class TestArtifactStore:
     def test_configured(self, target: Target, bench: Bench, evidence: Evidence) -> None:
         """Artifacts go to the bucket or through MLflow to it, not to a task's own disk."""
         found = bench.mlflow.call("GET", f"/experiments/get?experiment_id={bench.experiment_id}")
-        location = str(found["experiment"]["artifact_location"])
+        location = str(part(found, "experiment", "artifact_location"))
         evidence.record("artifact_location", location)
         scheme = location.partition(":")[0]
         expect(
@@ -229,8 +230,9 @@ class TestArtifactStore:
     ) -> None:
         """An artifact comes back byte for byte, lies in the bucket, and is gone when removed."""
         info = bench.mlflow.run(bench.run())["info"]
+        uri = str(part(info, "artifact_uri"))
         try:
-            root = artifact_path(str(info["artifact_uri"]))
+            root = artifact_path(uri)
         except ProtocolViolated:
             pytest.skip("this deployment's artifacts are not served by MLflow")
         path, content = f"{root}/validation.bin", tokens.token_bytes(ARTIFACT_BYTES)
@@ -260,3 +262,8 @@ class TestArtifactStore:
         bench.mlflow.delete_artifact(path)
         with pytest.raises(MlflowRefused):
             bench.mlflow.get_artifact(path)
+
+
+def _pairs(body: Mapping[str, Any], name: str) -> dict[Any, Any]:
+    """Keys and values of a list in an answer."""
+    return {str(part(each, "key")): part(each, "value") for each in objects(body, name)}

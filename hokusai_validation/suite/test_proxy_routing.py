@@ -12,7 +12,7 @@ from hokusai_validation.errors import NotJudged, ProtocolViolated
 from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
-from hokusai_validation.resources.mlflow import API, Mlflow, artifact_path
+from hokusai_validation.resources.mlflow import API, Mlflow, artifact_path, part
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.suite.conftest import ApiInstance
 from hokusai_validation.suite.contract.check import expect, has_status
@@ -115,8 +115,9 @@ class TestProxyRouting:
             experiment_id = mlflow.create_experiment(owned_name(datetime.now(UTC), "proxy"))
             try:
                 run_id = mlflow.create_run(experiment_id, round(time.time() * 1000))
+                uri = str(part(mlflow.run(run_id), "info", "artifact_uri"))
                 try:
-                    root = artifact_path(str(mlflow.run(run_id)["info"]["artifact_uri"]))
+                    root = artifact_path(uri)
                 except ProtocolViolated:
                     pytest.skip("this deployment's artifacts are not served by MLflow")
                 content = tokens.token_bytes(STREAM_BYTES)

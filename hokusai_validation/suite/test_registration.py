@@ -10,7 +10,7 @@ import pytest
 
 from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.resources.mlflow import ARTIFACTS, Mlflow, MlflowRefused
+from hokusai_validation.resources.mlflow import ARTIFACTS, Mlflow, MlflowRefused, part
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.suite.contract.check import expect
@@ -62,7 +62,11 @@ def gateway(target: Target, secrets: Secrets, resolver: Resolver, registry: Http
 def journey(target: Target, secrets: Secrets, resolver: Resolver, gateway: Mlflow) -> Iterator[Journey]:
     """One model on its way; removed behind the last stage."""
     assert target.keys.good is not None
-    auth = None if target.auth is None else HttpClient(target.auth.url, tls=target.tls, resolver=resolver)
+    auth = (
+        None
+        if target.auth is None
+        else HttpClient(target.auth.url, tls=target.tls, resolver=resolver, timeout_s=target.limits.request_s)
+    )
     made = Journey(target, secrets.value(target.keys.good), resolver, auth, gateway)
     yield made
     if auth is not None:
@@ -121,7 +125,7 @@ class TestRegistrationLimits:
         answer = gateway.ask("POST", "/registered-models/create", {"name": odd})
         evidence.answer("create", answer)
         if answer.status == 200:
-            listed = [model["name"] for model in gateway.search_models(f"name LIKE '{name}%'")]
+            listed = [part(model, "name") for model in gateway.search_models(f"name LIKE '{name}%'")]
             expect(
                 listed == [odd],
                 f"A model named {odd!r} was accepted, and is listed as {listed!r}.",

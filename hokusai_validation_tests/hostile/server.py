@@ -9,6 +9,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 MARKUP = "<img src=x onerror=alert(1)></script><script>alert(2)</script> =cmd|'/c calc'!A1 [x](javascript:alert(3)) \x1b]0;owned\x07\x1b[31m \u202e"
+FIELDS = (
+    *("status", "services", "ready", "alive", "uptime", "memory_usage_mb", "version", "build_date"),
+    *("git_commit", "api_version", "checks", "connectivity", "experiments_api", "artifacts_api", "error"),
+    *("detail", "message", "timestamp", "circuit_breaker", "system_info", "cpu", "memory", "disk"),
+    *("valid", "key_id", "user_id", "scopes", "rate_limit_per_hour", "environment", "mlflow", "redis"),
+    *("experiments", "experiment_id", "experiment", "run", "runs", "info", "data", "model_version"),
+    *("registered_models", "next_page_token", "error_code", "files", "metrics", "params", "tags"),
+)
+ODD: tuple[object, ...] = (
+    [],
+    {},
+    "text",
+    -1,
+    None,
+    True,
+    [1, {"a": None}],
+    {"status": []},
+    "huge number",
+    {"name": 3},
+)
 HUGE_BYTES = 1_000_000_000
 DRIP_S = 0.05
 Send = Callable[[bytes], None]
@@ -82,11 +102,31 @@ def markup(send: Send) -> None:
     send(_whole(json.dumps(body, ensure_ascii=False).encode(), "content-type: application/json"))
 
 
+def no_object(send: Send) -> None:
+    """JSON, but of another shape than any answer has."""
+    send(_whole(b"[]", "content-type: application/json"))
+
+
+def odd_types(send: Send) -> None:
+    """Every field that a contract knows, each of a type that nobody expects."""
+    body = {name: ODD[index % len(ODD)] for index, name in enumerate(FIELDS)}
+    text = json.dumps(body).replace('"huge number"', "1e999")
+    send(_whole(text.encode(), "content-type: application/json"))
+
+
+def odd_headers(send: Send) -> None:
+    """A fair body under headers whose values mean nothing."""
+    names = ("date", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+    headers = [f"{name}: never \udcff\udcfe" for name in names] * 50
+    send(_whole(b'{"status": "healthy"}', "content-type: ;;=\udcff", *headers))
+
+
 def not_http(send: Send) -> None:
     """Something else altogether."""
     send(b"\x00\x01\x02 220 mail.example ESMTP\r\n" * 100)
 
 
+ENDING = ("huge", "endless_header", "slow_header", "slow_body", "not_http")  # close behind an answer
 _BOMB = gzip.compress(bytes(HUGE_BYTES // 10), 9) * 10
 WAYS: Mapping[str, Callable[[Send], None]] = {
     way.__name__: way
@@ -100,6 +140,9 @@ WAYS: Mapping[str, Callable[[Send], None]] = {
         deep_json,
         bomb,
         markup,
+        no_object,
+        odd_types,
+        odd_headers,
         not_http,
     )
 }
@@ -122,7 +165,7 @@ def hostile(way: str) -> Iterator[str]:
             with connection:
                 while connection.recv(65536):
                     WAYS[way](send)
-                    if way not in ("redirect_loop", "invalid_utf8", "deep_json", "markup", "bomb"):
+                    if way in ENDING:
                         return
         except OSError:
             pass
