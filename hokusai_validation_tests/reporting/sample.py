@@ -194,4 +194,12 @@ def report() -> Report:
             phases=tuple(PhaseSource(phase=phase.value, run_id="r", finished_at=START) for phase in Phase),
             package_version="0.1.0",
         ),
+        evidence={
+            "coverage": {
+                "endpoints": [
+                    {"method": "GET", "path": "/health", "seen": {"200": 3}, "others": {}},
+                    {"method": "GET", "path": HOSTILE, "seen": {"200": 0, "503": 1}, "others": {"418": 2}},
+                ]
+            }
+        },
     )
