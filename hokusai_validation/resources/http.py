@@ -84,6 +84,18 @@ class Answer:
                 f" {self.text[:120]!r}."
             ) from None
 
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object.
+
+        Raises ProtocolViolated when it is anything else."""
+        body = self.json()
+        if not isinstance(body, dict):
+            raise ProtocolViolated(
+                f"{self.method} {self.url} answered {self.status} with JSON that is no object:"
+                f" {self.text[:120]!r}."
+            )
+        return body
+
     def evidence(self, limit: int = 2000) -> dict[str, Any]:
         """What a reader of the report needs of it, as JSON."""
         return {

@@ -172,7 +172,7 @@ class Scene:
             if answer.status == 503:
                 return conforms(answer, MlflowHealthOpen, self.evidence, status=503, via=self.name)
         self.evidence.answer("last counted call", answers[-1])
-        if all(answer.status == 200 and answer.json().get("connected") is True for answer in answers):
+        if all(answer.status == 200 and answer.object().get("connected") is True for answer in answers):
             raise NotJudged(f"MLflow's link is cut, but calls through {self.name} still reach MLflow.")
         raise failure(
             f"{limit} failed calls in a row, and {self.name} does not say OPEN"
@@ -291,7 +291,7 @@ class Scene:
     def _note_services(self, health: Health) -> None:
         """Facts of what the instance says of its services, with the errors that it gives."""
         try:
-            answer = self.get("/health?detailed=true").json()
+            answer = self.get("/health?detailed=true").object()
         except RequestFailed:
             answer = {}
         note_services(health, answer, self.evidence, self.target, via=self.name)

@@ -128,7 +128,7 @@ class TestAuthentication:
         answer = client.get("/health")
         has_status(answer, 200, evidence, "auth")
         expect(
-            answer.json().get("status") == "healthy",
+            answer.object().get("status") == "healthy",
             f"The auth service says {answer.text[:80]!r} of itself.",
             evidence,
             FactKind.SERVICE_UNHEALTHY,

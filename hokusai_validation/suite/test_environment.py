@@ -141,7 +141,7 @@ def _version_sources(target: Target, secrets: Secrets) -> Mapping[str, Any]:
 
     def api() -> str:
         with HttpClient(target.url or "", tls=target.tls, resolver=resolver, timeout_s=5) as client:
-            return str(client.get("/version").json().get("version", ""))
+            return str(client.get("/version").object().get("version", ""))
 
     def postgres() -> str:
         return str(Database.from_target(target, secrets).query("show server_version")[0][0])

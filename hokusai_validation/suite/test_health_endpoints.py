@@ -71,7 +71,9 @@ class TestHealthEndpointIntegration:
                 raise
             health = conforms(answer, Health, evidence, via=name)
             if health.status != "healthy":
-                note_services(health, client.get("/health?detailed=true").json(), evidence, target, via=name)
+                note_services(
+                    health, client.get("/health?detailed=true").object(), evidence, target, via=name
+                )
             unwell = {k: v for k, v in health.services.states().items() if v not in ("healthy", "disabled")}
             assert not unwell, f"/health of {name} says {health.status}: {unwell}."
 
@@ -331,7 +333,7 @@ class TestHealthEndpointIntegration:
             "mlflow.status and /health's": (status.mlflow.status, health.services.mlflow),
             "mlflow.circuit_breaker and /health/mlflow's": (
                 status.mlflow.circuit_breaker.state,
-                mlflow.json().get("circuit_breaker_state"),
+                mlflow.object().get("circuit_breaker_state"),
             ),
         }
         differs = [f"{what}: {one} and {other}" for what, (one, other) in pairs.items() if one != other]

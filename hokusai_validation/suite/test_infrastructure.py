@@ -211,7 +211,8 @@ class TestThreeViews:
         answer = registry.get("/health")
         evidence.answer("health", answer)
         body = answer.json()
-        services: Mapping[str, Any] = body.get("services", {}) if isinstance(body, dict) else {}
+        told = body.get("services") if isinstance(body, dict) else None
+        services: Mapping[str, Any] = told if isinstance(told, dict) else {}
         deployed = target.redis is not None and target.topology["redis"].deployed
         for name in ("redis", "message_queue"):
             status = str(services.get(name, "disabled"))
