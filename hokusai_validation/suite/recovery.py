@@ -147,7 +147,7 @@ def traffic(pool: ThreadPoolExecutor, scene: Scene) -> Iterator[None]:
         while going[0]:
             with contextlib.suppress(RequestFailed):
                 scene.proxied()
-            time.sleep(POLL_S / 5)
+            time.sleep(POLL_S)
 
     work = pool.submit(call)
     try:
