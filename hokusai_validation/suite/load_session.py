@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import pytest
+
 from hokusai_validation import catalogue
 from hokusai_validation.errors import HokusaiError, NotJudged
 from hokusai_validation.facts import FactKind
@@ -140,9 +142,10 @@ class LoadSession:
         url: str | None = None,
         watch: Watch | None = None,
     ) -> Outcome:
-        """So many requests over so many connections.
+        """So many requests over so many connections; skips the test where those are not permitted.
 
-        Raises NotJudged, NotPermitted."""
+        Raises NotJudged."""
+        self._needs_connections(connections)
         plan = self.site.plan(
             endpoints, Closed(requests=requests, think_s=think_s), url=url, connections=connections
         )
@@ -154,8 +157,14 @@ class LoadSession:
         self, engine: Engine, *endpoints: Endpoint, connections: int, requests: int, url: str | None = None
     ) -> Running:
         """The same, not waited for."""
+        self._needs_connections(connections)
         plan = self.site.plan(endpoints, Closed(requests=requests), url=url, connections=connections)
         return engine.start(plan)
+
+    def _needs_connections(self, connections: int) -> None:
+        permitted = self.site.permission.max_connections
+        if connections > permitted:
+            pytest.skip(f"{connections} connections not permitted on this target (it permits {permitted})")
 
     def _run(self, plan: Plan, watch: Watch | None) -> _Run:
         began = datetime.now(UTC)
