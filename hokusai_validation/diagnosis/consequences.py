@@ -101,13 +101,15 @@ SAME: Mapping[Cause, Set[Cause]] = {
     Cause.SLOW_DEPENDENCY: frozenset({Cause.ALERT_THRESHOLD, Cause.NOT_RECOVERED, Cause.UNKNOWN}),
     Cause.WRONG_STATUS: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
     Cause.PROXY_ERROR: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
+    Cause.TARGET_UNHEALTHY: SOFT_EFFECTS - {Cause.TARGET_UNHEALTHY} | {Cause.HEALTH_ANSWER_WRONG},
     # Where no key is looked at, none is for the reset.
     Cause.BAD_KEY_ACCEPTED: frozenset(
         {Cause.RESET_WITHOUT_KEY, Cause.STALE_KEY_ACCEPTED, Cause.WRONG_STATUS, Cause.UNKNOWN}
     ),
     # A probe that is refused tells nothing, so whoever asked it believes the worst.
     Cause.PROBE_NEEDS_KEY: _WEAK | {Cause.HEALTH_ANSWER_WRONG},
-    Cause.OPTIONAL_REQUIRED: _WEAK | {Cause.NAME_NOT_RESOLVED, Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED},
+    Cause.OPTIONAL_REQUIRED: _WEAK
+    | {Cause.HEALTH_ANSWER_WRONG, Cause.NAME_NOT_RESOLVED, Cause.PROCESS_DOWN, Cause.NETWORK_CLOSED},
 }
 
 # What an outage makes of things that can be reached only through what is out.
@@ -117,6 +119,9 @@ BEHIND_IT: Set[Cause] = SOFT_EFFECTS - {Cause.TARGET_UNHEALTHY, Cause.BREAKER_ST
 DOWNWARDS: Mapping[Cause, Set[Cause]] = {
     Cause.WRONG_TARGET_GROUP: frozenset(
         {Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}
+    ),
+    Cause.KEY_FORM_REFUSED: frozenset(
+        {Cause.KEY_REFUSED, Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.UNKNOWN}
     ),
     Cause.PROBE_NEEDS_KEY: BEHIND_IT | {Cause.HEALTH_ANSWER_WRONG},
     Cause.REDIRECT_DROPS_AUTH: frozenset({Cause.KEY_REFUSED, Cause.WRONG_STATUS, Cause.UNKNOWN}),
@@ -140,6 +145,9 @@ def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
     if effect.cause is Cause.HEALTH_ANSWER_WRONG and effect.claims_well:
         return False
     if cause.component == effect.component:
+        if cause.cause is Cause.TARGET_UNHEALTHY and effect.cause in SAME[Cause.TARGET_UNHEALTHY]:
+            # The balancer's own 503; what the service answers itself would rather be the reason.
+            return effect.cause is Cause.HEALTH_ANSWER_WRONG or _through_balancer(effect)
         views = effect.cause is Cause.HEALTH_ANSWER_WRONG and cause.cause in OUTAGES
         return views or effect.cause in SAME.get(cause.cause, frozenset())
     if effect.component in graph.above(cause.component):
@@ -148,6 +156,10 @@ def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
         behind = BEHIND_IT if cause.cause in OUTAGES else frozenset()
         return effect.cause in DOWNWARDS.get(cause.cause, behind)
     return _seen_through(cause, effect, graph)
+
+
+def _through_balancer(effect: Hypothesis) -> bool:
+    return all(each.via == "load_balancer" for each in effect.evidence)
 
 
 def _seen_through(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
@@ -163,6 +175,8 @@ def _upwards(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
         return effect.cause in (Cause.SLOW_DEPENDENCY, Cause.ALERT_THRESHOLD, Cause.NOT_RECOVERED)
     if cause.cause is Cause.ARTIFACT_DAMAGED:
         return effect.cause in (Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.UNKNOWN)
+    if cause.cause is Cause.OPTIONAL_REQUIRED:
+        return effect.cause in (Cause.OPTIONAL_REQUIRED, Cause.WRONG_STATUS, Cause.HEALTH_ANSWER_WRONG)
     if cause.cause not in OUTAGES:
         return False
     if effect.cause is cause.cause and effect.cause in OUTAGES:

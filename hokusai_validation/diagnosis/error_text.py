@@ -58,11 +58,11 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
 )
 
 
-def reread(fact: Fact) -> FactKind:
-    """The fact's kind, or the more particular one that its text names."""
+def reread(fact: Fact, text: str) -> FactKind:
+    """The fact's kind, or the more particular one that a text (its own, or an answer's) names."""
     if fact.kind not in _GENERAL:
         return fact.kind
     for kind, pattern in _TEXTS:
-        if pattern.search(fact.seen):
+        if pattern.search(text):
             return kind
     return fact.kind

@@ -8,11 +8,13 @@ from hokusai_validation.target import Target
 
 _ADDRESS = re.compile(r"\b([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?):(\d{1,5})\b")
 
+_PATH = re.compile(r"\S*/\S*")
+
 # How services call each other in their error texts.
 _NAMES = (
     ("mlflow", re.compile(r"\bmlflow\b", re.IGNORECASE)),
     ("auth", re.compile(r"\bauth(entication)?[ -]service\b", re.IGNORECASE)),
-    ("postgres", re.compile(r"\bpostgres(ql)?\b|\bdatabase\b", re.IGNORECASE)),
+    ("postgres", re.compile(r"\bpostgres(ql)?\b|\bdatabase\b|\bpsycopg2?\b|\basyncpg\b", re.IGNORECASE)),
     ("message_queue", re.compile(r"\bmessage[ _]queue\b", re.IGNORECASE)),
     ("redis", re.compile(r"\bredis\b", re.IGNORECASE)),
 )
@@ -34,7 +36,8 @@ class Places:
 
     @staticmethod
     def named(text: str) -> str | None:
-        """The dependency that a text names first."""
+        """The dependency that a text names first; a path in it names nobody."""
+        text = _PATH.sub(" ", text)
         found = [
             (match.start(), name) for name, pattern in _NAMES if (match := pattern.search(text)) is not None
         ]

@@ -97,8 +97,8 @@ class Case:
                     yield self._sighting(fact, row, failed)
 
     def _sighting(self, fact: Fact, row: Result, failed: bool) -> Sighting:
-        kind, component = self._what(fact)
-        via = self.graph.component_of(fact.via) if fact.via else None
+        kind, component, behind = self._what(fact, row)
+        via = behind or (self.graph.component_of(fact.via) if fact.via else None)
         return Sighting(
             fact=fact,
             row=row,
@@ -110,20 +110,22 @@ class Case:
             failed=failed,
         )
 
-    def _what(self, fact: Fact) -> tuple[FactKind, str]:
-        """The kind and the component that a fact is really about: a refused connection is about who
-        lives at that address, and an error text about the dependency that it names."""
+    def _what(self, fact: Fact, row: Result) -> tuple[FactKind, str, str | None]:
+        """The kind and the component that a fact is really about, and, where that is another than
+        the one it names, through which it was seen: a refused connection is about who lives at
+        that address, and an error text about the dependency that it names."""
         component = self.graph.component_of(fact.component)
         if fact.kind in REACH:
-            return fact.kind, self._places.component_at(fact.seen) or component
-        kind = reread(fact)
-        if kind is fact.kind:
-            return kind, component
-        named = self._places.named(fact.seen)
-        if named is not None and named in self.graph.below(component):
-            return kind, named
-        # A process that answers in words is not out of reach itself.
-        return (fact.kind if kind in REACH and component == "api" else kind), component
+            return fact.kind, self._places.component_at(fact.seen) or component, None
+        for text in (fact.seen, _answered(row) if fact.kind is FactKind.PROXY_ERROR else ""):
+            kind = reread(fact, text)
+            named = self._places.named(text) if kind in REACH else None
+            if named is not None and named != component and named in self.target.topology:
+                return kind, named, component if named in self.graph.below(component) else None
+            # A process that answers in words is not out of reach itself.
+            if kind is not fact.kind and not (kind in REACH and (component == "api" or text != fact.seen)):
+                return kind, component, None
+        return fact.kind, component, None
 
     def _with_blind(self, sightings: Sequence[Sighting]) -> tuple[Sighting, ...]:
         """A chain is broken at its first link: whatever was seen through a component that others,
@@ -140,6 +142,19 @@ class Case:
             if each.kind in REACH and each.steady and (each.via is None or each.via not in out)
         }
         return tuple(replace(each, blind=each.via in surely) for each in sightings)
+
+
+def _answered(row: Result) -> str:
+    """What the one answer of a row that was an error said; empty where there were several."""
+    bodies = [
+        answer["body"]
+        for answer in row.evidence.values()
+        if isinstance(answer, dict)
+        and isinstance(answer.get("body"), str)
+        and isinstance(status := answer.get("status"), int)
+        and status >= 500
+    ]
+    return str(bodies[0]) if len(bodies) == 1 else ""
 
 
 def injects(row: Result) -> bool:

@@ -24,7 +24,6 @@ def causes(*rows: Result) -> list[tuple[C, str]]:
 ONE_FACT = [
     (F.REFUSED, "mlflow", C.PROCESS_DOWN),
     (F.CONNECT_TIMED_OUT, "postgres", C.NETWORK_CLOSED),
-    (F.READ_TIMED_OUT, "auth", C.NOT_ANSWERING),
     (F.RESET, "redis", C.CONNECTION_RESET),
     (F.NAME_NOT_RESOLVED, "mlflow", C.NAME_NOT_RESOLVED),
     (F.NAME_STALE, "mlflow", C.NAME_STALE),
@@ -169,6 +168,26 @@ def test_an_address_says_who_was_not_reached() -> None:
     assert causes(
         failed("TestCommunication::test_edge[mlflow->artifacts]", fact(F.REFUSED, "artifacts", seen))
     ) == [(C.PROCESS_DOWN, "mlflow")]
+
+
+def test_what_never_answers_hangs_and_what_answers_others_is_slow() -> None:
+    late = failed("TestCommunication::test_edge[api->mlflow]", fact(F.READ_TIMED_OUT, "mlflow", "", "api-1"))
+    assert causes(late) == [(C.SLOW_DEPENDENCY, "mlflow")]
+    assert [each.cause for each in diagnose([late], TARGET, at=AT)] == [C.NOT_ANSWERING]
+
+
+def test_one_instance_that_alone_has_trouble_is_the_cause() -> None:
+    asked_both = {"health at api-1": {"status": 200}, "health at api-2": {"status": 200}}
+    lone = failed(
+        "TestCommunication::test_edge[api->postgres]",
+        fact(F.REFUSED, "postgres", "connection refused", "api-2"),
+        evidence=asked_both,
+    )
+    (finding,) = findings(lone)
+    assert (finding.cause, finding.component) == (C.BAD_INSTANCE, "api")
+    assert "api-2" in finding.title
+    both = lone.model_copy(update={"facts": (*lone.facts, fact(F.REFUSED, "postgres", "", "api-1"))})
+    assert causes(both) == [(C.PROCESS_DOWN, "postgres")]
 
 
 def test_what_a_test_saw_while_its_own_fault_was_on_is_no_outage() -> None:

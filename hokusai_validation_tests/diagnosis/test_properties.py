@@ -56,7 +56,7 @@ def some_row(draw: st.DrawFn) -> Result:
 
 
 rows_of = st.lists(some_row(), max_size=12)
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
