@@ -4,6 +4,7 @@ import http.server
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -57,6 +58,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
         process.send_signal(signal.SIGINT)
         process.wait(20)
         reservations.close()
+        shutil.rmtree(run_folder, ignore_errors=True)
 
 
 def _create_database(port: int) -> None:
