@@ -22,6 +22,7 @@ from hokusai_validation.suite.states import POLL_S, Scene
 from hokusai_validation.target import Endpoints, Target
 
 CALLS = 100
+FLOOR_MS = 20.0  # what a comparison of latencies must exceed to mean anything
 CALLS_LIMIT_S = 3.0
 OTHERS = ("/live", "/ready", "/version", "/health")
 
@@ -160,6 +161,15 @@ def traffic(pool: ThreadPoolExecutor, scene: Scene) -> Iterator[None]:
 def p95_ms(scene: Scene) -> dict[str, float]:
     """Of each endpoint that needs no MLflow."""
     return {path: percentile_ms(_times_ms(scene, path), 0.95) or 0.0 for path in OTHERS}
+
+
+def slower(before: dict[str, float], during: dict[str, float]) -> list[str]:
+    """Endpoints whose p95 (ms) rose to more than twice and by more than `FLOOR_MS`, in words."""
+    return [
+        f"{path} from {before[path]:.1f} ms to {now:.1f} ms"
+        for path, now in during.items()
+        if now > max(before[path] * 2, before[path] + FLOOR_MS)
+    ]
 
 
 def live_is_fast(scene: Scene, target: Target, evidence: Evidence, when: str) -> None:
