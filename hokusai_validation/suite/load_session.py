@@ -105,7 +105,6 @@ class LoadSession:
         samples: int = SAMPLES,
         url: str | None = None,
         segments: int = 1,
-        watch: Watch | None = None,
         connections: int | None = None,
         judged: bool = True,
         rate: float | None = None,
@@ -121,11 +120,11 @@ class LoadSession:
         model = Open(constant(rate, duration_s).with_ramp_up(RAMP_UP_S))
         most = min(connections or CONNECTIONS, permission.max_connections)
         plan = self.site.plan(endpoints, model, url=url, segments=segments, connections=most)
-        outcome = self._run(plan, watch)
+        outcome = self._run(plan)
         problem = saturation(outcome.outcome)
         if problem and judged:
             self.evidence.record(f"{name} run, first try", problem)
-            outcome = self._run(plan, watch)
+            outcome = self._run(plan)
             problem = saturation(outcome.outcome)
         self.note(name, *outcome)
         if problem and judged:
@@ -140,7 +139,6 @@ class LoadSession:
         name: str = "closed",
         think_s: float = 0.0,
         url: str | None = None,
-        watch: Watch | None = None,
     ) -> Outcome:
         """So many requests over so many connections; skips the test where those are not permitted.
 
@@ -149,7 +147,7 @@ class LoadSession:
         plan = self.site.plan(
             endpoints, Closed(requests=requests, think_s=think_s), url=url, connections=connections
         )
-        run = self._run(plan, watch)
+        run = self._run(plan)
         self.note(name, *run)
         return run.outcome
 
@@ -166,9 +164,9 @@ class LoadSession:
         if connections > permitted:
             pytest.skip(f"{connections} connections not permitted on this target (it permits {permitted})")
 
-    def _run(self, plan: Plan, watch: Watch | None) -> _Run:
+    def _run(self, plan: Plan) -> _Run:
         began = datetime.now(UTC)
-        with watch or Watch(self.samplers) as looking:
+        with Watch(self.samplers) as looking:
             running = self.engine.start(plan)
             try:
                 outcome = running.result()

@@ -223,8 +223,8 @@ class TestServiceCapacityLimits:
             closed = load.closed_run(detailed, connections=5, requests=30, url=url)
             load.open_run(detailed, name="warm_up", samples=WARM_UP, url=url, judged=False)
             before = control.process(instance.name)
-            watch = Watch([*load.samplers, ProcessSampler(control)], interval_s=LOOK_S)
-            constant = load.open_run(detailed, samples=MEMORY_REQUESTS, url=url, watch=watch)
+            with Watch([ProcessSampler(control)], interval_s=LOOK_S) as watch:
+                constant = load.open_run(detailed, samples=MEMORY_REQUESTS, url=url)
             after = control.process(instance.name)
         if after.pid != before.pid:
             seen = f"{instance.name} was started anew under the limit ({MARGIN_BYTES // 2**20} MiB more than it used)"
