@@ -2,8 +2,6 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import time_machine
@@ -11,81 +9,31 @@ import time_machine
 from hokusai_validation.errors import NotJudged
 from hokusai_validation.facts import FactKind
 from hokusai_validation.suite import breaker_machine
-from hokusai_validation.suite.breaker_machine import Counterexample
-from hokusai_validation.suite.breaker_probe import (
-    COUNTERS,
-    EPOCH_S,
-    BreakerProbe,
+from hokusai_validation.suite.breaker_bench import (
+    ATTEMPTS,
+    MARGIN_S,
+    THRESHOLD,
+    TIMEOUT_S,
+    VARIABLES,
+    ZERO,
+    Bench,
+    Clock,
+    SharedBreaker,
+    breaker_of,
+    construction_error,
+    holds_parameters,
+    is_number,
+    waits,
 )
+from hokusai_validation.suite.breaker_machine import Counterexample
+from hokusai_validation.suite.breaker_probe import EPOCH_S, BreakerProbe
 from hokusai_validation.suite.breaker_source import BreakerSource, imported
 from hokusai_validation.suite.contract.check import expect, has_status
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.suite.states import Scene, retry_after_s
-from hokusai_validation.target import Breaker, Target
+from hokusai_validation.target import Target
 
-THRESHOLD, TIMEOUT_S, ATTEMPTS = 3, 30.0, 2
-ZERO = dict.fromkeys(COUNTERS, 0)
 OPEN_CALLS = 10
-MARGIN_S = 0.01
-VARIABLES = {
-    "MLFLOW_CB_FAILURE_THRESHOLD": "failure_threshold",
-    "MLFLOW_CB_RECOVERY_TIMEOUT": "recovery_timeout",
-    "MLFLOW_CB_MAX_RECOVERY_ATTEMPTS": "max_recovery_attempts",
-}
-SHORT = {
-    "failure_threshold": THRESHOLD,
-    "recovery_timeout": TIMEOUT_S,
-    "max_recovery_attempts": ATTEMPTS,
-}
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where breakers are tried."""
-
-    source: BreakerSource
-    evidence: Evidence
-    found: Callable[[], Counterexample | None]
-
-    def new(self, **parameters: float) -> BreakerProbe:
-        """A new breaker: threshold 3, time-out 30 s, 2 recovery attempts, unless given."""
-        return BreakerProbe.new(self.source.breaker_class, self.evidence, **{**SHORT, **parameters})
-
-    def opened(self, **parameters: float) -> BreakerProbe:
-        """A new breaker that is OPEN by failures."""
-        breaker = self.new(**parameters)
-        breaker.failure(max(1, int(parameters.get("failure_threshold", THRESHOLD))))
-        breaker.shows("after as many failures as the threshold", state="OPEN")
-        return breaker
-
-    def half_open(self, clock: "Clock", **parameters: float) -> BreakerProbe:
-        """A new breaker that is HALF_OPEN after its wait."""
-        breaker = self.opened(**parameters)
-        clock.forward(float(parameters.get("recovery_timeout", TIMEOUT_S)) + MARGIN_S)
-        breaker.holds(breaker.admits(), "The wait is over, and the call is refused.")
-        breaker.shows("once the wait is over", state="HALF_OPEN")
-        return breaker
-
-    def search(self, test_id: str) -> None:
-        """Fail where random sequences found a counterexample that belongs to this test."""
-        found = self.found()
-        if found is not None and found.belongs_to == test_id:
-            self.evidence.record("counterexample", list(found.steps))
-            raise BreakerProbe(None, self.evidence).failed(str(found))
-
-
-class Clock:
-    """The time that the breaker sees."""
-
-    def __init__(self, traveller: Any) -> None:
-        self._traveller = traveller
-        self.now = EPOCH_S
-
-    def forward(self, seconds: float) -> float:
-        """Move it (back, with a negative number), and give the new time."""
-        self.now += seconds
-        self._traveller.move_to(self.now)
-        return self.now
 
 
 @pytest.fixture
@@ -285,9 +233,9 @@ class TestMLflowCircuitBreaker:
     def test_status_in_open_state(self, bench: Bench, clock: Clock) -> None:
         breaker = bench.opened(max_recovery_attempts=1)
         for wait_s in (TIMEOUT_S, 2 * TIMEOUT_S, 4 * TIMEOUT_S):
-            _waiting(breaker, wait_s, wait_s)
+            waits(breaker, wait_s, wait_s)
             clock.forward(wait_s / 2)
-            _waiting(breaker, wait_s, wait_s / 2)
+            waits(breaker, wait_s, wait_s / 2)
             clock.forward(wait_s / 2 + MARGIN_S)
             breaker.holds(breaker.admits(), f"A call is refused after the wait of {wait_s:g} s.")
             breaker.failure()
@@ -307,7 +255,7 @@ class TestMLflowCircuitBreaker:
         breaker.says("with the clock set back", time_since_last_failure=0)
         left = breaker.status()["time_until_retry"]
         breaker.holds(
-            _is_number(left) and 0 <= left <= TIMEOUT_S,
+            is_number(left) and 0 <= left <= TIMEOUT_S,
             f"With the clock set back, time_until_retry is {left!r}, not within 0–{TIMEOUT_S:g} s.",
         )
 
@@ -380,7 +328,7 @@ class TestGlobalCircuitBreaker:
     """U19–U21: the shared breaker, and where defaults come from. Each on a fresh import."""
 
     def test_get_circuit_breaker_status(self, bench: Bench, target: Target, clock: Clock) -> None:
-        with imported(_breaker(target)) as source:
+        with imported(breaker_of(target)) as source:
             shared = SharedBreaker(source, bench.evidence)
             before = shared.status()["failure_count"]
             shared.fail(2)
@@ -388,7 +336,7 @@ class TestGlobalCircuitBreaker:
             shared.says("asked again", failure_count=before + 2, last_failure_time=clock.now)
 
     def test_reset_circuit_breaker(self, bench: Bench, target: Target, clock: Clock) -> None:
-        with imported(_breaker(target)) as source:
+        with imported(breaker_of(target)) as source:
             shared = SharedBreaker(source, bench.evidence)
             shared.status()
             shared.fail(max(1, int(shared.status()["failure_threshold"])))
@@ -399,14 +347,14 @@ class TestGlobalCircuitBreaker:
     def test_environment_configuration(
         self, bench: Bench, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        _holds_parameters(bench, _breaker(target), clock, "by default", 5, 60.0, 5)
+        holds_parameters(bench, breaker_of(target), clock, "by default", 5, 60.0, 5)
         for variable, text in zip(VARIABLES, ("2", "4.5", "1"), strict=True):
             monkeypatch.setenv(variable, text)
-        _holds_parameters(bench, _breaker(target), clock, "with MLFLOW_CB_* set", 2, 4.5, 1)
+        holds_parameters(bench, breaker_of(target), clock, "with MLFLOW_CB_* set", 2, 4.5, 1)
         for variable in VARIABLES:
             with monkeypatch.context() as patch:
                 patch.setenv(variable, "many")
-                message = _construction_error(_breaker(target))
+                message = construction_error(breaker_of(target))
                 BreakerProbe(None, bench.evidence).holds(
                     variable in message,
                     f"{variable} is 'many', which is no number, and"
@@ -473,79 +421,3 @@ class TestCircuitBreakerIntegration:
         has_status(second, 200, evidence, via=scene.name)
         scene.expect_breaker("CLOSED", "after two good calls")
         has_status(scene.proxied(), 200, evidence, via=scene.name)
-
-
-class SharedBreaker(BreakerProbe):
-    """The shared breaker, through the module's two functions."""
-
-    def __init__(self, source: BreakerSource, evidence: Evidence) -> None:
-        super().__init__(None, evidence)
-        self._source = source
-
-    def status(self) -> dict[str, Any]:
-        return self.checked_status(self._function("get_circuit_breaker_status"))
-
-    def reset(self) -> None:
-        self._function("reset_circuit_breaker")
-
-    def fail(self, times: int) -> None:
-        """Failures of every living breaker: the shared one is among them, whatever it is called."""
-        for breaker in self._source.living():
-            BreakerProbe(breaker, self._evidence).failure(times)
-
-    def _function(self, name: str) -> Any:
-        function = getattr(self._source.shared, name, None)
-        self.holds(callable(function), f"Module {self._source.shared.__name__} has no function {name}().")
-        return self._call(f"{name}()", function)  # type: ignore[arg-type]
-
-
-def _breaker(target: Target) -> Breaker:
-    assert target.breaker is not None
-    return target.breaker
-
-
-def _waiting(breaker: BreakerProbe, wait_s: float, expected: float) -> None:
-    left = breaker.status()["time_until_retry"]
-    breaker.holds(
-        _is_number(left) and 0 < left <= wait_s + MARGIN_S,
-        f"OPEN with a wait of {wait_s:g} s, and time_until_retry is {left!r}.",
-    )
-    breaker.says(f"OPEN with a wait of {wait_s:g} s", state="OPEN", time_until_retry=expected)
-
-
-def _holds_parameters(
-    bench: Bench, where: Breaker, clock: Clock, when: str, threshold: int, timeout_s: float, attempts: int
-) -> None:
-    """A breaker made without parameters behaves by these."""
-    with imported(where) as source:
-        breaker = BreakerProbe.new(source.breaker_class, bench.evidence)
-        breaker.says(when, failure_threshold=threshold, recovery_timeout=timeout_s)
-        breaker.failure(threshold - 1)
-        breaker.shows(f"{when}, after {threshold - 1} failures", state="CLOSED")
-        breaker.failure()
-        breaker.shows(f"{when}, after {threshold} failures", state="OPEN")
-        for attempt in range(1, attempts + 1):
-            clock.forward(timeout_s + MARGIN_S)
-            breaker.holds(breaker.admits(), f"{when}: attempt {attempt} is refused after {timeout_s:g} s.")
-            breaker.failure()
-        clock.forward(timeout_s + MARGIN_S)
-        breaker.holds(
-            not breaker.admits(), f"{when}: more than {attempts} attempts are made without a longer wait."
-        )
-
-
-def _construction_error(where: Breaker) -> str:
-    """What is said when a breaker is imported and made in the present environment; empty when
-    nothing is."""
-    try:
-        with imported(where) as source:
-            source.breaker_class()
-    except NotJudged as error:  # the module reads its environment when it is imported
-        return str(error)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

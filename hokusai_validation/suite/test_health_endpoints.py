@@ -9,7 +9,7 @@ import pytest
 
 from hokusai_validation.errors import RequestFailed
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.http import Answer, HttpClient
+from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.suite.contract.answers import (
     DetailedHealth,
     Health,
@@ -19,22 +19,30 @@ from hokusai_validation.suite.contract.answers import (
     MlflowHealthOpen,
     PlainMetrics,
     Ready,
-    ReadyCheck,
     Refusal,
     Reset,
     ServiceStatus,
     Version,
 )
-from hokusai_validation.suite.contract.check import conforms, expect, failure, has_status
-from hokusai_validation.suite.contract.metrics import gauge
+from hokusai_validation.suite.contract.check import conforms, expect, has_status
 from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.health_states import (
+    DATABASE_CHECK,
+    MLFLOW_CHECK,
+    await_ready,
+    gauges_show,
+    not_passed,
+    note_checks,
+    note_mlflow_error,
+    ready_check,
+    says,
+    says_overall,
+)
 from hokusai_validation.suite.states import SLACK_S, Scene, note_services
 from hokusai_validation.suite.symptoms import TIMED_OUT, note_symptom, symptom
 from hokusai_validation.target import Target
 
 COMMIT = re.compile(r"^[0-9a-f]{7,40}$")
-DATABASE_CHECK = ("postgres", "database", "postgresql")
-MLFLOW_CHECK = ("mlflow",)
 LIVE_PROBES = 20
 UPTIME_LIMIT_S = 2.0
 
@@ -97,7 +105,7 @@ class TestHealthEndpointIntegration:
         with scene.cut("mlflow"):
             scene.open_breaker()
             health = scene.detailed()
-            _says(health, "mlflow", ("degraded",), "degraded", scene, "OPEN")
+            says(health, "mlflow", ("degraded",), "degraded", scene, "OPEN")
             details = health.mlflow_details
             expect(
                 details.circuit_breaker.state == "OPEN" and details.degradation_reason,
@@ -113,7 +121,7 @@ class TestHealthEndpointIntegration:
             scene.open_breaker()
         scene.half_open_breaker()
         health = scene.detailed()
-        _says(health, "mlflow", ("recovering",), "degraded", scene, "HALF_OPEN")
+        says(health, "mlflow", ("recovering",), "degraded", scene, "HALF_OPEN")
         expect(
             health.mlflow_details.degradation_reason,
             "HALF_OPEN, and `mlflow_details` gives no reason.",
@@ -135,7 +143,7 @@ class TestHealthEndpointIntegration:
                 lambda seen: all(seen.services.states()[name] in ok for name, ok in wanted.items()),
                 f"{', '.join(wanted)} unhealthy",
             )
-            _overall(health, "unhealthy", scene)
+            says_overall(health, "unhealthy", scene)
             detailed = scene.detailed()
             unnamed = [name for name in ("postgres", *deployed) if not detailed.error_of(name)]
             expect(
@@ -149,22 +157,22 @@ class TestHealthEndpointIntegration:
     def test_readiness_check_all_ready(self, one: HttpClient, target: Target, evidence: Evidence) -> None:
         answer = one.get("/ready")
         if answer.status == 503:
-            _note_checks(answer, target, evidence)
+            note_checks(answer, target, evidence)
         ready = conforms(answer, Ready, evidence)
         if not ready.ready:
-            _note_checks(answer, target, evidence)
+            note_checks(answer, target, evidence)
         expect(
             ready.ready and ready.can_serve_traffic and not ready.degraded_mode,
             f"/ready says ready {ready.ready}, can serve {ready.can_serve_traffic}, degraded mode"
-            f" {ready.degraded_mode}; not passed: {', '.join(_not_passed(ready)) or 'none'}.",
+            f" {ready.degraded_mode}; not passed: {', '.join(not_passed(ready)) or 'none'}.",
             evidence,
             FactKind.UNEXPECTED_STATUS,
         )
-        _check(ready, DATABASE_CHECK, evidence, passed=True, critical=True)
+        ready_check(ready, DATABASE_CHECK, evidence, passed=True, critical=True)
 
     def test_readiness_check_database_down(self, scene: Scene, evidence: Evidence) -> None:
         with scene.cut("postgres"):
-            answer = _await_ready(scene, 503)
+            answer = await_ready(scene, 503)
             ready = conforms(answer, Ready, evidence, status=503, via=scene.name)
             expect(
                 not ready.ready and not ready.can_serve_traffic and not ready.degraded_mode,
@@ -174,7 +182,7 @@ class TestHealthEndpointIntegration:
                 FactKind.HEALTH_ANSWER_WRONG,
                 via=scene.name,
             )
-            check = _check(ready, DATABASE_CHECK, evidence, passed=False, critical=True)
+            check = ready_check(ready, DATABASE_CHECK, evidence, passed=False, critical=True)
             expect(check.error, "The database check gives no error.", evidence, FactKind.SCHEMA_MISMATCH)
 
     def test_readiness_check_mlflow_circuit_breaker_open(self, scene: Scene, evidence: Evidence) -> None:
@@ -189,14 +197,14 @@ class TestHealthEndpointIntegration:
                 FactKind.HEALTH_ANSWER_WRONG,
                 via=scene.name,
             )
-            _check(ready, MLFLOW_CHECK, evidence, passed=False, critical=False)
+            ready_check(ready, MLFLOW_CHECK, evidence, passed=False, critical=False)
 
     def test_readiness_check_mlflow_half_open(self, scene: Scene, evidence: Evidence) -> None:
         with scene.cut("mlflow"):
             scene.open_breaker()
         scene.half_open_breaker()
         ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)
-        check = _check(ready, MLFLOW_CHECK, evidence, passed=True, critical=False)
+        check = ready_check(ready, MLFLOW_CHECK, evidence, passed=True, critical=False)
         expect(
             ready.ready and check.recovering,
             f"HALF_OPEN, and /ready says ready {ready.ready}, mlflow recovering {check.recovering}.",
@@ -258,11 +266,11 @@ class TestHealthEndpointIntegration:
     ) -> None:
         answer = registry.get("/health/mlflow")
         if answer.status == 503:
-            _note_mlflow_error(answer, evidence, target)
+            note_mlflow_error(answer, evidence, target)
             evidence.fact(FactKind.BREAKER_STUCK_OPEN, "api", f"503: {answer.text[:120]}")
         seen = conforms(answer, MlflowHealth, evidence)
         if not seen.connected:
-            _note_mlflow_error(answer, evidence, target)
+            note_mlflow_error(answer, evidence, target)
         expect(
             seen.connected and seen.circuit_breaker_state == "CLOSED" and not seen.error,
             f"/health/mlflow says connected {seen.connected}, breaker {seen.circuit_breaker_state},"
@@ -346,10 +354,10 @@ class TestHealthEndpointIntegration:
 
     def test_metrics_endpoint_with_prometheus(self, scene: Scene, evidence: Evidence) -> None:
         has_status(scene.counted(), 200, evidence, "mlflow", via=scene.name)
-        _gauges(scene, evidence, connected=1, state=0, when="CLOSED")
+        gauges_show(scene, evidence, connected=1, state=0, when="CLOSED")
         with scene.cut("mlflow"):
             scene.open_breaker()
-            _gauges(scene, evidence, connected=0, state=2, when="OPEN")
+            gauges_show(scene, evidence, connected=0, state=2, when="OPEN")
 
     def test_metrics_endpoint_fallback(self, settled_instance: Scene, evidence: Evidence) -> None:
         with settled_instance.failpoint("prometheus_missing"):
@@ -360,15 +368,15 @@ class TestHealthEndpointScenarios:
     """I21–I23: several states, one after the other."""
 
     def test_gradual_service_degradation(self, scene: Scene, evidence: Evidence) -> None:
-        _overall(scene.health(), "healthy", scene)
+        says_overall(scene.health(), "healthy", scene)
         with scene.cut("mlflow"):
             scene.open_breaker()
-            _says(scene.health(), "mlflow", ("degraded",), "degraded", scene, "MLflow cut off")
+            says(scene.health(), "mlflow", ("degraded",), "degraded", scene, "MLflow cut off")
             with scene.cut("postgres"):
                 health = scene.await_health(
                     lambda seen: seen.services.postgres == "unhealthy", "postgres unhealthy"
                 )
-                _overall(health, "unhealthy", scene)
+                says_overall(health, "unhealthy", scene)
 
     def test_service_recovery_sequence(self, scene: Scene, target: Target, evidence: Evidence) -> None:
         limit_s = target.limits.recovery_s
@@ -381,10 +389,10 @@ class TestHealthEndpointScenarios:
                 lambda seen: seen.services.postgres == "healthy", "postgres healthy again", limit_s=limit_s
             )
             evidence.metric("postgres_recovery_s", time.monotonic() - started)
-            _overall(health, "degraded", scene)
+            says_overall(health, "degraded", scene)
         started = time.monotonic()
         scene.half_open_breaker()
-        _says(scene.health(), "mlflow", ("recovering",), "degraded", scene, "MLflow's link restored")
+        says(scene.health(), "mlflow", ("recovering",), "degraded", scene, "MLflow's link restored")
         has_status(scene.counted(), 200, evidence, "mlflow", via=scene.name)
         health = scene.await_health(lambda seen: seen.status == "healthy", "healthy", limit_s=limit_s)
         evidence.metric("mlflow_recovery_s", time.monotonic() - started)
@@ -437,97 +445,6 @@ class TestHealthEndpointScenarios:
                 FactKind.HEALTH_ANSWER_WRONG,
                 via=scene.name,
             )
-
-
-def _says(
-    health: Health, service: str, states: tuple[str, ...], status: str, scene: Scene, when: str
-) -> None:
-    """A service's state and the overall one, in a state brought about."""
-    seen = health.services.states()[service]
-    expect(
-        seen in states and health.status == status,
-        f"{when}, and /health of {scene.name} says {service} {seen} and {health.status}, expected"
-        f" {' or '.join(states)} and {status}.",
-        scene.evidence,
-        FactKind.HEALTH_ANSWER_WRONG,
-        via=scene.name,
-    )
-
-
-def _overall(health: Health, status: str, scene: Scene) -> None:
-    seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
-    expect(
-        health.status == status,
-        f"/health of {scene.name} says {health.status}, expected {status} ({seen}).",
-        scene.evidence,
-        FactKind.HEALTH_ANSWER_WRONG,
-        via=scene.name,
-    )
-
-
-def _not_passed(ready: Ready) -> list[str]:
-    return [f"{each.name} ({each.error})" for each in ready.checks if not each.passed]
-
-
-def _note_checks(answer: Answer, target: Target, evidence: Evidence) -> None:
-    """Facts of the checks that did not pass."""
-    try:
-        checks = answer.json().get("checks", [])
-    except (RequestFailed, AttributeError):
-        return
-    for each in checks if isinstance(checks, list) else []:
-        if isinstance(each, dict) and each.get("passed") is False:
-            name = "postgres" if each.get("name") in DATABASE_CHECK else str(each.get("name"))
-            evidence.fact(FactKind.SERVICE_UNHEALTHY, name, f"/ready: {each.get('error')}", "api")
-            note_symptom(str(each.get("error")), name, evidence, target, via="api")
-
-
-def _note_mlflow_error(answer: Answer, evidence: Evidence, target: Target) -> None:
-    try:
-        note_symptom(str(answer.json().get("error")), "mlflow", evidence, target, via="api")
-    except (RequestFailed, AttributeError):
-        return
-
-
-def _check(
-    ready: Ready, names: tuple[str, ...], evidence: Evidence, *, passed: bool, critical: bool
-) -> ReadyCheck:
-    """The check of a dependency, as it must be."""
-    check = ready.check(*names)
-    if check is None:
-        raise failure(f"/ready has no check named {names[0]}.", evidence, FactKind.SCHEMA_MISMATCH)
-    expect(
-        check.passed is passed and check.critical is critical,
-        f"/ready's check {check.name} is passed {check.passed}, critical {check.critical}; expected"
-        f" {passed}, {critical}.",
-        evidence,
-        FactKind.HEALTH_ANSWER_WRONG,
-    )
-    return check
-
-
-def _await_ready(scene: Scene, status: int) -> Answer:
-    """`/ready`, asked until it has a status or the time for noticing is over; the last answer."""
-    deadline = time.monotonic() + scene.target.gateway.health_timeout_s + SLACK_S
-    answer = scene.get("/ready")
-    while answer.status != status and time.monotonic() < deadline:
-        time.sleep(0.05)
-        answer = scene.get("/ready")
-    return answer
-
-
-def _gauges(scene: Scene, evidence: Evidence, *, connected: int, state: int, when: str) -> None:
-    answer = scene.get("/metrics")
-    has_status(answer, 200, evidence, via=scene.name)
-    for name, expected in (("mlflow_connection_status", connected), ("mlflow_circuit_breaker_state", state)):
-        seen = gauge(answer, name, evidence, via=scene.name)
-        expect(
-            seen == expected,
-            f"{when}, and the gauge {name} of {scene.name} is {seen:g}, expected {expected}.",
-            evidence,
-            FactKind.HEALTH_ANSWER_WRONG,
-            via=scene.name,
-        )
 
 
 def _live_ms(scene: Scene, evidence: Evidence) -> float:

@@ -126,6 +126,7 @@ def test_wrong_gateway_turns_tests_red(bundle: str, gateways: Gateways, runs: Su
     assert all(row.facts for row in rows.values() if row.status is Status.FAILED)
 
 
+@pytest.mark.soak
 def test_right_gateway_turns_none_red(gateways: Gateways, runs: SuiteRuns) -> None:
     with gateways.with_defects() as gateway:
         rows = runs.run(gateway.target_file, "-k", NOT_OVER_HTTP, files=HTTP_FILES)
