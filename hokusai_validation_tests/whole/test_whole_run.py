@@ -9,7 +9,7 @@ from hokusai_validation.reporting import manifest
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.reporting.json_report import schema
 from hokusai_validation.sandbox.stack import Stack
-from hokusai_validation_tests.whole.conftest import WholeRun
+from hokusai_validation_tests.whole.running import WholeRun, files_with
 
 pytestmark = pytest.mark.sandbox
 
@@ -43,14 +43,7 @@ def test_every_document_lies_in_the_folder_and_the_chain_holds(whole_run: WholeR
 def test_no_secret_is_written_anywhere(whole_run: WholeRun, sandbox: Stack) -> None:
     secrets = _secrets(sandbox)
     assert len(secrets) >= 4
-    found = [
-        (str(path), name)
-        for base in (whole_run.results, whole_run.dagster_home)
-        for path in base.rglob("*")
-        if path.is_file() and not path.is_symlink()
-        for name, value in secrets.items()
-        if value in path.read_bytes()
-    ]
+    found = files_with((whole_run.results, whole_run.dagster_home), secrets)
     assert found == []
 
 
