@@ -50,7 +50,7 @@ DATA = (Category.FUNCTIONAL, Category.INFRASTRUCTURE)
 ONLY = {
     OUTAGE: QUICK,
     KEYS: "TestProxyRouting or TestAuthentication or TestKeySafety or TestKeyCache or TestInfrastructure or TestModelRegistration",
-    DATA: "TestDatabaseLogin or TestPermissions or TestSchema or TestArtifactStore or TestTracking"
+    DATA: "TestPool or TestDatabaseLogin or TestPermissions or TestSchema or TestArtifactStore or TestTracking"
     " or TestInfrastructure or TestModelRegistration",
 }
 LONG = "not TestHealthEndpointScenarios and not TestRegistrationLimits"
@@ -155,7 +155,7 @@ CASES: tuple[Case, ...] = (
     _case("key_in_logs", Cause.SECRET_LEAKED, "api", "P0", categories=KEYS),
     _case("forwards_key", Cause.SECRET_LEAKED, "api", "P0", categories=KEYS),
     _case(
-        "leaks_connections", Cause.CONNECTION_LEAK, "api", "P2", or_component=("postgres",), categories=OUTAGE
+        "leaks_connections", Cause.CONNECTION_LEAK, "api", "P2", or_component=("postgres",), categories=DATA
     ),
     _case(
         "leaks_memory", Cause.MEMORY_GROWTH, "api", "P2", categories=(Category.INFRASTRUCTURE, Category.LOAD)

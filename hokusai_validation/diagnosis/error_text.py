@@ -31,7 +31,7 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
         ),
         (
             FactKind.POOL_EXHAUSTED,
-            r"queuepool limit|pool (is )?(exhausted|timeout|timed out)|no (free )?connection in (the )?pool",
+            r"queuepool limit|pool \(.{0,40}exhausted|pool (is )?(exhausted|timeout|timed out)|no (free )?connection in (the )?pool",
         ),
         (FactKind.PERMISSION_MISSING, r"permission denied for (table|schema|database|relation|sequence)"),
         (FactKind.SCHEMA_DIFFERS, r"(relation|column) \"[^\"]*\" does not exist|undefined ?table"),

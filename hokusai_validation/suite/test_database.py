@@ -21,6 +21,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.resources.aws import Aws
 from hokusai_validation.resources.database import Database
 from hokusai_validation.suite import mlflow_schema
+from hokusai_validation.suite.conftest import ApiInstance
 from hokusai_validation.suite.contract.check import expect
 from hokusai_validation.suite.evidence import Evidence
 from hokusai_validation.target import Target
@@ -28,6 +29,7 @@ from hokusai_validation.target import Target
 USER = "mlflow"
 NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
 IDLE_IN_TRANSACTION_S = 300
+LEAK_QUESTIONS = 4
 
 
 class TestDatabaseLogin:
@@ -215,9 +217,29 @@ class TestPool:
             "postgres",
         )
 
-    def test_connections_are_not_leaked(self, target: Target, database: Database, evidence: Evidence) -> None:
-        """No session of the services stays idle inside a transaction."""
+    def test_connections_are_not_leaked(
+        self,
+        target: Target,
+        database: Database,
+        instances: tuple[ApiInstance, ...],
+        evidence: Evidence,
+    ) -> None:
+        """No session of the services stays idle inside a transaction, and no instance that tells of
+        its pool holds more connections with every question."""
         assert target.database is not None
+        for instance in instances:
+            held = [_held(instance) for _ in range(LEAK_QUESTIONS)]
+            evidence.record(f"connections held by {instance.name}", held)
+            known = [each for each in held if each is not None]
+            expect(
+                len(known) < LEAK_QUESTIONS or known[-1] - known[0] < LEAK_QUESTIONS - 1,
+                f"{instance.name} holds {known[-1:]} pooled connections after {LEAK_QUESTIONS} questions,"
+                f" {known[:1]} after the first.",
+                evidence,
+                FactKind.CONNECTION_LEAK,
+                "api",
+                via=instance.name,
+            )
         rows = database.query(
             "select application_name, extract(epoch from now() - state_change)::float from pg_stat_activity"
             " where datname = %s and state like 'idle in transaction%%'",
@@ -240,6 +262,15 @@ class TestPool:
             FactKind.CONNECTION_LEAK,
             "postgres",
         )
+
+
+def _held(instance: ApiInstance) -> int | None:
+    """Pooled connections in use, as an instance's detailed health tells; None where it does not."""
+    answer = instance.client.get("/health?detailed=true")
+    content = answer.json() if answer.status == 200 else {}
+    pool = (content.get("postgres_details") or {}).get("pool") if isinstance(content, dict) else None
+    in_use = pool.get("in_use") if isinstance(pool, dict) else None
+    return in_use if isinstance(in_use, int) else None
 
 
 class TestTimeouts:

@@ -6,7 +6,7 @@ SCENARIOS = (
     Scenario(
         "few_connections_left",
         "The database takes hardly more connections than are open already.",
-        postgres={"max_connections": "7", "superuser_reserved_connections": "1"},
+        postgres={"max_connections": "4", "superuser_reserved_connections": "0"},
     ),
     Scenario(
         "database_superuser",
