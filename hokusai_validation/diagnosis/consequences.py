@@ -94,7 +94,7 @@ SAME: Mapping[Cause, Set[Cause]] = {
         {Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.UNKNOWN}
     ),
     Cause.BAD_INSTANCE: _WEAK,
-    Cause.KEY_FORM_REFUSED: _WEAK | {Cause.KEY_REFUSED},
+    Cause.KEY_FORM_REFUSED: _WEAK | {Cause.KEY_REFUSED, Cause.HEALTH_ANSWER_WRONG},
     Cause.KEY_REFUSED: _WEAK,
     Cause.TLS_FAILED: _WEAK | {Cause.CERTIFICATE_EXPIRING},
     Cause.MEMORY_GROWTH: frozenset({Cause.TASK_RESTARTED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),

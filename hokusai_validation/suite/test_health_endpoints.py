@@ -406,9 +406,7 @@ class TestHealthEndpointScenarios:
             waiting = [pool.submit(_quietly, scene.counted), pool.submit(_quietly, scene.proxied)]
             health = pool.submit(scene.instance.client.get, "/health", timeout_s=limit_s + SLACK_S)
             times = [_live_ms(scene, evidence) for _ in range(LIVE_PROBES)]
-            answer = health.result()
             evidence.metric("live_p99_ms", max(times))
-            evidence.metric("health_ms", answer.elapsed_ms)
             expect(
                 max(times) < target.limits.live_p99_ms,
                 f"With {', '.join(['mlflow', *hanging])} hanging, /live took {max(times):.0f} ms, limit"
@@ -417,6 +415,8 @@ class TestHealthEndpointScenarios:
                 FactKind.EVENT_LOOP_BLOCKED,
                 via=scene.name,
             )
+            answer = health.result()
+            evidence.metric("health_ms", answer.elapsed_ms)
             expect(
                 answer.elapsed_ms <= limit_s * 1000,
                 f"With {', '.join(['mlflow', *hanging])} hanging, /health took {answer.elapsed_ms:.0f} ms,"
