@@ -105,7 +105,8 @@ class Keys:
         if answer.status < 500 and answer.status not in (401, 403, 429):
             return
         message = f"A good key ({what}) was answered {answer.status}: {answer.text[:80]!r}."
-        raise failure(message, self.evidence, self._why_refused(answer), *self._at_fault(answer), via="api")
+        kind, component = self._why_refused(answer)
+        raise failure(message, self.evidence, kind, component, via="api")
 
     def expect_refused(self, answer: Answer, what: str) -> None:
         """The key was refused with 401, cleanly.
@@ -134,20 +135,20 @@ class Keys:
             headers={"authorization": f"Bearer {key}"},
         )
 
-    def _why_refused(self, answer: Answer) -> FactKind:
-        if answer.status >= 500 or answer.status == 429 or self.auth is None:
-            return FactKind.UNEXPECTED_STATUS if answer.status != 401 else FactKind.KEY_REFUSED
-        try:
-            known = self.validate(self.good).status == 200
-        except RequestFailed as error:
-            self.evidence.failure(error, "auth")
-            return FactKind.KEY_REFUSED
-        # The auth service knows the key, so the API asked it, or read the request, otherwise.
-        return FactKind.KEY_FORM_REFUSED if known else FactKind.KEY_REFUSED
-
-    def _at_fault(self, answer: Answer) -> tuple[str]:
-        facts = {each.kind for each in self.evidence.facts if each.component == "auth"}
-        return ("auth",) if facts or answer.status >= 500 else ("api",)
+    def _why_refused(self, answer: Answer) -> tuple[FactKind, str]:
+        """What a refused good key shows, and whose fault it is."""
+        known: bool | None = None
+        if self.auth is not None and self.target.auth is not None:
+            try:
+                known = self.validate(self.good).status == 200
+            except RequestFailed as error:
+                self.evidence.failure(error, "auth")
+        if answer.status in (401, 403):
+            # The auth service knows the key: then the API read the request, or asked, otherwise.
+            return (FactKind.KEY_FORM_REFUSED, "api") if known else (FactKind.KEY_REFUSED, "auth")
+        if answer.status >= 500 and "auth" in answer.text.lower():
+            return FactKind.SERVICE_UNHEALTHY, "auth"
+        return FactKind.UNEXPECTED_STATUS, "api"
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -111,7 +111,10 @@ class Journey:
             if isinstance(error, AssertionError) or not _of_the_client(error):
                 raise
             text = f"{type(error).__name__}: {error}"
-            if note_symptom(text, component, evidence, self.target, via="load_balancer") is None:
+            # Without any answer it is the way to the API that failed, not what lies behind it.
+            answered = "failed with exception" not in text
+            at_fault, via = (component, "api") if answered else ("load_balancer", None)
+            if note_symptom(text, at_fault, evidence, self.target, via=via) is None:
                 kind = FactKind.ARTIFACT_STORE_FAILED if component == "artifacts" else FactKind.PROXY_ERROR
                 evidence.fact(kind, component, text, "api")
             raise AssertionError(f"Stage {stage} failed: {text[:400]}") from error
@@ -159,6 +162,8 @@ class Journey:
                 evidence,
                 FactKind.KEY_FORM_REFUSED,
             )
+        if answer.status >= 500:
+            note_symptom(answer.text, "mlflow", evidence, self.target, via="api")
         expect(
             answer.status == 200,
             f"Experiments through the gateway were answered {answer.status}: {answer.text[:80]!r}.",

@@ -193,19 +193,40 @@ class Scene:
             if answer.status != 503:
                 return answer
             left = conforms(answer, MlflowHealthOpen, self.evidence, status=503, via=self.name)
-            expect(
-                time.monotonic() < deadline,
-                f"{self.name} is still OPEN after {longest:.1f} s"
-                f" (recovery time-out {self.target.gateway.breaker_recovery_timeout_s:g} s).",
-                self.evidence,
-                FactKind.BREAKER_STUCK_OPEN,
-                via=self.name,
-            )
+            if time.monotonic() > deadline:
+                message = (
+                    f"{self.name} is still OPEN after {longest:.1f} s (recovery time-out"
+                    f" {self.target.gateway.breaker_recovery_timeout_s:g} s): {left.error}."
+                )
+                # Where the tries themselves fail, it is not the breaker that is at fault.
+                if note_symptom(left.error, "mlflow", self.evidence, self.target, via=self.name):
+                    raise AssertionError(message)
+                raise failure(message, self.evidence, FactKind.BREAKER_STUCK_OPEN, via=self.name)
             time.sleep(min(max(left.can_retry_in_seconds, POLL_S / 5), longest))
 
     def half_open_breaker(self) -> None:
-        """From OPEN with the link restored: one counted call after the wait."""
-        has_status(self.await_retry(), 200, self.evidence, via=self.name)
+        """From OPEN with the link restored: one counted call after the wait, which succeeds.
+
+        Raises AssertionError when it does not."""
+        self.expect_connected(self.await_retry())
+
+    def expect_connected(self, answer: Answer) -> None:
+        """A counted call reached MLflow.
+
+        Raises AssertionError, with the fact of what it met instead."""
+        has_status(answer, 200, self.evidence, via=self.name)
+        seen = answer.object()
+        if seen.get("connected") is True:
+            return
+        error = str(seen.get("error") or "")
+        note_symptom(error, "mlflow", self.evidence, self.target, via=self.name)
+        raise failure(
+            f"{self.name} does not reach MLflow: {error or answer.text[:80]}.",
+            self.evidence,
+            FactKind.SERVICE_UNHEALTHY,
+            "mlflow",
+            via=self.name,
+        )
 
     def reset(self, *, key: bool = True) -> Answer:
         """`POST /health/mlflow/reset`."""
