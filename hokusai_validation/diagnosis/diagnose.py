@@ -12,10 +12,14 @@ from hokusai_validation.diagnosis.reproduction import reproduction
 from hokusai_validation.diagnosis.rules import hypotheses
 from hokusai_validation.diagnosis.sightings import Case
 from hokusai_validation.facts import Fact
-from hokusai_validation.report import Finding
+from hokusai_validation.report import Cause, Finding
 from hokusai_validation.result import Result, now
 from hokusai_validation.target import Target
 
+# They say that something is wrong rather than what: of the same priority they come last.
+_GENERAL = frozenset(
+    {Cause.UNKNOWN, Cause.WRONG_STATUS, Cause.PROXY_ERROR, Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD}
+)
 FACTS = 12  # kept with a finding; the rows have them all
 
 
@@ -37,6 +41,7 @@ def diagnose(
         (_finding(each, case, history or History(), at or now(), executed) for each in causes),
         key=lambda finding: (
             finding.priority.value,
+            finding.cause in _GENERAL,
             -case.graph.depth(finding.component),
             -len(finding.explains),
             finding.key,
