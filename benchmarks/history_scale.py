@@ -114,13 +114,13 @@ def measure(base: Path, number: int) -> dict[str, Any]:
 
     store.newest(TARGET, Phase.HEALTH)
     step("newest rows of another phase")
-    report = folding.report_of(from_frame(frame), target, "present", store, now, {})
+    report = folding.report_of(from_frame(frame), target, "present", store, now)
     step("aggregate: history and diagnosis")
     checked = results_contract.check(frame, TARGET)
     step("aggregate: contract (with import)")
     docs = results_contract.write_docs(checked, base / "docs")
     step("aggregate: Data Docs")
-    report = folding.report_of(from_frame(frame), target, "present", store, now, {})
+    report = folding.report_of(from_frame(frame), target, "present", store, now)
     step("report: history and diagnosis")
     reporting.write(
         report,

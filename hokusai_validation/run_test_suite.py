@@ -115,7 +115,9 @@ def run(
 
 def exit_status(results: Sequence[Result], target: Target) -> int:
     """By the verdict that the rows carry, those of tests that were not asked for left out."""
-    from hokusai_validation.diagnosis.verdict import judge  # a phase judges its rows itself
+    # Imported here, because a phase judges its rows itself.
+    from hokusai_validation.diagnosis.undone import faults_not_undone
+    from hokusai_validation.diagnosis.verdict import judge
 
     asked = [row for row in results if row.message != suite_rows.NOT_SELECTED]
     if faults_not_undone(asked):

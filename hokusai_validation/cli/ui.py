@@ -18,7 +18,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import click
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from hokusai_validation.cli import execution, family, sandbox_use
 from hokusai_validation.errors import PortTaken, StackDidNotStart, UsageError

@@ -4,12 +4,11 @@ import http.server
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,14 @@ START_LIMIT_S = 30.0
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server of our own; `dagster` is a database in it."""
+    """A server of our own; `dagster` is a database in it. `restart` ends it and every connection to
+    it, and starts it again."""
 
     host: str
     port: int
     user: str
     password: str
+    restart: Callable[[], None]
 
 
 @pytest.fixture(scope="session")
@@ -52,34 +53,53 @@ def running_postgres() -> Iterator[Postgres]:
     reservations = Reservations(["postgres"])
     port = reservations.ports["postgres"]
     user = {"user": folders.UNPRIVILEGED, "group": folders.UNPRIVILEGED} if folders.is_root() else {}
-    process = subprocess.Popen(  # type: ignore[call-overload]
-        [str(programs / "postgres"), "-D", str(data), "-c", f"port={port}"],
-        cwd="/",
-        stderr=subprocess.DEVNULL,
-        **user,
-    )
-    try:
-        _create_database(port)
-        yield Postgres("127.0.0.1", port, "postgres", PASSWORD)
-    finally:
+
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        process = subprocess.Popen(  # type: ignore[call-overload]
+            [str(programs / "postgres"), "-D", str(data), "-c", f"port={port}"],
+            cwd="/",
+            stderr=subprocess.DEVNULL,
+            **user,
+        )
+        running.append(process)
+
+    def stop() -> None:
+        process = running.pop()
         process.send_signal(signal.SIGINT)
         process.wait(20)
+
+    def restart() -> None:
+        stop()
+        start()
+        _connect(port).close()
+
+    start()
+    try:
+        _create_database(port)
+        yield Postgres("127.0.0.1", port, "postgres", PASSWORD, restart)
+    finally:
+        stop()
         reservations.close()
         shutil.rmtree(run_folder, ignore_errors=True)
 
 
-def _create_database(port: int) -> None:
+def _connect(port: int) -> Any:
     deadline = time.monotonic() + START_LIMIT_S
     while True:
         try:
-            connection = psycopg2.connect(
+            return psycopg2.connect(
                 host="127.0.0.1", port=port, user="postgres", password=PASSWORD, dbname="postgres"
             )
-            break
         except psycopg2.OperationalError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def _create_database(port: int) -> None:
+    connection = _connect(port)
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("create database dagster")
