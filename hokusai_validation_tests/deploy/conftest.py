@@ -4,6 +4,7 @@ import http.server
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
