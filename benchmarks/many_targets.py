@@ -28,7 +28,7 @@ from hokusai_validation.result import Phase
 from hokusai_validation_tests.deploy.conftest import Postgres, running_postgres
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, target_file
 from hokusai_validation_tests.suite_beyond.stub import Stub, serving
-from hokusai_validation_tests.whole.running import COMMAND, environment
+from hokusai_validation_tests.whole.running import COMMAND, SETTINGS, environment
 
 PHASES = (Phase.ENVIRONMENT, Phase.DISCOVERY, Phase.HEALTH, Phase.FUNCTIONAL)
 RUN_LIMIT_S = 1200.0
@@ -53,7 +53,7 @@ def validate(number: int, at_once: int, phases: Sequence[Phase] = PHASES) -> Out
     """Validate that many targets and look at what is on record."""
     with ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="many-targets-")))
-        more = {**ENVIRONMENT, **_storage(base, stack.enter_context(running_postgres()))}
+        more = {**ENVIRONMENT, **storage(base, stack.enter_context(running_postgres()))}
         stubs = {f"light-{index}": stack.enter_context(serving()) for index in range(number)}
         for name, stub in stubs.items():
             target_file(base, name, stub.url)
@@ -77,9 +77,8 @@ def validate(number: int, at_once: int, phases: Sequence[Phase] = PHASES) -> Out
     )
 
 
-def _storage(base: Path, server: Postgres) -> dict[str, str]:
-    """Dagster's settings in `base`; the password comes from the environment."""
-    environment(base)  # makes the folder
+def storage(base: Path, server: Postgres) -> dict[str, str]:
+    """Dagster's settings for runs under `base`, and what the environment must give."""
     database = {"hostname": server.host, "port": server.port, "username": server.user, "db_name": "dagster"}
     settings = {
         "telemetry": {"enabled": False},
@@ -87,14 +86,13 @@ def _storage(base: Path, server: Postgres) -> dict[str, str]:
             "postgres": {"postgres_db": {**database, "password": {"env": "LIGHT_DATABASE_PASSWORD"}}}
         },
     }
-    (base / "dagster.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (base / SETTINGS).write_text(yaml.safe_dump(settings), encoding="utf-8")
     return {"LIGHT_DATABASE_PASSWORD": server.password}
 
 
 def _run(base: Path, name: str, phases: Sequence[Phase], more: dict[str, str]) -> tuple[float, str]:
     """Seconds, and what went wrong (empty: nothing)."""
     values = environment(base, **more)
-    (base / "dagster" / "dagster.yaml").write_text((base / "dagster.yaml").read_text())
     begun = time.monotonic()
     done = subprocess.run(
         [

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.many_targets import storage
+from hokusai_validation_tests.deploy.conftest import running_postgres
+from hokusai_validation_tests.endurance import ui
 from hokusai_validation_tests.endurance.kills import Bench, kill_run, kill_suite
-from hokusai_validation_tests.endurance.light import target_file
+from hokusai_validation_tests.endurance.light import target_file, within
 from hokusai_validation_tests.suite_beyond.stub import serving
 
 SEED = 20260101
@@ -51,3 +54,44 @@ def test_thirty_kills_cost_nothing_that_was_reported(bench: Bench, number: int) 
     bench.finish()
     bench.note_sent()
     bench.check()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(3))
+def test_a_killed_daemon_costs_nothing_that_was_reported(bench: Bench, number: int) -> None:
+    """The UI ends with its daemon, and the run that it had launched ends too. The next UI says so of
+    that run, and launches another."""
+    dice = random.Random(f"daemon {SEED} {number}")
+    with ui.serving(bench) as up:
+        run_id = up.launch()
+        assert within(ui.RUN_S, lambda: bool(bench.store.runs(bench.name)))
+        ui.sleep_noting(bench, dice.uniform(0.0, 10.0))
+        up.kill_daemon()
+        up.process.wait(60)
+    bench.check()
+    bench.finish(*SHORT)
+    with ui.serving(bench) as up:
+        again = up.launch()
+        up.await_end(again)
+        assert up.await_end(run_id)
+    bench.note_sent()
+    bench.check()
+    assert again in {path.name for path in bench.reports()}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(3))
+def test_a_database_restarted_costs_nothing_that_was_reported(bench: Bench, number: int) -> None:
+    dice = random.Random(f"database {SEED} {number}")
+    with running_postgres() as server:
+        bench.more = {**storage(bench.base, server)}
+        whole_s = bench.finish(*SHORT)
+        share = dice.uniform(0.1, 0.9)
+        with bench.start(*SHORT) as process:
+            ui.sleep_noting(bench, share * whole_s)
+            server.restart()
+            assert process.wait(ui.RUN_S) in (0, 1, 3), bench.output()
+        bench.check()
+        bench.finish(*SHORT)
+        bench.note_sent()
+        bench.check()

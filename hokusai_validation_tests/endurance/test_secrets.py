@@ -3,7 +3,6 @@ file, log, database, report, Dagster event or command line has them."""
 
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-SETTINGS = Path(__file__).parents[2] / ".dagster" / "dagster.yaml"
+SETTINGS = "own-dagster.yaml"  # under a run's base: Dagster's settings instead of the project's
+_PROJECTS = Path(__file__).parents[2] / ".dagster" / "dagster.yaml"
 COMMAND = (sys.executable, "-m", "hokusai_validation.cli", "run")
 LIMIT_S = 300.0
 
@@ -34,7 +35,8 @@ def environment(base: Path, **more: str) -> dict[str, str]:
     """That of a run which keeps everything under `base`."""
     home = base / "dagster"
     home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text(SETTINGS.read_text())
+    own = base / SETTINGS
+    (home / "dagster.yaml").write_text((own if own.exists() else _PROJECTS).read_text())
     inherited = {
         name: value
         for name, value in os.environ.items()
