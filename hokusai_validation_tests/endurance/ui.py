@@ -1,7 +1,6 @@
 """`hokusai-validation ui` for one light target, and a run launched through its daemon."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from urllib.request import Request, urlopen
 
 import psutil
 
-from hokusai_validation.suite.parentage import PARENT_VARIABLE
 from hokusai_validation_tests.endurance.kills import Bench
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, within
 from hokusai_validation_tests.whole.running import environment
@@ -92,7 +90,7 @@ def serving(bench: Bench) -> Iterator[Ui]:
         probe.bind((HOST, 0))
         port = int(probe.getsockname()[1])
     words = ["ui", "--no-sandbox", "--port", str(port), "--workspace", str(workspace)]
-    more = {**ENVIRONMENT, "HOKUSAI_TARGETS_DIR": str(bench.base), PARENT_VARIABLE: str(os.getpid())}
+    more = {**ENVIRONMENT, "HOKUSAI_TARGETS_DIR": str(bench.base)}
     with (bench.base / "output.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "hokusai_validation.cli", *words],

@@ -12,10 +12,12 @@ from typing import Any
 
 import psutil
 
+from hokusai_validation.suite.parentage import PARENT_VARIABLE
+
 SETTINGS = "own-dagster.yaml"  # under a run's base: Dagster's settings instead of the project's
 _PROJECTS = Path(__file__).parents[2] / ".dagster" / "dagster.yaml"
 COMMAND = (sys.executable, "-m", "hokusai_validation.cli", "run")
-LIMIT_S = 300.0
+LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class WholeRun:
 
 
 def environment(base: Path, **more: str) -> dict[str, str]:
-    """That of a run which keeps everything under `base`."""
+    """That of a run which keeps everything under `base` and ends when we do."""
     home = base / "dagster"
     home.mkdir(exist_ok=True)
     own = base / SETTINGS
@@ -42,7 +44,13 @@ def environment(base: Path, **more: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("HOKUSAI") and name != "PYTHONDONTWRITEBYTECODE"
     }
-    return {**inherited, "DAGSTER_HOME": str(home), "HOKUSAI_RESULTS": str(base / "results"), **more}
+    return {
+        **inherited,
+        "DAGSTER_HOME": str(home),
+        "HOKUSAI_RESULTS": str(base / "results"),
+        PARENT_VARIABLE: str(os.getpid()),
+        **more,
+    }
 
 
 def run_whole(base: Path, target: Path, *words: str, more: Mapping[str, str] | None = None) -> WholeRun:
