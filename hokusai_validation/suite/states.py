@@ -173,7 +173,15 @@ class Scene:
                 return conforms(answer, MlflowHealthOpen, self.evidence, status=503, via=self.name)
         self.evidence.answer("last counted call", answers[-1])
         if all(answer.status == 200 and answer.object().get("connected") is True for answer in answers):
-            raise NotJudged(f"MLflow's link is cut, but calls through {self.name} still reach MLflow.")
+            if self.proxied().status < 500:
+                raise NotJudged(f"MLflow's link is cut, but calls through {self.name} still reach MLflow.")
+            raise failure(
+                f"MLflow's link is cut and proxied calls fail, but /health/mlflow of {self.name} says"
+                " connected.",
+                self.evidence,
+                FactKind.HEALTH_ANSWER_WRONG,
+                via=self.name,
+            )
         raise failure(
             f"{limit} failed calls in a row, and {self.name} does not say OPEN"
             f" (threshold {self.target.gateway.breaker_failure_threshold}): its last answer was"

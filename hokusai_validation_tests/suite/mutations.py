@@ -2,6 +2,7 @@
 `mutations.toml` was seen in runs; the tests hold further runs to it, and `docs/mutations.md` is
 written from it: `HOKUSAI_RECORD_MUTATIONS=1 pytest -m soak hokusai_validation_tests/suite`."""
 
+import fcntl
 import importlib
 import json
 import os
@@ -72,6 +73,12 @@ def declared() -> Mapping[Variant, frozenset[str]]:
 
 def record(seen: Mapping[Variant, Iterable[str]]) -> None:
     """Write what was seen into the table, and the document anew."""
+    with TABLE.open("a", encoding="utf-8") as lock:  # several processes may record at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _record(seen)
+
+
+def _record(seen: Mapping[Variant, Iterable[str]]) -> None:
     table = {**declared(), **{variant: frozenset(red) for variant, red in seen.items()}}
     lines = ["# Seen in runs; see mutations.py. Not edited by hand.", ""]
     kind = ""

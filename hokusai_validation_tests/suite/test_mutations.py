@@ -28,7 +28,7 @@ FILES_OF_SERVICE = {
 # What needs no API instance, and what takes long and is shown by its own variants.
 NOT_OVER_HTTP = "not TestMLflowCircuitBreaker and not TestGlobalCircuitBreaker"
 # Parts of a gateway that a registration passes through.
-ON_THE_WAY_TO_MLFLOW = {"proxy", "mlflow", "queue", "authenticator", "auth", "cache"}
+ON_THE_WAY_TO_MLFLOW = {"proxy", "mlflow", "queue", "auth"}
 # Together these turn nearly every test over HTTP red; none of them hides what another one does.
 QUICK: Mapping[str, tuple[str, ...]] = {
     "forms": (
