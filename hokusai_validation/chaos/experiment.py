@@ -187,10 +187,13 @@ class Experiment:
         return recovery_s
 
     def shots(self, route: str | None = None) -> list[Shot]:
-        """The probes from the injection until the recovery, or until now."""
+        """The probes from the injection until the recovery, or until now; not those that may still
+        be answered in time."""
         start = self._faults_on_at if self._faults_on_at is not None else self.journal.started
         end = self.recovered_at if self.recovered_at is not None else time.monotonic()
-        return self.probe.between(route or self.probe.routes[0].name, start, end)
+        judged = time.monotonic() - self.probe.deadline_s
+        due = self.probe.between(route or self.probe.routes[0].name, start, end)
+        return [shot for shot in due if shot.ended or shot.due_at < judged]
 
     def availability(self) -> float:
         """Of the target's users, from the injection until the recovery; 0 where none was due."""
