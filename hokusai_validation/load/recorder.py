@@ -119,6 +119,7 @@ class Recorder:
     def _segment(self, due: NDArray[np.float64], latency: NDArray[np.float64]) -> None:
         parts = len(self.outcome.segments)
         share = (due - self.judged.start) / (self.judged.end - self.judged.start)
-        which = np.clip((share * parts).astype(np.int64), 0, parts - 1)
+        # A request due at the very start of a segment is in it, whatever the clock's last bits say.
+        which = np.clip(np.floor(share * parts + 1e-6).astype(np.int64), 0, parts - 1)
         for index in range(parts):
             self.outcome.segments[index].record_all(latency[which == index])

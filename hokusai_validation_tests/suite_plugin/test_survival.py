@@ -84,7 +84,7 @@ def test_in_parallel_the_exclusive_tests_run_alone_and_a_dying_process_costs_one
     [links]
     url = "http://127.0.0.1:1"
     [permissions]
-    faults = ["refuse"]
+    faults = ["refuse", "reset"]
     """
     ran = run_suite(
         tmp_path, {"test_file.py": text}, "--category=unit", "-p", "xdist", "-n", "2", target=target
