@@ -168,7 +168,9 @@ CASES: tuple[Case, ...] = (
         or_component=("api", "mlflow"),
         categories=DATA,
     ),
-    _case("never_reconnects", Cause.NOT_RECOVERED, "api", "P1", categories=HEALTH),
+    _case(
+        "never_reconnects", Cause.NOT_RECOVERED, "api", "P1", categories=HEALTH, or_component=("postgres",)
+    ),
     _case("open_breaker_calls", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("breaker_off_by_one", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),
     _case("breaker_never_half_open", Cause.BREAKER_CONTRACT, "api", "P1", categories=BREAKER),

@@ -141,6 +141,13 @@ MISJUDGED: Set[Cause] = SOFT_EFFECTS | {
 }
 
 
+# What tests that put faults on see besides, once something does not come back or says untrue things.
+SEQUELS: Mapping[Cause, Set[Cause]] = {
+    Cause.NOT_RECOVERED: frozenset({Cause.HEALTH_ANSWER_WRONG, Cause.WRONG_STATUS}),
+    Cause.HEALTH_ANSWER_WRONG: frozenset({Cause.BREAKER_CONTRACT}),
+}
+
+
 def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
     """Whether `effect` need not be a cause of its own once `cause` is there."""
     if cause is effect:
@@ -148,6 +155,10 @@ def explains(cause: Hypothesis, effect: Hypothesis, graph: Graph) -> bool:
     if effect.cause is Cause.HEALTH_ANSWER_WRONG and effect.claims_well:
         return False
     if cause.component == effect.component:
+        if not effect.steady and effect.cause in SEQUELS.get(cause.cause, frozenset()):
+            return cause.cause is Cause.NOT_RECOVERED or len(cause.evidence) > len(effect.evidence)
+        if effect.cause is Cause.NOT_RECOVERED and cause.cause in (Cause.WRONG_STATUS, Cause.PROXY_ERROR):
+            return cause.steady
         if cause.cause is Cause.TARGET_UNHEALTHY and effect.cause in SAME[Cause.TARGET_UNHEALTHY]:
             # The balancer's own 503; what the service answers itself would rather be the reason.
             return effect.cause is Cause.HEALTH_ANSWER_WRONG or _through_balancer(effect)

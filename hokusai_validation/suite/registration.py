@@ -217,14 +217,24 @@ class Journey:
             target.mkdir()
             read = Path(self._client.download_artifacts(run_id, "model/weights.bin", str(target)))
             seen = read.read_bytes()
+        self._same_bytes(seen, "by MLflow's client", evidence)
+        # The client may read from the bucket itself; whoever goes through the gateway must get the same.
+        place = self._client.get_run(run_id).info.artifact_uri
+        if place.startswith("mlflow-artifacts:"):
+            path = f"{place.partition(':')[2].strip('/')}/model/weights.bin"
+            self._same_bytes(self.gateway.get_artifact(path), "through the gateway", evidence, via="api")
+
+    @staticmethod
+    def _same_bytes(seen: bytes, how: str, evidence: Evidence, via: str | None = None) -> None:
         expect(
             seen == ARTIFACT,
-            f"An artifact of {len(ARTIFACT)} bytes came back with {len(seen)} bytes, SHA-256"
+            f"An artifact of {len(ARTIFACT)} bytes read {how} came back with {len(seen)} bytes, SHA-256"
             f" {hashlib.sha256(seen).hexdigest()[:12]}… instead of"
             f" {hashlib.sha256(ARTIFACT).hexdigest()[:12]}….",
             evidence,
             FactKind.ARTIFACT_DAMAGED,
             "artifacts",
+            via=via,
         )
 
     def _model_registered(self, evidence: Evidence) -> None:

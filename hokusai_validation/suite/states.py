@@ -285,7 +285,9 @@ class Scene:
                     f" it says {health.status} ({seen})."
                 )
                 self._note_services(health)
-                raise failure(message, self.evidence, FactKind.HEALTH_ANSWER_WRONG, via=self.name)
+                # Who gives it the time to recover waits for that; else it is slow to see what is.
+                kind = FactKind.HEALTH_ANSWER_WRONG if limit_s is None else FactKind.NOT_RECOVERED
+                raise failure(message, self.evidence, kind, via=self.name)
             time.sleep(POLL_S)
 
     def await_services(self, states: dict[str, str], *, limit_s: float) -> None:
