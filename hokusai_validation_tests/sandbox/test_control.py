@@ -79,7 +79,8 @@ def test_a_pause_ends_with_its_lease(up: Sandbox) -> None:
     pid = up.process("redis")["pid"]
     up.control("POST", "/leases", {"id": "pause", "seconds": 1.0})
     assert up.control("POST", "/processes/redis/pause", {"lease": "pause"})["state"] == "paused"
-    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    # The signal is sent, and takes effect when the kernel next looks.
+    eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, limit_s=0.8)
     assert up.control("GET", "/leases")[0]["faults"] == ["pause redis"]
     eventually(lambda: up.process("redis")["state"] == "running", limit_s=5)
     assert up.process("redis")["pid"] == pid
