@@ -22,7 +22,7 @@ INSTANCE = "api-1"
 GOOD_KEY = "HOKUSAI_SANDBOX_KEY_GOOD"
 # Shorter than the sandbox's, for quick tests; long enough to be seen OPEN.
 RECOVERY_S = 0.5
-START_LIMIT_S = 30.0
+START_LIMIT_S = 120.0
 STOP_LIMIT_S = 5.0
 BEHIND = {
     "mlflow": "mlflow",
