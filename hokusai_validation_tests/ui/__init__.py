@@ -1,0 +1,1 @@
+"""The UI with a real webserver, daemon and browser."""
