@@ -21,7 +21,7 @@ from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase, Status, final_attempts
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
 
-SECRET = "hk_live_0123456789abcdef"
+SECRET = "hk_test_0123456789abcdef"
 
 
 @pytest.fixture

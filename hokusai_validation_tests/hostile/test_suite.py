@@ -18,7 +18,7 @@ from hokusai_validation_tests.hostile.server import WAYS, hostile
 PHASES = (Phase.ENVIRONMENT, Phase.DISCOVERY, Phase.HEALTH, Phase.FUNCTIONAL)
 LIMIT_S = 900.0  # about waiting for ever: some 170 tests, twice, with requests of half a second
 MEMORY_MB = 400.0  # the interpreter, MLflow's client, and a few answers of 16 MiB at once
-KEY = "hk_live_0123456789abcdef"
+KEY = "hk_test_0123456789abcdef"
 SAMPLE = ("odd_types",)  # the one that most parsers see; the others are for the soak run
 
 

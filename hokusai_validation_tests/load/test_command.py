@@ -132,9 +132,9 @@ def test_the_key_goes_out_and_is_printed_nowhere(
     stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STUB_KEY", "hk_live_0123456789abcdef")
+    monkeypatch.setenv("STUB_KEY", "hk_test_0123456789abcdef")
     path = _write(tmp_path, stub, f'{LOAD}[keys.good]\nenv = "STUB_KEY"\n')
     result = call(path, "/ok", "--duration", "0.2", "--rate", "50", "--key", "--json")
     assert result.exception is None
-    assert b"Bearer hk_live_0123456789abcdef" in stub.heads[0]
+    assert b"Bearer hk_test_0123456789abcdef" in stub.heads[0]
     assert "hk_live" not in result.output

@@ -116,7 +116,7 @@ def test_when_the_owner_is_killed_nobody_sends_on(stub: Stub) -> None:
 
 
 def test_no_secret_stands_on_a_workers_command_line(stub: Stub) -> None:
-    secret = "hk_live_0123456789abcdef"
+    secret = "hk_test_0123456789abcdef"
     endpoint = Endpoint("ok", "/ok", headers=(("Authorization", f"Bearer {secret}"),))
     before = {child.pid for child in psutil.Process().children()}
     with Engine() as engine:

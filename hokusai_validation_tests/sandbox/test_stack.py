@@ -143,7 +143,7 @@ def _ask_each_instance_without_cache(up: Sandbox) -> None:
     for instance in up.target.instances:
         httpx.get(
             f"{instance.url}/api/mlflow/health",
-            headers={"authorization": "Bearer hk_live_0123456789abcdef0123456789abcdef"},
+            headers={"authorization": "Bearer hk_test_0123456789abcdef0123456789abcdef"},
             trust_env=False,
         )
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.target import Target
 
-GOOD_KEY = "hk_live_0123456789abcdef"
+GOOD_KEY = "hk_test_0123456789abcdef"
 GOOD_HEALTH = {
     "status": "healthy",
     "services": dict.fromkeys(("mlflow", "redis", "message_queue", "postgres"), "healthy"),
