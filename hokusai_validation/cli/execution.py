@@ -16,6 +16,16 @@ from hokusai_validation.report import Report
 from hokusai_validation.result import Phase
 
 OWNER_TAG = "hokusai/owner"
+# For a DAGSTER_HOME that has none yet; the project's own is in `.dagster`.
+SETTINGS = """telemetry:
+  enabled: false
+event_log_storage:
+  module: hokusai_validation.resources.event_log
+  class: KeptSqliteEventLog
+  config:
+    base_dir:
+      env: DAGSTER_HOME
+"""
 _ERROR_LINE = re.compile(r"^(?:[\w.]*\.)?(\w+): (.+)$")
 
 
@@ -44,7 +54,7 @@ def instance() -> Iterator[Any]:
         home.mkdir(parents=True, exist_ok=True)
         settings = home / "dagster.yaml"
         if not settings.exists():
-            settings.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+            settings.write_text(SETTINGS, encoding="utf-8")
         opened = dg.DagsterInstance.get()
     except OSError as error:
         raise RunFailed(

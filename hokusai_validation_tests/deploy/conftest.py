@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psycopg2
 import pytest
 
@@ -24,6 +25,8 @@ from hokusai_validation.sandbox.ports import Reservations
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PASSWORD = "own-password-of-this-test"
 START_LIMIT_S = 30.0
+DAEMON_TASK_DEFINITION = "hokusai-validation-daemon-development"
+RUN_TASK_DEFINITION = "hokusai-validation-run-development"
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,28 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    url = f"http://{host}:{port}"
+    _register_task_definitions(url)
+    yield url
     server.stop()
+
+
+def _register_task_definitions(url: str) -> None:
+    """Those of `deploy/stack.yaml`: the run launcher asks for its own before it does anything."""
+    ecs = boto3.client(
+        "ecs", "us-east-1", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    for family, container in ((DAEMON_TASK_DEFINITION, "daemon"), (RUN_TASK_DEFINITION, "run")):
+        ecs.register_task_definition(
+            family=family,
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="512",
+            memory="2048",
+            containerDefinitions=[
+                {"name": container, "image": "registry.example/validation:1", "memory": 512}
+            ],
+        )
 
 
 @pytest.fixture
@@ -136,7 +159,7 @@ def production(postgres_server: Postgres, moto: str, monkeypatch: pytest.MonkeyP
         "DAGSTER_POSTGRES_PASSWORD": postgres_server.password,
         "DAGSTER_POSTGRES_DB": "dagster",
         "HOKUSAI_RESULTS_BUCKET": "hokusai-validation-results",
-        "HOKUSAI_RUN_TASK_DEFINITION": "hokusai-validation-run-development",
+        "HOKUSAI_RUN_TASK_DEFINITION": RUN_TASK_DEFINITION,
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)

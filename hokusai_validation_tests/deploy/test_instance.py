@@ -11,7 +11,7 @@ import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
-from hokusai_validation_tests.deploy.conftest import DEPLOY, task_metadata
+from hokusai_validation_tests.deploy.conftest import DAEMON_TASK_DEFINITION, DEPLOY, task_metadata
 
 CLUSTER = "hokusai-validation-development"
 
@@ -60,7 +60,7 @@ def test_a_run_is_launched_as_a_task_of_the_daemons_network(
     instance: dg.DagsterInstance, production: Mapping[str, str]
 ) -> None:
     ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
-    daemon, subnet, group = _daemon_task(ecs, ec2, production)
+    daemon, subnet, group = _daemon_task(ecs, ec2)
     asked = _record_run_task(instance)
     target = ModuleTarget(
         module_name="hokusai_validation.definitions",
@@ -130,30 +130,16 @@ def _record_run_task(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
     return asked
 
 
-def _daemon_task(ecs: Any, ec2: Any, production: Mapping[str, str]) -> tuple[str, str, str]:
+def _daemon_task(ecs: Any, ec2: Any) -> tuple[str, str, str]:
     """A running daemon, with the network that the launcher is to find."""
     ecs.create_cluster(clusterName=CLUSTER)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="validation", Description="validation", VpcId=vpc)["GroupId"]
-    for family, container in (
-        ("hokusai-validation-daemon-development", "daemon"),
-        (production["HOKUSAI_RUN_TASK_DEFINITION"], "run"),
-    ):
-        ecs.register_task_definition(
-            family=family,
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="512",
-            memory="2048",
-            containerDefinitions=[
-                {"name": container, "image": "registry.example/validation:1", "memory": 512}
-            ],
-        )
     task = ecs.run_task(
         cluster=CLUSTER,
-        taskDefinition="hokusai-validation-daemon-development",
+        taskDefinition=DAEMON_TASK_DEFINITION,
         launchType="FARGATE",
         networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}},
     )["tasks"][0]
