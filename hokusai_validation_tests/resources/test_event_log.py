@@ -13,7 +13,7 @@ KEY = dg.AssetKey("thing")
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("good", asset="thing")])
-def thing() -> dg.MaterializeResult:
+def thing() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster takes no other here
     """Something with a check."""
     return dg.MaterializeResult(
         metadata={"n": 1}, check_results=[dg.AssetCheckResult(check_name="good", passed=True)]
