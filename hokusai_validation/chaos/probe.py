@@ -25,7 +25,6 @@ LATE_S = 0.5
 # A process that does nothing but answer does so at once, on a busy machine too.
 PROMPT_S = 0.25
 SILENT_SHARE = 0.25
-SILENT_S = 0.5
 LEAST_TO_JUDGE = 5
 MOST_LATE = 0.2
 
@@ -65,23 +64,12 @@ class Shot:
 
 @dataclass
 class Floor:
-    """Under which availability an experiment ends at once: by the last `least_shots` where they are
-    clearly under it (not by chance: one-sided, 95 %), else by the last `sure_shots`."""
+    """Under which availability of the last `window_s` an experiment ends at once."""
 
     share: float
+    window_s: float = 3.0
     least_shots: int = 20
-    sure_shots: int = 50
     since: float | None = None  # judged only from here on: a fault is on
-
-    def broken_by(self, shots: "Sequence[Shot]") -> float | None:
-        """The availability of these shots, in their order, where it is too low; else None."""
-        for count, chance in ((self.least_shots, 1.645), (self.sure_shots, 0.0)):
-            last = shots[-count:]
-            if len(last) == count:
-                share = sum(shot.good for shot in last) / count
-                if share + chance * math.sqrt(self.share * (1 - self.share) / count) < self.share:
-                    return share
-        return None
 
 
 class Probe:
@@ -201,12 +189,15 @@ class Probe:
         floor = self.floor
         if floor is None or floor.since is None or not self.routes:
             return
+        now = time.monotonic()
         # Those that may still be answered in time are not judged yet.
-        shots = self.between(self.routes[0].name, floor.since, time.monotonic() - self.deadline_s)
-        share = floor.broken_by(shots)
-        if share is not None:
-            floor.since = None
-            self._on_low(share)
+        begin, end = max(floor.since, now - self.deadline_s - floor.window_s), now - self.deadline_s
+        shots = self.between(self.routes[0].name, begin, end)
+        if len(shots) >= floor.least_shots:
+            share = sum(shot.good for shot in shots) / len(shots)
+            if share < floor.share:
+                floor.since = None
+                self._on_low(share)
 
 
 def availability(shots: Sequence[Shot]) -> float | None:
@@ -234,8 +225,7 @@ class Silence:
     @property
     def blocked(self) -> bool:
         """Whether `/live` stopped answering; single slow answers are the machine's."""
-        often = self.due >= LEAST_TO_JUDGE and self.unanswered / self.due > SILENT_SHARE
-        return often and self.longest_s >= SILENT_S
+        return self.due >= LEAST_TO_JUDGE and self.unanswered / self.due > SILENT_SHARE
 
 
 def silence(shots: Sequence[Shot]) -> Silence:

@@ -39,7 +39,7 @@ def make(scenery: Stage, injector: Injector, recorder: Recorder, monkeypatch: py
             evidence=recorder,
             **values,
         )
-        experiment.probe.floor = Floor(0.5, least_shots=5)
+        experiment.probe.floor = Floor(0.5, window_s=0.5, least_shots=5)
         return experiment
 
     return made

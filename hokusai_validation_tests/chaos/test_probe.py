@@ -61,17 +61,6 @@ def test_silence_is_a_share_of_probes_not_one_slow_answer() -> None:
     assert not silence([none] * 4).blocked  # too few to tell
 
 
-def test_an_availability_is_too_low_when_chance_does_not_explain_it() -> None:
-    floor, good, bad = Floor(0.5), shot(), shot(live="x")
-    assert floor.broken_by([bad] * 19) is None  # too few to tell
-    assert floor.broken_by([bad] * 20) == 0.0
-    assert floor.broken_by([good] * 7 + [bad] * 13) is None  # one of two instances, by chance
-    assert floor.broken_by([good] * 6 + [bad] * 14) == 0.3
-    assert floor.broken_by([good, bad] * 24 + [bad] * 2) == 0.48  # no chance over a longer time
-    assert floor.broken_by([good, bad] * 25) is None
-    assert floor.broken_by([bad] * 30 + [good] * 20) == 0.4
-
-
 def test_probes_come_at_their_rate_whatever_the_target_does() -> None:
     api = Api()
     client = HttpClient(api.url, key=SecretStr("hk_live_0123456789"))
@@ -106,7 +95,7 @@ def test_a_refused_key_is_no_steady_state() -> None:
 def test_the_floor_is_called_once_and_only_while_a_fault_is_on() -> None:
     api = Api()
     told: list[float] = []
-    floor = Floor(0.5, least_shots=5)
+    floor = Floor(0.5, window_s=0.5, least_shots=5)
     probe = Probe(
         [Route("api", HttpClient(api.url), authenticated=False)],
         rate_per_s=50,
