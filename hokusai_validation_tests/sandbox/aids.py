@@ -1,17 +1,21 @@
 """What the sandbox's tests share."""
 
+import contextlib
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import boto3
 import httpx
 import psutil
+from botocore.config import Config
 
 from hokusai_validation.sandbox.asking import ask
+from hokusai_validation.sandbox.plan import CLUSTER, DATABASE_SECRET
 from hokusai_validation.sandbox.stack import Stack
-from hokusai_validation.target import SecretRef, Target, read_target, secret
+from hokusai_validation.target import Aws, SecretRef, Target, read_target, secret
 
 Value = TypeVar("Value")
 
@@ -104,3 +108,53 @@ def _lives(process: psutil.Process) -> bool:
 def leftovers(run_folder: str) -> list[Path]:
     """What is still there of a run's files."""
     return [path for path in [Path(run_folder)] if path.exists()]
+
+
+class Cloud:
+    """boto3 clients of the sandbox's AWS, each made once."""
+
+    def __init__(self, up: Sandbox) -> None:
+        assert up.target.aws is not None
+        self.up = up
+        self.names: Aws = up.target.aws
+        self._clients: dict[str, Any] = {}
+
+    def __getattr__(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                region_name=self.names.region,
+                endpoint_url=self.names.endpoint_url,
+                aws_access_key_id=self.up.secret(self.names.access_key),
+                aws_secret_access_key=self.up.secret(self.names.secret_key),
+                config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1}),
+            )
+        return self._clients[service]
+
+    @contextlib.contextmanager
+    def state(self, name: str, /, **values: object) -> Iterator[None]:
+        """A state that is on in the block."""
+        self.up.control("POST", f"/aws/{name}", values)
+        try:
+            yield
+        finally:
+            self.up.control("DELETE", f"/aws/{name}")
+
+    def service(self, component: str) -> Any:
+        found = self.ecs.describe_services(cluster=CLUSTER, services=[self.names.services[component].service])
+        return found["services"][0]
+
+    def tasks(self, component: str, status: str = "RUNNING") -> list[Any]:
+        arns = self.ecs.list_tasks(
+            cluster=CLUSTER, serviceName=self.names.services[component].service, desiredStatus=status
+        )["taskArns"]
+        return list(self.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]) if arns else []
+
+    def health(self, component: str) -> list[str]:
+        name = self.names.services[component].target_group
+        group = self.elbv2.describe_target_groups(Names=[name])["TargetGroups"][0]
+        found = self.elbv2.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+        return [item["TargetHealth"]["State"] for item in found["TargetHealthDescriptions"]]
+
+    def secret(self) -> Any:
+        return self.secretsmanager.describe_secret(SecretId=DATABASE_SECRET)

@@ -2,19 +2,17 @@
 each state that can be set is seen through AWS's own API and is undone again."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from hokusai_validation.sandbox.plan import BUCKET, CLUSTER, DATABASE_SECRET, NAMESPACE, RDS_INSTANCE
 from hokusai_validation.sandbox.stack import Stack
-from hokusai_validation.target import Aws
-from hokusai_validation_tests.sandbox.aids import Sandbox, eventually
+from hokusai_validation_tests.sandbox.aids import Cloud, Sandbox, eventually
 
 pytestmark = pytest.mark.sandbox
 
@@ -25,56 +23,6 @@ def up(sandbox: Stack) -> Sandbox:
     found.control("POST", "/reset")
     found.until_healthy()
     return found
-
-
-class Cloud:
-    """boto3 clients of the sandbox's AWS, each made once."""
-
-    def __init__(self, up: Sandbox) -> None:
-        assert up.target.aws is not None
-        self.up = up
-        self.names: Aws = up.target.aws
-        self._clients: dict[str, Any] = {}
-
-    def __getattr__(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = boto3.client(
-                service,
-                region_name=self.names.region,
-                endpoint_url=self.names.endpoint_url,
-                aws_access_key_id=self.up.secret(self.names.access_key),
-                aws_secret_access_key=self.up.secret(self.names.secret_key),
-                config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1}),
-            )
-        return self._clients[service]
-
-    @contextlib.contextmanager
-    def state(self, name: str, /, **values: object) -> Iterator[None]:
-        """A state that is on in the block."""
-        self.up.control("POST", f"/aws/{name}", values)
-        try:
-            yield
-        finally:
-            self.up.control("DELETE", f"/aws/{name}")
-
-    def service(self, component: str) -> Any:
-        found = self.ecs.describe_services(cluster=CLUSTER, services=[self.names.services[component].service])
-        return found["services"][0]
-
-    def tasks(self, component: str, status: str = "RUNNING") -> list[Any]:
-        arns = self.ecs.list_tasks(
-            cluster=CLUSTER, serviceName=self.names.services[component].service, desiredStatus=status
-        )["taskArns"]
-        return list(self.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]) if arns else []
-
-    def health(self, component: str) -> list[str]:
-        name = self.names.services[component].target_group
-        group = self.elbv2.describe_target_groups(Names=[name])["TargetGroups"][0]
-        found = self.elbv2.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
-        return [item["TargetHealth"]["State"] for item in found["TargetHealthDescriptions"]]
-
-    def secret(self) -> Any:
-        return self.secretsmanager.describe_secret(SecretId=DATABASE_SECRET)
 
 
 @pytest.fixture(scope="module")
