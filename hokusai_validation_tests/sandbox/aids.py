@@ -75,14 +75,20 @@ class Sandbox:
             answer: Mapping[str, Any] = client.get("/health").json()
             return answer
 
+    def health_of(self, url: str) -> Mapping[str, Any]:
+        """`/health` of one instance."""
+        answer: Mapping[str, Any] = httpx.get(f"{url}/health", trust_env=False, timeout=5).json()
+        return answer
+
     def until_healthy(self) -> None:
-        """The stack as a whole is healthy again."""
+        """The stack as a whole is healthy again: through the balancer, and each instance by itself."""
 
         def look() -> bool:
             try:
-                return self.health().get("status") == "healthy"
+                answers = [self.health(), *(self.health_of(item.url) for item in self.target.instances)]
             except (httpx.HTTPError, ValueError):
                 return False
+            return all(answer.get("status") == "healthy" for answer in answers)
 
         eventually(look, what="/health says healthy", limit_s=60)
 

@@ -134,4 +134,6 @@ def test_an_ordinary_user_can_start_it_without_a_writable_home(tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     status = json.loads(done.stdout)
     assert len(status["services"]) == 10
+    # Of a stack that has only just started: one that others have used for minutes has grown.
+    assert 200e6 < status["memory_bytes"] < 700e6
     assert not leftovers(status["run_folder"])

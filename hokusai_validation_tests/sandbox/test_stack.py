@@ -39,7 +39,6 @@ def test_every_service_is_up_with_address_and_pid(up: Sandbox) -> None:
         assert item["pid"] > 0
         assert item["address"].startswith("127.0.0.1:")
     assert status["url"].startswith("https://127.0.0.1:")
-    assert 200e6 < status["memory_bytes"] < 700e6
 
 
 def test_the_target_file_names_every_part(up: Sandbox) -> None:
@@ -89,7 +88,7 @@ def test_nothing_listens_beyond_loopback(up: Sandbox) -> None:
 
 
 def test_the_api_answers_through_the_balancer_over_tls(up: Sandbox) -> None:
-    assert up.health()["status"] == "healthy"
+    up.until_healthy()
     for host in ("api.hokusai.test", "auth.hokusai.test", "anything.example"):
         with up.client(host) as client:
             assert client.get("/health").status_code == 200, host
