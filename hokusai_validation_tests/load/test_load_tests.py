@@ -15,6 +15,8 @@ from hokusai_validation_tests.suite.suite_runs import SuiteRuns
 pytestmark = pytest.mark.sandbox
 
 FILES = ("test_service_load.py",)
+SATURATED = "generator saturated"
+RUNS = 3
 # What the wrong variants are too slow for, so that a test of a test need not take minutes.
 TIGHT = "\n".join(f"[limits.tests.{test}]\nmean_ms = 20" for test in ("L1", "L3", "L4", "L5"))
 
@@ -33,9 +35,14 @@ def gateways(sandbox: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def _executed(runs: SuiteRuns, target: Path, only: str) -> dict[str, Result]:
-    """Rows of the chosen tests, by id; all others are there too, as not selected."""
-    rows = runs.run(target, "-k", only, files=FILES).values()
-    return {row.id: row for row in rows if row.message != "not selected"}
+    """Rows of the chosen tests, by id; all others are there too, as not selected. A run in which the
+    machine kept the generator from sending in time judged nothing, and is made again."""
+    for _ in range(RUNS):
+        rows = runs.run(target, "-k", only, files=FILES).values()
+        found = {row.id: row for row in rows if row.message != "not selected"}
+        if not any(row.status is Status.BROKEN and SATURATED in row.message for row in found.values()):
+            break
+    return found
 
 
 @pytest.mark.parametrize(
