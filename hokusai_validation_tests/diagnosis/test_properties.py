@@ -27,6 +27,16 @@ EVIDENCE: list[dict[str, Any]] = [
     {"an answer": {"status": 503, "body": "psycopg2: Connection refused"}, "another": {"status": True}},
 ]
 
+any_evidence = st.dictionaries(
+    st.sampled_from(["performance", "deployment", "versions", "not_undone", "other"]),
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        max_leaves=4,
+    ),
+    max_size=2,
+)
+
 facts = st.builds(
     Fact,
     kind=st.sampled_from(FactKind),
@@ -47,7 +57,7 @@ def some_row(draw: st.DrawFn) -> Result:
         "attempt": draw(st.integers(1, 2)),
         "component": draw(st.sampled_from(COMPONENTS)),
         "message": draw(st.text(max_size=30)),
-        "evidence": draw(st.sampled_from(EVIDENCE)),
+        "evidence": draw(st.sampled_from(EVIDENCE) | any_evidence),
     }
     test = draw(st.sampled_from(ENTRIES) | st.text(min_size=1, max_size=10))
     return row(test, draw(st.sampled_from(Status)), **fields)

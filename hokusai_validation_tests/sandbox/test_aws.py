@@ -46,7 +46,7 @@ def test_other_keys_are_refused(cloud: Cloud) -> None:
         "sts",
         region_name="us-east-1",
         endpoint_url=cloud.names.endpoint_url,
-        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+        aws_access_key_id="somebody-elses-key-id",
         aws_secret_access_key="wrong",
     )
     with pytest.raises(ClientError, match="InvalidClientTokenId"):

@@ -129,7 +129,7 @@ def test_wrong_credentials_are_refused_with_their_own_message(cloud: Cloud) -> N
     calls = AwsCalls(
         "us-east-1",
         endpoint_url=cloud.plan.url("aws"),
-        access_key=SecretStr("AKIAWRONGWRONGWRONG1"),
+        access_key=SecretStr("wrong-key-id"),
         secret_key=SecretStr("wrong"),
         attempts=1,
     )
@@ -145,7 +145,7 @@ def test_no_answer_is_unavailable() -> None:
         calls = AwsCalls(
             "us-east-1",
             endpoint_url=f"http://127.0.0.1:{reserved.ports['nobody']}",
-            access_key=SecretStr("AKIAANYANYANYANYANY1"),
+            access_key=SecretStr("any-key-id"),
             secret_key=SecretStr("any"),
             attempts=1,
         )
