@@ -19,6 +19,7 @@ from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.result import Phase, Status, now
 from hokusai_validation.suite.rows import unrun
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
+from hokusai_validation_tests.sandbox.aids import all_gone
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 90.0  # a busy machine takes long to start a process
@@ -136,7 +137,7 @@ def test_nothing_is_left_running_however_it_ends(tmp_path: Path, stub: Stub, num
     assert wait_for(suite_runs)
     process.send_signal(number)
     process.communicate(timeout=WAIT_S)
-    assert wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    assert wait_for(lambda: all_gone(children))
     assert process.returncode == (-9 if number is signal.SIGKILL else 130)
     if number is not signal.SIGKILL:
         return

@@ -6,12 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import psutil
 import pytest
+
+from hokusai_validation_tests.sandbox.aids import all_gone, eventually
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 180.0
@@ -72,11 +73,6 @@ def test_it_serves_the_phases_and_leaves_nothing_running(tmp_path: Path, number:
     finally:
         process.send_signal(number)
         process.communicate(timeout=WAIT_S)
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        if not [each for each in members if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]:
-            break
-        time.sleep(0.1)
-    assert not [each for each in members if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    eventually(lambda: all_gone(members), limit_s=WAIT_S, what="the end of all its processes")
     with pytest.raises(OSError, match=r"refused|reset"), socket.create_connection(("127.0.0.1", port), 2):
         pass

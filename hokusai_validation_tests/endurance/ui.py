@@ -1,12 +1,12 @@
 """`hokusai-validation ui` for one light target, and a run launched through its daemon."""
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -58,8 +58,9 @@ class Ui:
     def kill_daemon(self) -> None:
         """SIGKILL."""
         for each in psutil.Process(self.process.pid).children(recursive=True):
-            if "dagster._daemon" in each.cmdline():
-                each.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "dagster._daemon" in each.cmdline():
+                    each.kill()
 
     def answers(self) -> bool:
         """Whether it is ready."""
@@ -78,7 +79,7 @@ class Ui:
         return values["data"]
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(bench: Bench) -> Iterator[Ui]:
     """The UI in the block; whatever is left of it ends with the block, and with us."""
     location = {"module_name": "hokusai_validation.definitions", "attribute": bench.name}

@@ -17,6 +17,7 @@ from hokusai_validation.load.outcome import Second
 from hokusai_validation.load.plan import Closed, Endpoint, Open, Plan, StopCondition
 from hokusai_validation.load.schedule import constant
 from hokusai_validation_tests.load.stub import Stub
+from hokusai_validation_tests.sandbox.aids import all_gone
 
 OK = (Endpoint("ok", "/ok"),)
 
@@ -112,7 +113,7 @@ def test_when_the_owner_is_killed_nobody_sends_on(stub: Stub) -> None:
     finally:
         owner.kill()
         owner.wait()
-    _wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    _wait_for(lambda: all_gone([worker]))
 
 
 def test_no_secret_stands_on_a_workers_command_line(stub: Stub) -> None:
