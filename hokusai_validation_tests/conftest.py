@@ -1,12 +1,18 @@
 """What all tests share: one sandbox for the whole session, started when a test first asks for it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hokusai_validation.sandbox.stack import Stack
+
+# A shell starts its background jobs with Ctrl-C ignored, and every process of theirs inherits that:
+# those that the tests interrupt would not notice.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
