@@ -2,14 +2,13 @@
 
 import ipaddress
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 import psutil
 
 LEAST_SHARE = 0.03
 FULL_PERCENT = 95.0
-CLOCK_S = 0.5  # creation times are counted in ticks since boot
 
 
 def is_here(url: str) -> bool:
@@ -21,22 +20,23 @@ def is_here(url: str) -> bool:
         return False
 
 
-def started_since(moment: float) -> Iterator[psutil.Process]:
-    """Processes that were started after a moment (`time.time()`)."""
-    for process in psutil.process_iter():
-        try:
-            if process.create_time() >= moment - CLOCK_S:
-                yield process
-        except psutil.Error:
-            continue
+def present() -> frozenset[psutil.Process]:
+    """The processes that there are."""
+    return frozenset(psutil.process_iter())
 
 
-def holds_memory(since: float, size_bytes: int, limit_s: float) -> int | None:
-    """The pid of a process started since then that holds so much memory; None when none does in
+def _others(before: Collection[psutil.Process]) -> Iterator[psutil.Process]:
+    """Processes that were not there before. Not told by when they were started: the kernel counts that
+    from a boot time in whole seconds."""
+    return (process for process in psutil.process_iter() if process not in before)
+
+
+def holds_memory(before: Collection[psutil.Process], size_bytes: int, limit_s: float) -> int | None:
+    """The pid of a process that was not there before and holds so much memory; None when none does in
     time."""
     deadline = time.monotonic() + limit_s
     while True:
-        for process in started_since(since):
+        for process in _others(before):
             try:
                 if process.memory_info().rss >= size_bytes * 0.9:
                     return int(process.pid)
@@ -47,22 +47,22 @@ def holds_memory(since: float, size_bytes: int, limit_s: float) -> int | None:
         time.sleep(0.05)
 
 
-def burns(since: float, share: float, limit_s: float) -> tuple[int, float] | None:
-    """The pid of a process started since then that uses at least 60 % of that share of a CPU, and
+def burns(before: Collection[psutil.Process], share: float, limit_s: float) -> tuple[int, float] | None:
+    """The pid of a process that was not there before and uses at least 60 % of that share of a CPU, and
     what it uses; None when none does in time. Where no CPU is left it can't get what it wants: then
     the one that uses most counts, from `LEAST_SHARE` on."""
     deadline = time.monotonic() + limit_s
     psutil.cpu_percent()  # begins its measurement
-    before: dict[int, tuple[float, float]] = {}
+    start: dict[int, tuple[float, float]] = {}
     most: dict[int, float] = {}
     while time.monotonic() < deadline:
-        for process in started_since(since):
+        for process in _others(before):
             try:
                 times = process.cpu_times()
             except psutil.Error:
                 continue
             used, now = times.user + times.system, time.monotonic()
-            first_used, first = before.setdefault(process.pid, (used, now))
+            first_used, first = start.setdefault(process.pid, (used, now))
             if now - first >= 0.25:
                 most[process.pid] = (used - first_used) / (now - first)
                 if most[process.pid] >= share * 0.6:

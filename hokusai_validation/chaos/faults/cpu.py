@@ -1,6 +1,5 @@
 """Too little CPU: a process beside it that burns a share of one."""
 
-import time
 from dataclasses import dataclass
 
 from hokusai_validation.chaos import machine
@@ -19,7 +18,7 @@ class CpuBurn(ProcessFault):
     kind = FaultKind.CPU
 
     def apply(self, reach: Reach) -> None:
-        reach.notes[self] = time.time()
+        reach.notes[self] = machine.present()
         reach.control.burn(self.name, self.share, lease=reach.lease)
 
     def prove(self, reach: Reach) -> str:

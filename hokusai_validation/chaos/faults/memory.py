@@ -1,6 +1,5 @@
 """Too little memory: a limit close above what a process uses, or a ballast beside it."""
 
-import time
 from dataclasses import dataclass
 
 import psutil
@@ -53,7 +52,7 @@ class MemoryBallast(ProcessFault):
     kind = FaultKind.MEMORY
 
     def apply(self, reach: Reach) -> None:
-        reach.notes[self] = time.time()
+        reach.notes[self] = machine.present()
         reach.control.ballast(self.name, self.size_bytes, lease=reach.lease)
 
     def prove(self, reach: Reach) -> str:

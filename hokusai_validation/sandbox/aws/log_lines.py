@@ -42,7 +42,7 @@ class LogFiles:
         name = f"{path.stem}/{path.stem}/1"
         if name not in found.streams:
             self._backend.create_log_stream(group, name)
-        self._backend.put_log_events(group, name, [_event(line) for line in lines])
+        self._backend.put_log_events(group, name, _events(lines))
         stream = found.streams[name]
         stream.events = stream.events[-KEPT_EVENTS:]
 
@@ -60,13 +60,20 @@ class LogFiles:
         return [line for line in whole.decode("utf-8", errors="replace").splitlines() if line.strip()]
 
 
-def _event(line: str) -> dict[str, Any]:
-    return {"timestamp": int(_written_at(line) * 1000), "message": line}
+def _events(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """In the order of their times, as CloudWatch demands of one request: several threads write a file,
+    and a line that says no time of its own (of a traceback, say) belongs to the one before."""
+    events = []
+    at = _written_at(lines[0]) or time.time()
+    for line in lines:
+        at = _written_at(line) or at
+        events.append({"timestamp": int(at * 1000), "message": line})
+    return sorted(events, key=lambda event: int(event["timestamp"]))
 
 
-def _written_at(line: str) -> float:
-    """The line's own time (epoch seconds), else now."""
+def _written_at(line: str) -> float | None:
+    """The line's own time (epoch seconds)."""
     try:
         return datetime.fromisoformat(str(json.loads(line)["time"])).timestamp()
     except (ValueError, KeyError, TypeError):
-        return time.time()
+        return None
