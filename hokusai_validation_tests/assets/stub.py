@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ANSWERS: dict[str, object] = {
-    "/live": {"alive": True, "uptime": 5.0, "memory_usage_mb": 10.0},
     "/version": {"version": "1", "build_date": "2026-01-01", "git_commit": "a" * 40, "api_version": "v1"},
 }
 
@@ -26,16 +26,21 @@ class Stub:
 @contextmanager
 def serving() -> Iterator[Stub]:
     """A stub on a free port of loopback."""
+    started = time.monotonic()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             stub.paths.append(path)
             stub.on_request(path)
-            body = json.dumps(ANSWERS.get(path, {"detail": "not here"})).encode()
-            self.send_response(200 if path in ANSWERS else 404)
+            answer = ANSWERS.get(path, {"detail": "not here"})
+            if path == "/live":
+                answer = {"alive": True, "uptime": time.monotonic() - started, "memory_usage_mb": 10.0}
+            body = json.dumps(answer).encode()
+            self.send_response(200 if path in ANSWERS or path == "/live" else 404)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -82,6 +82,7 @@ class _Toxiproxy(BaseHTTPRequestHandler):
 
     behind = ""
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -33,6 +33,7 @@ class StubMlflow:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
 
             def log_message(self, *_: object) -> None:
                 pass
