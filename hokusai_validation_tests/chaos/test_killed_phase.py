@@ -26,7 +26,7 @@ HEALTHY_WITHIN_S = 20.0
 STARTS_WITHIN_S = 60.0
 # After the first fault; the whole phase takes about half a minute.
 LATEST_S = 28.0
-SAMPLE_LATEST_S = 12.0
+SAMPLE_LATEST_S = 7.0
 
 
 def start_phase(target_file: Path) -> "subprocess.Popen[bytes]":

@@ -132,8 +132,11 @@ def test_rows_come_back_from_the_task(
 
 
 def test_a_task_that_cannot_start_is_an_error_that_says_where(
-    fargate: Fargate, production: Mapping[str, str]
+    fargate: Fargate, production: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Dagster waits for the log of a task that never was.
+    monkeypatch.setattr("dagster._core.pipes.utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
+
     @dg.asset
     def phase(context: dg.AssetExecutionContext) -> None:
         task.run(

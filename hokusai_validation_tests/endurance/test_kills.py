@@ -16,7 +16,7 @@ from hokusai_validation_tests.suite_beyond.stub import serving
 
 SEED = 20260101
 VICTIMS = {"run": kill_run, "suite": kill_suite}
-SHORT = ("--phase", "environment", "--phase", "health")
+SHORT = ("--phase", "health")
 
 
 @pytest.fixture
