@@ -426,3 +426,18 @@ PROMISES: Mapping[str, Promise] = {
     "counts_4xx": callers_mistakes_do_not_count,
     "queue_failure_fails": registers_without_queue,
 }
+
+# Their gateways must be silent or slow for seconds until it shows: these run in `make soak`.
+TAKES_LONG = {
+    "checks_without_timeout",
+    "health_always_healthy",
+    "leaks_memory",
+    "never_reconnects",
+    "no_proxy_timeout",
+    "slow",
+    "slow_proxy",
+    "slow_while_mlflow_down",
+    "slows_down",
+    "timeout_500",
+    "waits_for_mlflow",
+}

@@ -7,7 +7,13 @@ import pytest
 from hokusai_validation.sandbox.gateway.breaker_mutants import MUTANTS
 from hokusai_validation.sandbox.gateway.defects import DEFECTS, table, wire
 from hokusai_validation.sandbox.gateway.wiring import Wiring
-from hokusai_validation_tests.sandbox.gateway.promises import ONLY_ASKED, PROMISES, SETTINGS, VALUES
+from hokusai_validation_tests.sandbox.gateway.promises import (
+    ONLY_ASKED,
+    PROMISES,
+    SETTINGS,
+    TAKES_LONG,
+    VALUES,
+)
 from hokusai_validation_tests.sandbox.gateway.rig import Rig, Running
 
 OF_THE_BREAKER = {name for name, item in DEFECTS.items() if item.parts and item.parts[0][0] == "breaker"}
@@ -18,6 +24,7 @@ def test_each_defect_has_a_check() -> None:
     assert len(DEFECTS) >= 40
     assert set(PROMISES) > ONLY_ASKED
     assert not ONLY_ASKED & set(SETTINGS)
+    assert set(PROMISES) > TAKES_LONG
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -39,7 +46,10 @@ def test_no_defect_no_change() -> None:
     assert wire(()) == Wiring()
 
 
-@pytest.mark.parametrize("name", PROMISES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.soak) if name in TAKES_LONG else name for name in PROMISES],
+)
 def test_the_good_gateway_keeps_the_promise_and_the_defect_breaks_it(
     rig: Rig, shared: Running, name: str
 ) -> None:
