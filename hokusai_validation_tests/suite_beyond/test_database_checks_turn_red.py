@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -291,6 +292,51 @@ class TestLimits:
         leaking = Leaking(place.database.settings, place.password)
         seen = place.judge(CHECKS["reused"], database=leaking)
         assert seen.seen == {(Kind.CONNECTION_LEAK, "postgres")}
+
+    def test_a_role_that_may_not_fill_the_pool_is_red(self, place: Place) -> None:
+        assert place.target.database is not None
+        fewer = place.target.database.pool_size - 1
+        limit = f"alter role mlflow connection limit {fewer}"
+        with place.changed(limit, "alter role mlflow connection limit -1"):
+            seen = place.judge(CHECKS["fills"])
+        assert seen.status is Status.FAILED
+        assert (Kind.POOL_EXHAUSTED, "postgres") in seen.seen
+
+    def test_a_pool_without_an_end_is_red(self, place: Place) -> None:
+        class Endless(Database):
+            def pool(self, *_: object, **__: object) -> Any:
+                from sqlalchemy.pool import QueuePool
+
+                return QueuePool(lambda: self.connect(), pool_size=1, max_overflow=-1)  # type: ignore[arg-type]
+
+        endless = Endless(place.database.settings, place.password)
+        assert place.judge(CHECKS["fills"], database=endless).status is Status.FAILED
+
+    def test_a_statement_that_is_not_cancelled_is_red(self, place: Place) -> None:
+        class Patient(Database):
+            @contextmanager
+            def session(self, **options: Any) -> Iterator[Any]:
+                with super().session(**options | {"statement_timeout_s": 2.5}) as connection:
+                    yield connection
+
+        patient = Patient(place.database.settings, place.password)
+        seen = place.judge(CHECKS["statement"], database=patient)
+        assert seen.status is Status.FAILED
+        assert "was cancelled after 2.5" in seen.message
+
+    @pytest.mark.soak
+    def test_a_silent_server_that_is_waited_for_is_red(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Patient(Database):
+            def connect(self, **_: Any) -> Any:
+                time.sleep(4.1)
+                raise ReadTimedOut("the silent server")
+
+        monkeypatch.setattr("hokusai_validation.suite.test_database.Database", Patient)
+        seen = place.judge(Timeouts().test_connect_timeout)
+        assert seen.status is Status.FAILED
+        assert "was given up after 4.1 s" in seen.message
 
 
 class TestErrors:
