@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -22,7 +21,6 @@ import pytest
 from hokusai_validation.sandbox import folders, postgres
 from hokusai_validation.sandbox.ports import Reservations
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
 PASSWORD = "own-password-of-this-test"
 START_LIMIT_S = 30.0
 DAEMON_TASK_DEFINITION = "hokusai-validation-daemon-development"
@@ -39,6 +37,17 @@ class Postgres:
     user: str
     password: str
     restart: Callable[[], None]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What `deploy/dagster.yaml` finds it by."""
+        return {
+            "DAGSTER_POSTGRES_HOST": self.host,
+            "DAGSTER_POSTGRES_PORT": str(self.port),
+            "DAGSTER_POSTGRES_USER": self.user,
+            "DAGSTER_POSTGRES_PASSWORD": self.password,
+            "DAGSTER_POSTGRES_DB": "dagster",
+        }
 
 
 @pytest.fixture(scope="session")
@@ -119,14 +128,16 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    _register_task_definitions(url)
-    yield url
+    yield f"http://{host}:{port}"
     server.stop()
 
 
 def _register_task_definitions(url: str) -> None:
-    """Those of `deploy/stack.yaml`: the run launcher asks for its own before it does anything."""
+    """Those of `deploy/stack.yaml`: the run launcher asks for its own before it does anything. They are
+    the first of their families, whatever other tests left in this process's ECS."""
+    from moto.ecs.models import ecs_backends
+
+    ecs_backends["123456789012"]["us-east-1"].reset()
     ecs = boto3.client(
         "ecs", "us-east-1", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test"
     )
@@ -153,16 +164,13 @@ def production(postgres_server: Postgres, moto: str, monkeypatch: pytest.MonkeyP
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "DAGSTER_POSTGRES_HOST": postgres_server.host,
-        "DAGSTER_POSTGRES_PORT": str(postgres_server.port),
-        "DAGSTER_POSTGRES_USER": postgres_server.user,
-        "DAGSTER_POSTGRES_PASSWORD": postgres_server.password,
-        "DAGSTER_POSTGRES_DB": "dagster",
+        **postgres_server.environment,
         "HOKUSAI_RESULTS_BUCKET": "hokusai-validation-results",
         "HOKUSAI_RUN_TASK_DEFINITION": RUN_TASK_DEFINITION,
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
+    _register_task_definitions(moto)
     return values
 
 

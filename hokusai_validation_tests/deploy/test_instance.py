@@ -11,7 +11,8 @@ import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
-from hokusai_validation_tests.deploy.conftest import DAEMON_TASK_DEFINITION, DEPLOY, task_metadata
+from hokusai_validation_tests.deploy.conftest import DAEMON_TASK_DEFINITION, task_metadata
+from hokusai_validation_tests.deploy.policies import DEPLOY
 
 CLUSTER = "hokusai-validation-development"
 

@@ -1,15 +1,9 @@
 """A phase as an ECS task: what ECS is asked for, and rows that come back over S3 from the real suite,
 run here with exactly the command and environment that the task was given."""
 
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import boto3
 import dagster as dg
 import pytest
 
@@ -21,73 +15,17 @@ from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources.injected import TaskSettings
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.target import Endpoints, Target
+from hokusai_validation_tests.deploy.fargate import CLUSTER, FAMILY, Fargate
 
-CLUSTER = "hokusai-validation-tasks"
-FAMILY = "hokusai-validation-suite-test"
 PHASE = Phase.DISCOVERY
-
-
-class Fargate:
-    """Runs what ECS by moto is asked to run, as a process of this machine."""
-
-    def __init__(self, url: str, bucket: str) -> None:
-        self.url, self.asked, self.exit_code = url, [], 0  # type: ignore[var-annotated]
-        self.ecs: Any = boto3.client("ecs")
-        self.s3: Any = boto3.client("s3")
-        self.s3.create_bucket(Bucket=bucket)
-        self.ecs.create_cluster(clusterName=CLUSTER)
-        self.ecs.register_task_definition(
-            family=FAMILY, containerDefinitions=[{"name": "suite", "image": "x:1", "memory": 128}]
-        )
-        self.ecs.meta.events.register("provide-client-params.ecs.RunTask", self._note)
-        self.ecs.meta.events.register("after-call.ecs.RunTask", self._start)
-        self.threads: list[threading.Thread] = []
-
-    def _note(self, params: dict[str, Any], **_: Any) -> None:
-        self.asked.append(params)
-        # moto makes network interfaces only in a network that it knows.
-        params.pop("networkConfiguration")
-
-    def _start(self, parsed: dict[str, Any], **_: Any) -> None:
-        from moto.ecs.models import ecs_backends
-
-        if not parsed.get("tasks"):
-            return
-        started = parsed["tasks"][0]
-        override = self.asked[-1]["overrides"]["containerOverrides"][0]
-        state: Any = ecs_backends["123456789012"]["us-east-1"].tasks[CLUSTER][started["taskArn"]]
-
-        def container() -> None:
-            environment = {item["name"]: item["value"] for item in override["environment"]}
-            subprocess.run(
-                [sys.executable, *override["command"][1:]],
-                env={**os.environ, **environment},
-                check=False,
-                timeout=120,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            state.last_status = state.desired_status = "STOPPED"
-            state._status = "STOPPED"
-
-        thread = threading.Thread(target=container)
-        thread.start()
-        self.threads.append(thread)
 
 
 @pytest.fixture
 def fargate(production: Mapping[str, str], moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fargate]:
-    import urllib.request
-
-    body = b'{"model_name": "ecs::task", "transition": {"progression": "manual", "times": 100000}}'
-    request = urllib.request.Request(f"{moto}/moto-api/state-manager/set-transition", body)
-    request.add_header("content-type", "application/json")
-    urllib.request.urlopen(request, timeout=10).close()
     monkeypatch.setattr(task, "POLL_S", 1)
     found = Fargate(moto, production["HOKUSAI_RESULTS_BUCKET"])
     yield found
-    for thread in found.threads:
-        thread.join(120)
+    found.close()
 
 
 def settings(bucket: str, definition: str = FAMILY) -> TaskSettings:
