@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from hokusai_validation import __version__
-from hokusai_validation.assets import folding, progress
+from hokusai_validation.assets import folding, metadata, progress
 from hokusai_validation.assets.deployed_now import deployed_now
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
 from hokusai_validation.diagnosis import results_contract as contract
@@ -71,7 +71,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(
             asset_key=asset_key,
             value=frame,
-            metadata={"run": context.run.run_id, **numbers(report)},
+            metadata={**numbers(report), "run": metadata.run(context.run.run_id)},
             check_results=[
                 dg.AssetCheckResult(
                     asset_key=asset_key,
@@ -89,14 +89,15 @@ def build(target_name: str) -> dg.AssetsDefinition:
 
 def numbers(report: Report) -> dict[str, Any]:
     """Scores and counts of a report as plain numbers, so that the UI plots them; and the causes."""
-    scores = {name: value for name, value in report.scores.model_dump().items() if value is not None}
+    known = ((name, value) for name, value in report.scores.model_dump().items() if value is not None)
+    scores = {name: round(value, metadata.DIGITS) for name, value in known}
     counts = report.counts
     causes = "\n".join(f"- {item.priority.value} {markdown(item.title)}" for item in report.findings)
     return {
+        "verdict": report.verdict.value,
+        "causes": dg.MetadataValue.md(causes or "None."),
         **scores,
         **{f"tests_{status}": number for status, number in counts.by_status.items()},
         **{f"catalogue_{name}": number for name, number in counts.catalogue.model_dump().items()},
         "findings": len(report.findings),
-        "causes": dg.MetadataValue.md(causes or "None."),
-        "verdict": report.verdict.value,
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
+from hokusai_validation.assets import metadata
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.result import Result, Status, final_attempts
 
@@ -44,14 +45,21 @@ def check_results(
             check_name=check_name(entry),
             passed=result.status is Status.PASSED,
             severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
-            description=result.message[:500] or result.status.value,
+            description=_description(result),
             metadata={
                 "status": result.status.value,
-                "duration_s": result.duration_s,
+                "duration_s": round(result.duration_s, metadata.DIGITS),
                 "component": result.component,
                 "attempt": result.attempt,
                 "flaky": result.flaky,
-                "run": result.run_id,
+                "run": metadata.run(result.run_id),
                 **{name: value for name, value in result.metrics.items() if value == value},  # no NaN
             },
         )
+
+
+def _description(result: Result) -> str:
+    """The UI calls every check that did not pass `Failed`: what is not the target's fault says so."""
+    if result.status in (Status.BROKEN, Status.SKIPPED):
+        return f"{result.status.value}: {result.message[:500]}"
+    return result.message[:500] or result.status.value

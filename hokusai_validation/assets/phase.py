@@ -142,7 +142,7 @@ def _phase_result(
         metadata={
             **metadata.of_rows(results),
             "wall_s": round(seconds, 3),
-            "run": context.run.run_id,
+            "run": metadata.run(context.run.run_id),
             **metadata.links({"rows": rows_path, "output": output_path}),
         },
         check_results=list(check_results(asset_key, entries, results)),

@@ -79,10 +79,10 @@ def build(target_name: str) -> dg.AssetsDefinition:
             asset_key=asset_key,
             value=to_frame(made.results),
             metadata={
-                "run": context.run.run_id,
                 "headline": redactor.text(made.headline),
                 **numbers(made),
                 **metadata.links(documents),
+                "run": metadata.run(context.run.run_id),
             },
             data_version=dg.DataVersion(f"{context.run.run_id}:{NAME}"),
         )

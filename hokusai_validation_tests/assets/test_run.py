@@ -80,11 +80,11 @@ def test_a_phase_gives_rows_checks_numbers_and_documents(tmp_path: Path, results
     assert evaluations["I1_test_health_check_all_services_healthy"].severity is dg.AssetCheckSeverity.ERROR
     skipped = next(row for row in last.values() if row.status is Status.SKIPPED)
     assert any(name.startswith(f"{skipped.id}_") and not each.passed for name, each in evaluations.items())
-    # numbers that the UI plots, and a table of what failed
+    # numbers that the UI plots, and a list of what failed
     health = materializations["health"]
     assert health["failed"].value == sum(row.status is Status.FAILED for row in last.values())
     assert isinstance(health["test_success"].value, float)
-    assert "| I1 " in str(health["failures"].value)
+    assert "- **I1** " in str(health["failures"].value)
     # documents
     folder = results / "reports" / "stub" / result.run_id
     assert (results / "reports" / "stub" / "latest").resolve() == folder
