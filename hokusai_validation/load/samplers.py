@@ -9,16 +9,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from hokusai_validation.errors import HokusaiError
-from hokusai_validation.resources.aws import Aws
 from hokusai_validation.resources.control import ControlClient
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.target import Target
 
 INTERVAL_S = 1.0
 LIMIT_S = 1.0
@@ -223,27 +220,3 @@ class Watch:
 
 def _time(look: tuple[float, Mapping[str, float]]) -> float:
     return look[0]
-
-
-def from_cloudwatch(aws: Aws, target: Target, begin: datetime, end: datetime) -> list[dict[str, float]]:
-    """CPU and memory of each ECS service (in percent of what it reserves) and RDS's connections over
-    a run, as fine as CloudWatch gives them; `t_s` counts from `begin`. What can't be read is left out."""
-    if target.aws is None:
-        return []
-    found: dict[int, dict[str, float]] = {}
-    minutes = max(1, math.ceil((end - begin).total_seconds() / 60))
-
-    def take(name: str, namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
-        with suppress(HokusaiError):
-            for point in aws.data.metric(namespace, metric, dimensions, minutes=minutes, until=end):
-                second = max(0, int((point.at - begin).total_seconds()))
-                found.setdefault(second, {"t_s": float(second)})[name] = point.value
-
-    for component, service in target.aws.services.items():
-        dimensions = {"ClusterName": target.aws.cluster, "ServiceName": service.service}
-        take(f"{component}_cpu_percent", "AWS/ECS", "CPUUtilization", dimensions)
-        take(f"{component}_memory_percent", "AWS/ECS", "MemoryUtilization", dimensions)
-    if target.aws.rds_instance is not None:
-        dimensions = {"DBInstanceIdentifier": target.aws.rds_instance}
-        take("postgres_server_connections", "AWS/RDS", "DatabaseConnections", dimensions)
-    return [found[second] for second in sorted(found)]

@@ -10,6 +10,7 @@ GROUPS = (
     ("_ms", "Latency over time", "ms"),
     ("_per_s", "Rate over time", "per second"),
     ("_percent", "CPU over time", "% of a core"),
+    ("_reserved", "CPU and memory over time", "% of what the service reserves"),
     ("_mb", "Memory over time", "MB"),
     ("_connections", "Connections over time", "connections"),
     ("_errors", "Errors over time", "errors"),

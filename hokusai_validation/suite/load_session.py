@@ -6,7 +6,7 @@ The generator comes first: a run in which it fell behind raises NotJudged before
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from hokusai_validation import catalogue
 from hokusai_validation.errors import HokusaiError, NotJudged
 from hokusai_validation.facts import FactKind
+from hokusai_validation.load import cloudwatch
 from hokusai_validation.load.engine import Engine, Running
 from hokusai_validation.load.limits import Limits, limits_of
 from hokusai_validation.load.outcome import Outcome
@@ -25,7 +26,6 @@ from hokusai_validation.load.samplers import (
     ProcessSampler,
     Sampler,
     Watch,
-    from_cloudwatch,
 )
 from hokusai_validation.load.schedule import constant
 from hokusai_validation.load.site import Site
@@ -173,10 +173,9 @@ class LoadSession:
             except BaseException:
                 self.engine.close()
                 raise
-        seconds = looking.seconds(running.started)
-        if self.target.control is None and outcome.elapsed_s >= 60:
-            seconds += self._cloudwatch(began)
-        return _Run(outcome, tuple(seconds), tuple(looking.notes))
+        measured = cloudwatch.of_run(self.target, self.secrets, began, datetime.now(UTC))
+        seconds = (*looking.seconds(running.started), *measured.seconds)
+        return _Run(outcome, seconds, (*looking.notes, *measured.notes))
 
     def note(
         self,
@@ -248,18 +247,6 @@ class LoadSession:
             if kind in FACT_OF_KIND:
                 seen = f"{count} of {outcome.requests} requests under load"
                 self.evidence.fact(FACT_OF_KIND[kind], self.component, seen, via)
-
-    def _cloudwatch(self, began: datetime) -> list[dict[str, float]]:
-        """AWS's own numbers; its points are a minute apart, so a short run has none."""
-        if self.target.aws is None:
-            return []
-        from hokusai_validation.resources.aws import Aws
-
-        aws = Aws.from_target(self.target, self.secrets)
-        try:
-            return from_cloudwatch(aws, self.target, began, datetime.now(UTC) + timedelta(minutes=1))
-        finally:
-            aws.close()
 
 
 @contextmanager

@@ -166,6 +166,14 @@ def test_condition_keys_come_with_the_calls_that_carry_them() -> None:
     assert made.keys == (("ecs:CreateAction", "RunTask"),)
 
 
+def test_an_operation_may_stand_in_the_path() -> None:
+    """RPC v2, which boto3 may come to speak with some services."""
+    signed = "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/monitoring/aws4_request, Signature=x"
+    path = "/service/GraniteServiceVersion20100801/operation/GetMetricData"
+    asked = Asked("POST", path, "", {"authorization": signed}, b"\xa0")
+    assert calls_of(asked) == (Call("KEY", "cloudwatch:GetMetricData"),)
+
+
 @pytest.mark.parametrize(
     "asked",
     [
