@@ -11,6 +11,13 @@ from hokusai_validation_tests.whole.running import WholeRun, run_whole
 
 
 @pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Of its own: on the shared one other tests restart tasks, and a run says so."""
+    with Stack.start(tmp_path_factory.mktemp("sandbox")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
 def recorder(sandbox: Stack) -> Iterator[Recorder]:
     """Stands before the sandbox's AWS for the whole run."""
     with recording(_aws(sandbox).endpoint_url or "") as made:
