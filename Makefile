@@ -41,8 +41,12 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP)  ## the sandbox up, the eight phases, the verdict (ARGS="--no-load" and so on)
 	@HOKUSAI_PARENT_PID=$$PPID exec $(BIN)/hokusai-validation run $(ARGS)
 
+# In two parts: what may share the machine, and what runs alone. With ARGS one of them may choose nothing.
 test: $(STAMP)  ## the project's tests, with a short sample of every long one
-	@exec $(BIN)/python -m pytest -m "not soak" $(ARGS)
+	@failed=0; \
+	$(BIN)/python -m pytest -n 2 -m "not soak and not alone" $(ARGS) || [ $$? = $(if $(ARGS),5,0) ] || failed=1; \
+	$(BIN)/python -m pytest -m "not soak and alone" $(ARGS) || [ $$? = $(if $(ARGS),5,0) ] || failed=1; \
+	exit $$failed
 
 soak: $(STAMP)  ## the long repetitions: kills, random orders, all mutants, all scenarios
 	@exec $(BIN)/python -m pytest -m soak $(ARGS)

@@ -15,6 +15,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Folders whose tests start processes and wait for states, but watch no clock and share no stack: two of
+# them may run at once. All others are marked `alone`.
+TOGETHER = {
+    *("assets", "automation", "cli", "deploy", "diagnosis", "endurance", "hostile", "reporting"),
+    *("resources", "suite_plugin", "ui"),
+}
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what must not share the machine with another test."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder not in TOGETHER or "sandbox" in getattr(item, "fixturenames", ()):
+            item.add_marker("alone")
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A sandbox that is up, its own target file at `.target_file`. It ends with the session, also
