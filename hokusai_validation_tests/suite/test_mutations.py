@@ -151,7 +151,7 @@ def test_wrong_service_turns_registration_red(name: str, gateways: Gateways, run
     with gateways.with_wrong(SERVICES[name]) as gateway:
         rows = runs.run(gateway.target_file, "-k", "not big_artifact", files=("test_registration.py",))
     seen = red(rows.values())
-    assert seen == expected, {each: rows[each].message for each in seen - expected if each in rows}
+    assert seen == expected, [(row.id, row.message) for row in rows.values() if row.id in seen - expected]
     if name == "mlflow_loses_metrics":
         later = [row for row in rows.values() if row.id in ("F207", "F208", "F209")]
         assert {(row.status, row.message) for row in later} == {(Status.SKIPPED, "needs metrics_logged")}
