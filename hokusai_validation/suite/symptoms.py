@@ -21,6 +21,7 @@ _SYMPTOMS: tuple[tuple[str, FactKind], ...] = (
     (r"no pg_hba|role .* does not exist", FactKind.WRONG_DATABASE_USER),
     (r"permission denied|insufficient.?privilege", FactKind.PERMISSION_MISSING),
     (r"too many (?:connections|clients)|remaining connection slots|pool .*exhaust", FactKind.POOL_EXHAUSTED),
+    (r"errno 104\b", FactKind.RESET),  # asyncio says "connect call failed" of each errno
     (r"refused|connect call failed", FactKind.REFUSED),
     (r"certificate|\bssl\b|\btls\b", FactKind.TLS_FAILED),
     (r"connect\w* tim(?:ed|e)[ -]?out|connecttimeout", FactKind.CONNECT_TIMED_OUT),

@@ -51,6 +51,8 @@ def explained(error: BaseException) -> str:
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return "connection reset"
     text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno and "Errno" not in text:
+        text = f"[Errno {error.errno}] {text}"  # refused or reset: aiohttp's own words don't tell
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
 
 
