@@ -186,6 +186,12 @@ def test_one_instance_that_alone_has_trouble_is_the_cause() -> None:
     (finding,) = findings(lone)
     assert (finding.cause, finding.component) == (C.BAD_INSTANCE, "api")
     assert "api-2" in finding.title
+    # Whichever instance the balancer chose: it decides nothing.
+    through_balancer = failed(
+        "TestHealthEndpointIntegration::test_health_check_all_services_healthy",
+        fact(F.SERVICE_UNHEALTHY, "postgres", "postgres: unhealthy", "api"),
+    )
+    assert causes(lone, through_balancer) == [(C.BAD_INSTANCE, "api")]
     both = lone.model_copy(update={"facts": (*lone.facts, fact(F.REFUSED, "postgres", "", "api-1"))})
     assert causes(both) == [(C.PROCESS_DOWN, "postgres")]
 

@@ -31,16 +31,18 @@ def rule(case: Case) -> Iterator[Hypothesis]:
 
 def lone_instance(case: Case, component: str) -> str | None:
     """The one instance that has trouble with a dependency, where another one was asked in the same
-    test and had none; None where all have, or nobody knows. What was seen through the load balancer
-    may be of any instance, so it decides nothing; what was seen without an instance does."""
+    test and had none; None where all have, or nobody knows. What was seen through the load balancer,
+    or by their component as a whole, may be of any instance, so it decides nothing; what was seen
+    from elsewhere does."""
     evidence = _trouble(case, component)
     own = [each for each in evidence if each.instance is not None]
     names = {each.instance for each in own}
-    direct = [each for each in evidence if each.instance is None and each.via != "load_balancer"]
-    if len(names) != 1 or direct:
+    if len(names) != 1:
         return None
     (name,) = names
-    if name is None or case.graph.component_of(name) == component:
+    if name is None or (owner := case.graph.component_of(name)) == component:
+        return None
+    if any(each.instance is None and each.via not in ("load_balancer", owner) for each in evidence):
         return None
     others = [each.name for each in case.target.instances if each.name != name]
     asked_too = any(other in json.dumps(dict(each.row.evidence)) for each in own for other in others)
