@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from hokusai_validation_tests.ui.serving import ROOT, Served
 
@@ -22,6 +22,8 @@ NODES = """{ assetNodes { assetKey { path } groupName kinds description hasAsset
 CHECKS = """query Checks($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization {
     runId status evaluation { severity } } } } } } } }"""
+MATERIALIZED = """query Materialized($run: ID!) { runOrError(runId: $run) { ... on Run {
+  assetMaterializations { assetKey { path } } } } }"""
 METADATA = """query Numbers($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
   assetMaterializations(limit: 1) { runId metadataEntries { label __typename } } } } }"""
 
@@ -39,11 +41,12 @@ def keeping() -> bool:
     return bool(os.environ.get(KEEP_VARIABLE))
 
 
-def keep(page: Page, name: str, clip: FloatRect | None = None) -> None:
+def keep(page: Page, name: str) -> None:
     """Write a picture for the docs, when that is wanted."""
     if keeping():
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=PICTURES / f"{name}.png", clip=clip)
+        page.mouse.move(0, 0)  # nothing is hovered over
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def runs(served: Served) -> dict[str, str]:
@@ -95,35 +98,50 @@ def numbers(served: Served, target: str, phase: str) -> tuple[str, set[str]]:
     return newest["runId"], plotted
 
 
-def open_graph(page: Page, served: Served) -> Locator:
-    """The asset graph, each phase with its state; the nodes."""
-    page.set_viewport_size({"width": 2300, "height": 760})
-    page.goto(f"{served.url}/asset-groups")
-    nodes = page.locator("svg foreignObject")
-    expect(nodes).to_have_count(8)
-    page.get_by_role("button", name="Hide navigation").click()
-    for each in range(8):
-        expect(nodes.nth(each)).not_to_contain_text("Loading")
-    return nodes
+def materialized(served: Served, run: str) -> set[str]:
+    """The phases that a run's events say it materialized."""
+    of = served.ask(MATERIALIZED, run=run)["runOrError"]
+    return {each["assetKey"]["path"][-1] for each in of["assetMaterializations"]}
 
 
-def shown_state(page: Page, served: Served, target: str, phase: str, check: str) -> Locator:
-    """A check's line on the checks page of its phase: its name with `Failed` or `Succeeded`."""
-    page.set_viewport_size({"width": 1600, "height": 1000})
+def open_graph(page: Page, served: Served, target: str) -> Locator:
+    """A target's asset graph, each phase a box in the colour of its state; the boxes."""
+    page.set_viewport_size({"width": 1400, "height": 560})
+    page.goto(f"{served.url}/locations/{target}/asset-groups/validation/lineage")
+    boxes = page.locator("svg foreignObject", has=page.locator("[style*='--minimal-bg']"))
+    expect(boxes).to_have_count(8)
+    return boxes
+
+
+def expect_colour(boxes: Locator, phase: str, colour: str) -> None:
+    """Wait until a phase's box has a colour: `gray` (never materialized), `green` or `red`."""
+    box = boxes.filter(has_text=phase)
+    expect(box.locator(f"[style*='--minimal-bg: var(--color-background-{colour})']")).to_be_visible()
+
+
+def open_run(page: Page, served: Served, run: str, status: str) -> None:
+    """A run's page, with its steps and events."""
+    page.set_viewport_size({"width": 1400, "height": 800})
+    page.goto(f"{served.url}/runs/{run}")
+    expect(page.get_by_text(status, exact=True).first).to_be_visible()
+    expect(page.get_by_text("RUN_FAILURE" if status == "Failure" else "RUN_SUCCESS")).to_be_visible()
+
+
+def open_check(page: Page, served: Served, target: str, phase: str, check: str) -> Locator:
+    """A check's page; what it says of the newest result, `Failed` or `Succeeded`."""
+    page.set_viewport_size({"width": 1400, "height": 800})
     page.goto(f"{served.url}/assets/{target}/{phase}?view=checks&checkDetail={check}")
-    states = "contains(., 'Failed') or contains(., 'Succeeded')"
-    return page.locator(f"xpath=//*[text()='{check}']/ancestor::*[{states}][1]").first
+    return page.locator("xpath=//*[text()='Evaluation result']/..")
 
 
-def materialize_selected(page: Page, served: Served, target: str, phases: tuple[str, ...]) -> None:
-    """Tick phases in the catalogue and press the button."""
-    page.set_viewport_size({"width": 1600, "height": 1000})
+def select_phases(page: Page, served: Served, target: str, phases: tuple[str, ...]) -> Locator:
+    """Tick phases in the catalogue; the button that materializes them."""
+    page.set_viewport_size({"width": 1400, "height": 680})
     page.goto(f"{served.url}/assets")
     for phase in phases:
-        link = f"//a[contains(@href, '/assets/{target}/{phase}')]"
-        box = page.locator(f"xpath={link}/ancestor::*[.//input[@type='checkbox']][1]//input").first
-        box.check(force=True)
-    page.get_by_role("button", name="Materialize selected").click()
+        # The input itself is hidden behind the box that is drawn.
+        page.get_by_test_id(f"checkbox-{target}/{phase}").check(force=True)
+    return page.get_by_role("button", name="Materialize selected")
 
 
 def report_of(served: Served, target: str) -> Path:

@@ -1,4 +1,5 @@
-"""The UI as a person starts it: where it listens, and that the command line's runs show in it."""
+"""The UI as a person starts and uses it: where it listens, that the command line's runs show in it, and
+that a phase which failed turns green when it is materialized again."""
 
 import json
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ pytestmark = pytest.mark.browser
 
 TARGET = "staging"
 COMMAND_LIMIT_S = 180.0
+PHASES = {"environment", "discovery", "health", "functional", "load", "chaos", "aggregate", "report"}
+AGAIN = ("health", "aggregate", "report")
+CHECK = "I6_test_readiness_check_all_ready"
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +73,66 @@ def test_a_run_of_the_command_line_shows_and_its_numbers_are_plotted(served: Ser
 
 def test_it_listens_on_loopback_only(served: Served) -> None:
     assert served.listening() == {(HOST, served.port)}
+
+
+def test_the_phases_say_what_they_are(served: Served) -> None:
+    nodes = {each["assetKey"]["path"][-1]: each for each in served.ask(seen.NODES)["assetNodes"]}
+    assert set(nodes) == PHASES
+    for node in nodes.values():
+        assert node["assetKey"]["path"][0] == TARGET
+        assert node["groupName"] == "validation"
+        assert node["description"]
+        assert node["kinds"]
+        assert node["owners"]
+        assert node["hasAssetChecks"]
+
+
+def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
+    served: Served, api: Gateway, page: Page
+) -> None:
+    # A run of all phases, launched in the graph while the target's database is gone.
+    api.break_database()
+    boxes = seen.open_graph(page, served, TARGET)
+    assert set(boxes.all_text_contents()) == PHASES
+    before = set(seen.runs(served))
+    page.get_by_role("button", name="Materialize all").click()
+    first, status = seen.await_new_run(served, before)
+    assert status == "FAILURE"
+    assert seen.materialized(served, first) == PHASES
+    red = {name for name, check in seen.checks(served, TARGET, "health").items() if check.colour == "red"}
+    assert red >= {"I1", "I6"}
+    if seen.keeping():
+        seen.open_run(page, served, first, "Failure")
+        seen.keep(page, "ui-run")
+        expect(seen.open_check(page, served, TARGET, "health", CHECK)).to_contain_text("Failed")
+        seen.keep(page, "ui-check-failed")
+    boxes = seen.open_graph(page, served, TARGET)
+    for phase in PHASES:
+        seen.expect_colour(boxes, phase, "red" if phase in ("health", "report") else "green")
+    seen.keep(page, "ui-graph-failed")
+
+    # The target is mended, and what was red is ticked with what is made of it.
+    api.mend()
+    button = seen.select_phases(page, served, TARGET, AGAIN)
+    expect(button).to_be_enabled()
+    seen.keep(page, "ui-select")
+    button.click()
+    second, status = seen.await_new_run(served, before | {first})
+    assert status == "SUCCESS"
+    assert seen.materialized(served, second) == set(AGAIN)
+    now = seen.checks(served, TARGET, "health")
+    assert {name: now[name] for name in red} == {name: seen.Check("green", second) for name in red}
+    expect(seen.open_check(page, served, TARGET, "health", CHECK)).to_contain_text("Succeeded")
+    seen.keep(page, "ui-check-green")
+    boxes = seen.open_graph(page, served, TARGET)
+    for phase in PHASES:
+        seen.expect_colour(boxes, phase, "green")
+    seen.keep(page, "ui-graph-green")
+
+    # The other phases were read back: the report names the run that each is from.
+    report = json.loads((seen.report_of(served, TARGET) / "report.json").read_text())
+    assert report["run_id"] == second
+    sources = {each["phase"]: each["run_id"] for each in report["provenance"]["phases"]}
+    assert sources == dict.fromkeys(PHASES - set(AGAIN), first) | {"health": second}
+    for row in report["results"]:
+        assert row["run_id"] == sources[row["phase"]]
