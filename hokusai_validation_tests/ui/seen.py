@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from hokusai_validation_tests.ui.serving import ROOT, Served
 
 PICTURES = ROOT / "docs" / "pictures"
 KEEP_VARIABLE = "HOKUSAI_KEEP_PICTURES"
-RUN_LIMIT_S = 480.0
+RUN_LIMIT_S = 240.0
 POLL_S = 0.25
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
@@ -41,12 +41,15 @@ def keeping() -> bool:
     return bool(os.environ.get(KEEP_VARIABLE))
 
 
-def keep(page: Page, name: str) -> None:
-    """Write a picture for the docs, when that is wanted."""
+def keep(page: Page, name: str, height: int | None = None) -> None:
+    """Write a picture of the page, or of its top, for the docs, when that is wanted."""
     if keeping():
         page.mouse.move(0, 0)  # nothing is hovered over
         page.wait_for_load_state("networkidle")
-        page.screenshot(path=PICTURES / f"{name}.png")
+        size = page.viewport_size
+        assert size is not None
+        top = FloatRect(x=0, y=0, width=size["width"], height=height or size["height"])
+        page.screenshot(path=PICTURES / f"{name}.png", clip=top)
 
 
 def runs(served: Served) -> dict[str, str]:
@@ -106,7 +109,7 @@ def materialized(served: Served, run: str) -> set[str]:
 
 def open_graph(page: Page, served: Served, target: str) -> Locator:
     """A target's asset graph, each phase a box in the colour of its state; the boxes."""
-    page.set_viewport_size({"width": 1400, "height": 560})
+    page.set_viewport_size({"width": 1400, "height": 760})
     page.goto(f"{served.url}/locations/{target}/asset-groups/validation/lineage")
     boxes = page.locator("svg foreignObject", has=page.locator("[style*='--minimal-bg']"))
     expect(boxes).to_have_count(8)
@@ -121,14 +124,14 @@ def expect_colour(boxes: Locator, phase: str, colour: str) -> None:
 
 def open_run(page: Page, served: Served, run: str, status: str) -> None:
     """A run's page, with its steps and events."""
-    page.set_viewport_size({"width": 1400, "height": 800})
+    page.set_viewport_size({"width": 1400, "height": 1600})
     page.goto(f"{served.url}/runs/{run}")
     expect(page.get_by_text(status, exact=True).first).to_be_visible()
     expect(page.get_by_text("RUN_FAILURE" if status == "Failure" else "RUN_SUCCESS")).to_be_visible()
 
 
 def open_check(page: Page, served: Served, target: str, phase: str, check: str) -> Locator:
-    """A check's page; what it says of the newest result, `Failed` or `Succeeded`."""
+    """A check's page; what it says of the newest result, `Failed` or `Passed`."""
     page.set_viewport_size({"width": 1400, "height": 800})
     page.goto(f"{served.url}/assets/{target}/{phase}?view=checks&checkDetail={check}")
     return page.locator("xpath=//*[text()='Evaluation result']/..")
@@ -139,8 +142,9 @@ def select_phases(page: Page, served: Served, target: str, phases: tuple[str, ..
     page.set_viewport_size({"width": 1400, "height": 680})
     page.goto(f"{served.url}/assets")
     for phase in phases:
-        # The input itself is hidden behind the box that is drawn.
-        page.get_by_test_id(f"checkbox-{target}/{phase}").check(force=True)
+        box = page.get_by_test_id(f"checkbox-{target}/{phase}")
+        page.locator("label", has=box).click()  # the input itself is hidden behind the box that is drawn
+        expect(box).to_be_checked()
     return page.get_by_role("button", name="Materialize selected")
 
 
