@@ -59,8 +59,7 @@ Observer = Callable[[str], None]
 class AwsCalls:
     """Read-only calls of one account and region. Safe to use from several threads.
 
-    `observer` is told the IAM action of each call that is made: the policies in `deploy/` are
-    compared with it."""
+    `observer` is told the IAM action of each call that is made."""
 
     def __init__(
         self,

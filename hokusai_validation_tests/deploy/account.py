@@ -2,6 +2,7 @@
 makes. It is made directly; what a validation does with it then goes through a recorder."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ CONTROL, SUITE, CHAOS = "control", "suite", "chaos"  # access keys: who asks
 RESULTS = "hokusai-validation-policies"
 SERVICES = ("hokusai-api-development", "hokusai-auth-development")
 LOGS = "/hokusai/validation-development"
-TARGET = "deployed"
+TARGET = f"deployed-{os.getpid()}"  # a run locks its target by name
 
 
 class Validated(Ecs):
