@@ -21,6 +21,7 @@ COMMAND_LIMIT_S = 180.0
 # we wait for a run to end.
 ELSEWHERE = re.compile(rf"^(?!http://{re.escape(HOST)}:|data:|blob:)")
 PHASES = {"environment", "discovery", "health", "functional", "load", "chaos", "aggregate", "report"}
+LIGHT = {"environment", "discovery", "health", "aggregate", "report"}
 AGAIN = ("health", "aggregate", "report")
 CHECK = "I6_test_readiness_check_all_ready"
 
@@ -92,15 +93,18 @@ def test_the_phases_say_what_they_are(served: Served) -> None:
 def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
     served: Served, api: Gateway, page: Page
 ) -> None:
-    # A run of all phases, launched in the graph while the target's database is gone.
-    api.break_database()
     boxes = seen.open_graph(page, served, TARGET)
     assert set(boxes.all_text_contents()) == PHASES
+
+    # A run, launched while the target's database is gone. The light job takes half the time, but the
+    # docs' pictures are of a whole one.
+    api.break_database()
     before = set(seen.runs(served))
-    page.get_by_role("button", name="Materialize all").click()
+    job, ran = ("validate", PHASES) if seen.keeping() else ("light", LIGHT)
+    seen.press(page, seen.open_job(page, served, TARGET, job), asks=ran < PHASES)
     first, status = seen.await_new_run(served, before)
     assert status == "FAILURE"
-    assert seen.materialized(served, first) == PHASES
+    assert seen.materialized(served, first) == ran
     red = {name for name, check in seen.checks(served, TARGET, "health").items() if check.colour == "red"}
     assert red >= {"I1", "I6"}
     if seen.keeping():
@@ -109,7 +113,7 @@ def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
         expect(seen.open_check(page, served, TARGET, "health", CHECK)).to_contain_text("Failed")
         seen.keep(page, "ui-check-failed")
     boxes = seen.open_graph(page, served, TARGET)
-    for phase in PHASES:
+    for phase in ran:
         seen.expect_colour(boxes, phase, "red" if phase in ("health", "report") else "green")
     seen.keep(page, "ui-graph-failed")
 
@@ -118,7 +122,7 @@ def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
     button = seen.select_phases(page, served, TARGET, AGAIN)
     expect(button).to_be_enabled()
     seen.keep(page, "ui-select")
-    button.click()
+    seen.press(page, button, asks=ran < PHASES)
     second, status = seen.await_new_run(served, before | {first})
     assert status == "SUCCESS"
     assert seen.materialized(served, second) == set(AGAIN)
@@ -127,7 +131,7 @@ def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
     expect(seen.open_check(page, served, TARGET, "health", CHECK)).to_contain_text("Passed")
     seen.keep(page, "ui-check-green")
     boxes = seen.open_graph(page, served, TARGET)
-    for phase in PHASES:
+    for phase in ran:
         seen.expect_colour(boxes, phase, "green")
     seen.keep(page, "ui-graph-green")
 
@@ -135,6 +139,9 @@ def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
     report = json.loads((seen.report_of(served, TARGET) / "report.json").read_text())
     assert report["run_id"] == second
     sources = {each["phase"]: each["run_id"] for each in report["provenance"]["phases"]}
-    assert sources == dict.fromkeys(PHASES - set(AGAIN), first) | {"health": second}
+    read_back = ran - set(AGAIN)
+    assert {phase: sources[phase] for phase in read_back} == dict.fromkeys(read_back, first)
+    assert sources["health"] == second
     for row in report["results"]:
-        assert row["run_id"] == sources[row["phase"]]
+        if row["phase"] in ran:
+            assert row["run_id"] == sources[row["phase"]]
