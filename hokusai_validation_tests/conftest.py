@@ -24,12 +24,16 @@ TOGETHER = {
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what must not share the machine with another test."""
+    """Mark what must not share the machine with another test; and let the tests of one file, which
+    share what it starts, run in one process."""
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        if folder not in TOGETHER or "sandbox" in getattr(item, "fixturenames", ()):
+        file = item.path.relative_to(HERE)
+        if file.parts[0] not in TOGETHER or "sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker("alone")
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(file.as_posix()))
 
 
 @pytest.fixture(scope="session")
