@@ -27,7 +27,7 @@ _SYMPTOMS: tuple[tuple[str, FactKind], ...] = (
     (r"connect\w* tim(?:ed|e)[ -]?out|connecttimeout", FactKind.CONNECT_TIMED_OUT),
     (r"tim(?:ed|e)[ -]?out|timeout|deadline", FactKind.READ_TIMED_OUT),
     (
-        r"reset|broken pipe|disconnected|closed (?:the )?connection|connection .*closed|\beof\b",
+        r"reset|broken pipe|disconnected|can ?not write request|closed (?:the )?connection|connection .*closed|\beof\b",
         FactKind.RESET,
     ),
 )

@@ -176,6 +176,15 @@ def test_what_never_answers_hangs_and_what_answers_others_is_slow() -> None:
     assert [each.cause for each in diagnose([late], TARGET, at=AT)] == [C.NOT_ANSWERING]
 
 
+def test_a_balancer_that_lets_others_through_is_not_what_did_not_answer() -> None:
+    late = failed(
+        "TestModelRegistration::test_stage[artifact_round_trip]", fact(F.READ_TIMED_OUT, "load_balancer")
+    )
+    assert (C.NOT_ANSWERING, "load_balancer") not in causes(late)
+    alone = [(each.cause, each.component) for each in diagnose([late], TARGET, at=AT)]
+    assert alone == [(C.NOT_ANSWERING, "load_balancer")]
+
+
 def test_one_instance_that_alone_has_trouble_is_the_cause() -> None:
     asked_both = {"health at api-1": {"status": 200}, "health at api-2": {"status": 200}}
     lone = failed(
@@ -192,6 +201,9 @@ def test_one_instance_that_alone_has_trouble_is_the_cause() -> None:
         fact(F.SERVICE_UNHEALTHY, "postgres", "postgres: unhealthy", "api"),
     )
     assert causes(lone, through_balancer) == [(C.BAD_INSTANCE, "api")]
+    otherwise = fact(F.UNEXPECTED_STATUS, "postgres", "503", "api-1")
+    other_trouble = lone.model_copy(update={"facts": (*lone.facts, otherwise)})
+    assert causes(other_trouble)[0] == (C.PROCESS_DOWN, "postgres")
     both = lone.model_copy(update={"facts": (*lone.facts, fact(F.REFUSED, "postgres", "", "api-1"))})
     assert causes(both) == [(C.PROCESS_DOWN, "postgres")]
 

@@ -16,6 +16,7 @@ TARGET = Target(name="t", database=Database(host="h", user="mlflow", password=Se
         ("Connection refused", FactKind.REFUSED),
         ("[Errno 111] Connect call failed ('127.0.0.1', 5432)", FactKind.REFUSED),
         ("[Errno 104] Connect call failed ('127.0.0.1', 5432)", FactKind.RESET),
+        ("ClientOSError: [Errno None] Can not write request body for http://127.0.0.1/", FactKind.RESET),
         ("MLflow is unreachable: connection refused", FactKind.REFUSED),
         ("[Errno 110] Connection timed out", FactKind.CONNECT_TIMED_OUT),
         ("connect timed out", FactKind.CONNECT_TIMED_OUT),

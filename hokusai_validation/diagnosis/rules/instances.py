@@ -45,6 +45,12 @@ def lone_instance(case: Case, component: str) -> str | None:
     if any(each.instance is None and each.via not in ("load_balancer", owner) for each in evidence):
         return None
     others = [each.name for each in case.target.instances if each.name != name]
+    rows = [each.row for each in own]
+    if any(
+        each.component == component and each.instance in others and each.row in rows
+        for each in case.sightings
+    ):
+        return None  # another one had some other trouble in the same test
     asked_too = any(other in json.dumps(dict(each.row.evidence)) for each in own for other in others)
     return name if asked_too else None
 

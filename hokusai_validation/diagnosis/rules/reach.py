@@ -34,6 +34,8 @@ def rule(case: Case) -> Iterator[Hypothesis]:
         if not case.graph.is_deployed(component) or lone_instance(case, component):
             continue
         cause = next(cause for kind, cause in SIGNS if any(each.kind is kind for each in evidence))
+        if cause is Cause.NOT_ANSWERING and component == "load_balancer" and _lets_others_through(case):
+            continue  # what did not answer lies behind it
         if cause is Cause.NOT_ANSWERING and _answers_others(case, component):
             cause = Cause.SLOW_DEPENDENCY
         seen_from = {each.via for each in evidence}
@@ -50,5 +52,15 @@ def _answers_others(case: Case, component: str) -> bool:
         and not injects(row)
         and (entry := catalogue.find(row.test)) is not None
         and _THROUGH & set(entry.needs)
+        for row in case.final
+    )
+
+
+def _lets_others_through(case: Case) -> bool:
+    """Whether requests through the load balancer were answered."""
+    return any(
+        row.status is Status.PASSED
+        and (entry := catalogue.find(row.test)) is not None
+        and "gateway" in entry.needs
         for row in case.final
     )
