@@ -41,6 +41,7 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
             r"|could not (be )?resolved?|getaddrinfo|NXDOMAIN",
         ),
         (FactKind.TLS_FAILED, r"certificate verify failed|CERTIFICATE_VERIFY|tls handshake|SSLError"),
+        (FactKind.RESET, r"errno 104\b"),  # asyncio says "connect call failed" of each errno
         (
             FactKind.REFUSED,
             r"connection refused|connect call failed|connect(ion)? was refused|refused the connection|ECONNREFUSED",
@@ -51,7 +52,8 @@ _TEXTS: tuple[tuple[FactKind, re.Pattern[str]], ...] = tuple(
         ),
         (
             FactKind.RESET,
-            r"connection reset|reset by peer|server (disconnected|closed the connection)|ECONNRESET|broken pipe",
+            r"connection reset|reset by peer|server (disconnected|closed the connection)|ECONNRESET|broken pipe"
+            r"|can ?not write request",
         ),
         (FactKind.READ_TIMED_OUT, r"gave no answer within|read (timed out|time-?out)"),
     )

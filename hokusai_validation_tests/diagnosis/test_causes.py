@@ -227,6 +227,8 @@ def test_error_texts_are_read() -> None:
         "FATAL: sorry, too many clients already": C.CONNECTIONS_NEAR_LIMIT,
         "QueuePool limit of size 5 overflow 10 reached": C.POOL_EXHAUSTED,
         "permission denied for table runs": C.DATABASE_PERMISSIONS,
+        "[Errno 104] Cannot connect to host db:5432 [Connect call failed ('db', 5432)]": C.CONNECTION_RESET,
+        "[Errno 111] Cannot connect to host db:5432 [Connect call failed ('db', 5432)]": C.PROCESS_DOWN,
     }
     for text, cause in texts.items():
         found = causes(failed("test_readiness_check_all_ready", fact(F.SERVICE_UNHEALTHY, "postgres", text)))
