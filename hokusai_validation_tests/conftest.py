@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     share what it starts, run in one process."""
     for item in items:
         file = item.path.relative_to(HERE)
-        if file.parts[0] not in TOGETHER or "sandbox" in getattr(item, "fixturenames", ()):
+        of_stack = item.get_closest_marker("sandbox") or "sandbox" in getattr(item, "fixturenames", ())
+        if file.parts[0] not in TOGETHER or of_stack:
             item.add_marker("alone")
         elif item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(file.as_posix()))

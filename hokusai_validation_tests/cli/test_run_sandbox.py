@@ -79,6 +79,8 @@ def test_one_that_was_started_is_gone_after_a_kill(tmp_path: Path) -> None:
     for line in process.stdout:
         if line.startswith("discovery"):
             break
+    else:
+        pytest.fail(f"ended before its first phase: {process.communicate(timeout=WAIT_S)[1]}")
     assert len(processes_of(directory)) > 5
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=WAIT_S)
