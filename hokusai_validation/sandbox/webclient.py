@@ -44,7 +44,7 @@ async def fetch(
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError) as error:
             raise ValueError(f"{method} {address}{path}: no usable answer ({error})") from None
         finally:
-            writer.close()
+            # Not closed first: Python before 3.11.5 can't abort what the other side has closed by then.
             with contextlib.suppress(OSError, ssl.SSLError):
                 writer.transport.abort()
     return status, answer

@@ -159,7 +159,7 @@ def test_usage_is_reported_and_its_failure_is_not_noticed(up: Running, rig: Rig)
     up.links["auth"].cut()
     assert up.get("/", key=True).status_code == 200
     assert until(lambda: up.gateway.usage.failures == 1)
-    assert "usage not reported" in up.log.getvalue()
+    assert until(lambda: "usage not reported" in up.log.getvalue())
 
 
 def test_a_key_stands_nowhere(up: Running, rig: Rig) -> None:
