@@ -99,6 +99,7 @@ SAME: Mapping[Cause, Set[Cause]] = {
     Cause.TLS_FAILED: _WEAK | {Cause.CERTIFICATE_EXPIRING},
     Cause.MEMORY_GROWTH: frozenset({Cause.TASK_RESTARTED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
     Cause.ARTIFACT_DAMAGED: frozenset({Cause.ARTIFACT_STORE_FAILED, Cause.WRONG_STATUS, Cause.UNKNOWN}),
+    Cause.ARTIFACT_STORE_FAILED: SOFT_EFFECTS,
     Cause.SLOW_DEPENDENCY: frozenset({Cause.ALERT_THRESHOLD, Cause.NOT_RECOVERED, Cause.UNKNOWN}),
     Cause.WRONG_STATUS: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),
     Cause.PROXY_ERROR: frozenset({Cause.NOT_RECOVERED, Cause.ALERT_THRESHOLD, Cause.UNKNOWN}),

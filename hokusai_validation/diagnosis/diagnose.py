@@ -70,7 +70,13 @@ def _finding(explained: Explained, case: Case, history: History, at: datetime, e
             else fill(known.title, component=named, subject=hypothesis.subject, service=service)
         ),
         priority=priority(
-            cause, component, rows or _failed(seen_in.values(), case), executed, runs, case.graph
+            cause,
+            component,
+            rows or _failed(seen_in.values(), case),
+            executed,
+            runs,
+            case.graph,
+            only_from=hypothesis.only_from,
         ),
         explains=tuple(row.test for row in rows),
         facts=_facts(hypothesis),

@@ -1,4 +1,5 @@
-"""Which component a text speaks of: by an address that the target file knows, or by its name."""
+"""Which component a text speaks of: by an address or a private name that the target file knows, or by
+its own name."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from urllib.parse import urlsplit
 from hokusai_validation.target import Target
 
 _ADDRESS = re.compile(r"\b([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?):(\d{1,5})\b")
+
+_HOST = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 
 _PATH = re.compile(r"\S*/\S*")
 
@@ -25,6 +28,7 @@ class Places:
 
     def __init__(self, target: Target) -> None:
         self._component = dict(self._known(target))
+        self._private = dict(self._private_names(target))
 
     def component_at(self, text: str) -> str | None:
         """The component at the first known address in a text."""
@@ -34,6 +38,11 @@ class Places:
                 return found
         return None
 
+    def component_of_name(self, text: str) -> str | None:
+        """The component that the first known private name in a text stands for."""
+        found = (self._private.get(word.lower()) for word in _HOST.findall(text))
+        return next((component for component in found if component), None)
+
     @staticmethod
     def named(text: str) -> str | None:
         """The dependency that a text names first; a path in it names nobody."""
@@ -42,6 +51,12 @@ class Places:
             (match.start(), name) for name, pattern in _NAMES if (match := pattern.search(text)) is not None
         ]
         return min(found)[1] if found else None
+
+    @staticmethod
+    def _private_names(target: Target) -> Iterator[tuple[str, str]]:
+        if target.aws is not None and target.aws.namespace:
+            for component, name in target.aws.discovery_names.items():
+                yield f"{name}.{target.aws.namespace}".lower(), component
 
     @staticmethod
     def _known(target: Target) -> Iterator[tuple[str, str]]:

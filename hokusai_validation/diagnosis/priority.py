@@ -32,12 +32,15 @@ def priority(
     executed: int,
     runs: int,
     graph: Graph,
+    *,
+    only_from: str | None = None,
 ) -> Priority:
     """`rows`: the failed tests that it explains; `executed`: how many tests were executed in all;
-    `runs`: in how many runs in a row it has been seen."""
+    `runs`: in how many runs in a row it has been seen; `only_from`: the one component that is
+    without it, while others have it."""
     critical = any(row.critical for row in rows)
     reach = len(rows) / executed if executed else 0.0
-    found = _of_harm(cause, component, critical=critical, graph=graph)
+    found = _of_harm(cause, component, critical=critical, graph=graph, only_from=only_from)
     if found is Priority.P2 and reach >= WIDE_REACH:
         found = Priority.P1
     if runs >= LONG_RUNS and found in (Priority.P2, Priority.P3):
@@ -45,9 +48,14 @@ def priority(
     return found
 
 
-def _of_harm(cause: Cause, component: str, *, critical: bool, graph: Graph) -> Priority:
+def _of_harm(
+    cause: Cause, component: str, *, critical: bool, graph: Graph, only_from: str | None
+) -> Priority:
     severity = advice(cause).severity
-    needed = component in _USERS_MEET or any(graph.breaks(user, component) for user in _USERS_MEET)
+    if only_from is None:
+        needed = _needed(component, graph)
+    else:
+        needed = _needed(only_from, graph) and graph.breaks(only_from, component)
     if severity is Severity.SECURITY:
         return Priority.P1 if cause is Cause.RESET_WITHOUT_KEY else Priority.P0
     if severity is Severity.OUT:
@@ -61,3 +69,8 @@ def _of_harm(cause: Cause, component: str, *, critical: bool, graph: Graph) -> P
     if severity is Severity.RISK:
         return Priority.P1 if critical else Priority.P2
     return Priority.P2 if critical else Priority.P3
+
+
+def _needed(component: str, graph: Graph) -> bool:
+    """Whether users are without service when it is out."""
+    return component in _USERS_MEET or any(graph.breaks(user, component) for user in _USERS_MEET)

@@ -116,7 +116,8 @@ class Case:
         that address, and an error text about the dependency that it names."""
         component = self.graph.component_of(fact.component)
         if fact.kind in REACH:
-            return fact.kind, self._places.component_at(fact.seen) or component, None
+            whose = fact.kind is FactKind.NAME_NOT_RESOLVED and self._places.component_of_name(fact.seen)
+            return fact.kind, self._places.component_at(fact.seen) or whose or component, None
         for text in (fact.seen, _answered(row) if fact.kind is FactKind.PROXY_ERROR else ""):
             kind = reread(fact, text)
             named = self._places.named(text) if kind in REACH else None

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hokusai_validation import catalogue
-from hokusai_validation.diagnosis import PhaseRows
+from hokusai_validation.diagnosis import PhaseRows, diagnose
 from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.report import Cause, Finding
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.target import Target
 
@@ -111,3 +112,14 @@ def as_phases(
         for phase, found in phases.items()
         if found or phase in asked
     ]
+
+
+TARGET = target()
+
+
+def findings(*rows: Result, **parts: object) -> tuple[Finding, ...]:
+    return diagnose(replaced(all_passed(), *rows), target(**parts) if parts else TARGET, at=AT)
+
+
+def causes(*rows: Result) -> list[tuple[Cause, str]]:
+    return [(each.cause, each.component) for each in findings(*rows)]

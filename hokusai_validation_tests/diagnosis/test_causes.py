@@ -6,20 +6,17 @@ from hokusai_validation.diagnosis import diagnose
 from hokusai_validation.diagnosis.advice import advice
 from hokusai_validation.facts import FactKind as F
 from hokusai_validation.report import Cause as C
-from hokusai_validation.report import Finding, Priority
-from hokusai_validation.result import Result, Status
-from hokusai_validation_tests.diagnosis.rows import AT, all_passed, fact, failed, replaced, row, target
-
-TARGET = target()
-
-
-def findings(*rows: Result, **parts: object) -> tuple[Finding, ...]:
-    return diagnose(replaced(all_passed(), *rows), target(**parts) if parts else TARGET, at=AT)
-
-
-def causes(*rows: Result) -> list[tuple[C, str]]:
-    return [(each.cause, each.component) for each in findings(*rows)]
-
+from hokusai_validation.report import Priority
+from hokusai_validation.result import Status
+from hokusai_validation_tests.diagnosis.rows import (
+    AT,
+    causes,
+    fact,
+    failed,
+    findings,
+    row,
+    target,
+)
 
 ONE_FACT = [
     (F.REFUSED, "mlflow", C.PROCESS_DOWN),
@@ -109,6 +106,16 @@ def test_what_follows_is_listed_under_its_cause_not_beside_it() -> None:
     assert len(finding.follows) == 3
 
 
+def test_a_store_that_fails_is_one_cause_however_it_answers() -> None:
+    failing = failed(
+        "TestModelRegistration::test_stage[artifact_round_trip]", fact(F.ARTIFACT_STORE_FAILED, "artifacts")
+    )
+    odd = failed(
+        "TestArtifactStore::test_written_and_read_back", fact(F.PROTOCOL_VIOLATED, "artifacts", "500")
+    )
+    assert causes(failing, odd) == [(C.ARTIFACT_STORE_FAILED, "artifacts")]
+
+
 def test_the_deepest_component_that_explains_is_the_cause() -> None:
     assert causes(
         failed("TestInfrastructure::test_registry_health", fact(F.READ_TIMED_OUT, "api")),
@@ -163,51 +170,6 @@ def test_a_component_behind_one_that_is_out_is_not_blamed() -> None:
     ) == [(C.PROCESS_DOWN, "mlflow")]
 
 
-def test_an_address_says_who_was_not_reached() -> None:
-    seen = "POST http://10.0.0.5:5000/api/2.0/mlflow/experiments/create: connection refused"
-    assert causes(
-        failed("TestCommunication::test_edge[mlflow->artifacts]", fact(F.REFUSED, "artifacts", seen))
-    ) == [(C.PROCESS_DOWN, "mlflow")]
-
-
-def test_what_never_answers_hangs_and_what_answers_others_is_slow() -> None:
-    late = failed("TestCommunication::test_edge[api->mlflow]", fact(F.READ_TIMED_OUT, "mlflow", "", "api-1"))
-    assert causes(late) == [(C.SLOW_DEPENDENCY, "mlflow")]
-    assert [each.cause for each in diagnose([late], TARGET, at=AT)] == [C.NOT_ANSWERING]
-
-
-def test_a_balancer_that_lets_others_through_is_not_what_did_not_answer() -> None:
-    late = failed(
-        "TestModelRegistration::test_stage[artifact_round_trip]", fact(F.READ_TIMED_OUT, "load_balancer")
-    )
-    assert (C.NOT_ANSWERING, "load_balancer") not in causes(late)
-    alone = [(each.cause, each.component) for each in diagnose([late], TARGET, at=AT)]
-    assert alone == [(C.NOT_ANSWERING, "load_balancer")]
-
-
-def test_one_instance_that_alone_has_trouble_is_the_cause() -> None:
-    asked_both = {"health at api-1": {"status": 200}, "health at api-2": {"status": 200}}
-    lone = failed(
-        "TestCommunication::test_edge[api->postgres]",
-        fact(F.REFUSED, "postgres", "connection refused", "api-2"),
-        evidence=asked_both,
-    )
-    (finding,) = findings(lone)
-    assert (finding.cause, finding.component) == (C.BAD_INSTANCE, "api")
-    assert "api-2" in finding.title
-    # Whichever instance the balancer chose: it decides nothing.
-    through_balancer = failed(
-        "TestHealthEndpointIntegration::test_health_check_all_services_healthy",
-        fact(F.SERVICE_UNHEALTHY, "postgres", "postgres: unhealthy", "api"),
-    )
-    assert causes(lone, through_balancer) == [(C.BAD_INSTANCE, "api")]
-    otherwise = fact(F.UNEXPECTED_STATUS, "postgres", "503", "api-1")
-    other_trouble = lone.model_copy(update={"facts": (*lone.facts, otherwise)})
-    assert causes(other_trouble)[0] == (C.PROCESS_DOWN, "postgres")
-    both = lone.model_copy(update={"facts": (*lone.facts, fact(F.REFUSED, "postgres", "", "api-1"))})
-    assert causes(both) == [(C.PROCESS_DOWN, "postgres")]
-
-
 def test_what_a_test_saw_while_its_own_fault_was_on_is_no_outage() -> None:
     (finding,) = findings(failed("test_timeout_handling", fact(F.REFUSED, "mlflow")))
     assert finding.cause is C.UNKNOWN
@@ -233,16 +195,6 @@ def test_error_texts_are_read() -> None:
     for text, cause in texts.items():
         found = causes(failed("test_readiness_check_all_ready", fact(F.SERVICE_UNHEALTHY, "postgres", text)))
         assert found == [(cause, "postgres")], text
-
-
-def test_priorities_follow_criticality_and_time() -> None:
-    def priority(test: str, kind: F, component: str) -> Priority:
-        return findings(failed(test, fact(kind, component)))[0].priority
-
-    assert priority("TestCredentials::test_database_login", F.REFUSED, "postgres") is Priority.P0
-    assert priority("test_mlflow_health_check_healthy", F.REFUSED, "mlflow") is Priority.P1
-    assert priority("TestRedis::test_ping", F.REFUSED, "redis") is Priority.P2
-    assert priority("test_version_info", F.UNEXPECTED_STATUS, "api") is Priority.P2
 
 
 def test_alerts_in_passed_rows_are_findings_too() -> None:
