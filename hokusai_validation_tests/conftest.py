@@ -30,8 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     share what it starts, run in one process."""
     for item in items:
         file = item.path.relative_to(HERE)
-        of_stack = item.get_closest_marker("sandbox") or "sandbox" in getattr(item, "fixturenames", ())
-        if file.parts[0] not in TOGETHER or of_stack:
+        if file.parts[0] not in TOGETHER or item.get_closest_marker("sandbox"):
             item.add_marker("alone")
         elif item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(file.as_posix()))

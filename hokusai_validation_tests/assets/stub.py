@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+
+from hokusai_validation_tests.http_handler import Handler
 
 ANSWERS: dict[str, object] = {
     "/version": {"version": "1", "build_date": "2026-01-01", "git_commit": "a" * 40, "api_version": "v1"},
@@ -28,19 +30,15 @@ def serving() -> Iterator[Stub]:
     """A stub on a free port of loopback."""
     started = time.monotonic()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
-
+    class Answering(Handler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             stub.paths.append(path)
             stub.on_request(path)
-            answer = ANSWERS.get(path, {"detail": "not here"})
-            if path == "/live":
-                answer = {"alive": True, "uptime": time.monotonic() - started, "memory_usage_mb": 10.0}
-            body = json.dumps(answer).encode()
-            self.send_response(200 if path in ANSWERS or path == "/live" else 404)
+            live = {"alive": True, "uptime": time.monotonic() - started, "memory_usage_mb": 10.0}
+            answers = {**ANSWERS, "/live": live}
+            body = json.dumps(answers.get(path, {"detail": "not here"})).encode()
+            self.send_response(200 if path in answers else 404)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -48,10 +46,7 @@ def serving() -> Iterator[Stub]:
 
         do_POST = do_GET
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     stub = Stub(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

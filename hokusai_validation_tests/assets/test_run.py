@@ -1,24 +1,24 @@
 """A whole Dagster run against a stub: rows, checks, frames, verdict, documents, and reading back."""
 
-import contextlib
 import json
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pandas as pd
-import psutil
 import pytest
 
 from hokusai_validation.assets import progress
 from hokusai_validation.assets.process import MODULE
 from hokusai_validation.catalogue import entries, phase_entries
-from hokusai_validation.definitions import build
 from hokusai_validation.resources.injected import GatewayResource, KeyResource
 from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase, Status, final_attempts
+from hokusai_validation_tests.assets.materializing import materialize as materialize_of
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
+from hokusai_validation_tests.sandbox.aids import kill_below
 
 SECRET = "hk_test_0123456789abcdef"
 
@@ -36,20 +36,7 @@ def stub() -> Iterator[Stub]:
         yield server
 
 
-def materialize(
-    source: Path, *phases: Phase, instance: dg.DagsterInstance, **resources: Any
-) -> dg.ExecuteInProcessResult:
-    steps = [*(phase.value for phase in phases), "aggregate", "report"]
-    return (
-        build(str(source), **resources)
-        .resolve_job_def("validate")
-        .execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(["stub", step]) for step in steps],
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-    )
+materialize = partial(materialize_of, target="stub")
 
 
 def test_a_phase_gives_rows_checks_numbers_and_documents(tmp_path: Path, results: Path, stub: Stub) -> None:
@@ -141,11 +128,7 @@ def test_a_killed_suite_process_costs_no_row_that_was_sent(tmp_path: Path, resul
 
     def kill(path: str) -> None:
         if stub.paths.count("/live") == 1 and path == "/live":
-            for child in psutil.Process().children(recursive=True):
-                # A process of an earlier test may be ending beside this one.
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if MODULE in child.cmdline():
-                        child.kill()
+            kill_below(os.getpid(), MODULE)
 
     stub.on_request = kill
     with dg.DagsterInstance.ephemeral() as instance:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hokusai_validation_tests.moto_server import serving_aws
+
 ACCOUNT, REGION, CLUSTER = "123456789012", "us-east-1", "hokusai-test"
 OLD = timedelta(hours=1)
 
@@ -79,19 +81,10 @@ class Ecs:
 @contextmanager
 def running(folder: Path, services: Sequence[str]) -> Iterator[Ecs]:
     """ECS, up for a while."""
-    import logging
+    from moto.ecs.models import ecs_backends
 
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
     try:
-        host, port = server.get_host_and_port()
-        yield Ecs(f"http://{host}:{port}", folder, services)
+        with serving_aws() as url:
+            yield Ecs(url, folder, services)
     finally:
-        server.stop()
-        from moto.ecs.models import ecs_backends
-
         ecs_backends[ACCOUNT][REGION].reset()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from hokusai_validation.errors import FaultNotUndone
 from hokusai_validation.target import Links
 from hokusai_validation_tests.chaos.stage import Stage
 from hokusai_validation_tests.chaos.test_injection import HOLD
+from hokusai_validation_tests.http_handler import Handler
 from hokusai_validation_tests.links.program import LinkProgram, until
 
 
@@ -77,12 +78,10 @@ def test_what_stop_can_not_take_off_is_told_with_its_command(scenery: Stage, tmp
     assert raised.value.exit_status == 3
 
 
-class _Toxiproxy(BaseHTTPRequestHandler):
+class _Toxiproxy(Handler):
     """The link program without what Toxiproxy has not: leases and counters."""
 
     behind = ""
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -105,9 +104,6 @@ class _Toxiproxy(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     do_GET = do_POST = do_DELETE = do_PATCH = _pass_on
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.result import Phase, Status, now
 from hokusai_validation.suite.rows import unrun
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
-from hokusai_validation_tests.sandbox.aids import all_gone
+from hokusai_validation_tests.sandbox.aids import all_gone, running_below
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 90.0  # a busy machine takes long to start a process
@@ -130,8 +130,7 @@ def test_nothing_is_left_running_however_it_ends(tmp_path: Path, stub: Stub, num
 
     def suite_runs() -> bool:
         with contextlib.suppress(psutil.Error):
-            found = psutil.Process(process.pid).children(recursive=True)
-            children.extend(each for each in found if MODULE in each.cmdline())
+            children.extend(running_below(process.pid, MODULE))
         return bool(children) and bool(stub.paths)
 
     assert wait_for(suite_runs)

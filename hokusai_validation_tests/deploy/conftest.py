@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import logging
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ import pytest
 
 from hokusai_validation.sandbox import folders, postgres
 from hokusai_validation.sandbox.ports import Reservations
+from hokusai_validation_tests.moto_server import serving_aws
 
 PASSWORD = "own-password-of-this-test"
 START_LIMIT_S = 30.0
@@ -122,14 +122,8 @@ def _create_database(port: int) -> None:
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
     """The URL of an AWS stand-in."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving_aws() as url:
+        yield url
 
 
 def _register_task_definitions(url: str) -> None:

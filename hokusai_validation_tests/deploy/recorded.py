@@ -22,12 +22,12 @@ from hokusai_validation.chaos import stop
 from hokusai_validation.chaos.faults.fis import Fis
 from hokusai_validation.chaos.faults.stop_task import StopTask
 from hokusai_validation.chaos.injection import Injector
-from hokusai_validation.definitions import build
 from hokusai_validation.errors import NotDelivered
 from hokusai_validation.resources.injected import ProcessResource, ResultsResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase
 from hokusai_validation.target import read_target
+from hokusai_validation_tests.assets.materializing import materialize
 from hokusai_validation_tests.deploy import fargate
 from hokusai_validation_tests.deploy.account import RESULTS, SERVICES, TARGET, Account
 from hokusai_validation_tests.deploy.operations import ACCOUNT, REGION
@@ -53,18 +53,8 @@ def validate(account: Account, made: dg.DagsterInstance, phase: Phase) -> dg.Exe
         security_groups=["sg-1"],
     )
     clients = task.Clients(account.fargate.ecs, account.fargate.s3)
-    steps = (phase.value, "aggregate", "report")
     with patch.object(task, "Clients", lambda *_: clients), patch.object(task, "POLL_S", 1):
-        return (
-            build(str(account.target), process=process)
-            .resolve_job_def("validate")
-            .execute_in_process(
-                instance=made,
-                asset_selection=[dg.AssetKey([TARGET, step]) for step in steps],
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
-        )
+        return materialize(account.target, phase, target=TARGET, instance=made, process=process)
 
 
 def read_logs(done: dg.ExecuteInProcessResult) -> None:

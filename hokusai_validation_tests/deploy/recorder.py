@@ -5,10 +5,11 @@ import http.client
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from hokusai_validation_tests.deploy.operations import Asked, Call, calls_of
+from hokusai_validation_tests.http_handler import Handler
 
 TIMEOUT_S = 60.0
 _OF_A_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -51,11 +52,8 @@ def recording(upstream: str) -> Iterator[Recorder]:
     """A recorder in front of `upstream`, in the block."""
     host, port = urlsplit(upstream).hostname or "", urlsplit(upstream).port
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+    class Answering(Handler):
         recorder: Recorder
-        onward: http.client.HTTPConnection | None = None
 
         def handle_one_request(self) -> None:
             with suppress(ConnectionError):
@@ -118,12 +116,10 @@ def recording(upstream: str) -> Iterator[Recorder]:
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = pass_on
 
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.daemon_threads = True
     recorder = Recorder(f"http://127.0.0.1:{server.server_port}")
-    Handler.recorder = recorder
+    Answering.recorder = recorder
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

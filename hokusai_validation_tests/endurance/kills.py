@@ -14,6 +14,7 @@ from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase, Result
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, started_for, within
+from hokusai_validation_tests.sandbox.aids import running_below
 from hokusai_validation_tests.whole.running import COMMAND, environment
 
 GONE_S = 30.0  # until everything that a killed process had started has noticed
@@ -124,10 +125,9 @@ def kill_suite(bench: Bench, after_s: float, *words: str) -> bool:
 
 def _kill_one(pid: int) -> bool:
     try:
-        for child in psutil.Process(pid).children(recursive=True):
-            if MODULE in child.cmdline():
-                child.kill()
-                return True
+        for child in running_below(pid, MODULE):
+            child.kill()
+            return True
     except psutil.Error:
         pass
     return False

@@ -1,19 +1,18 @@
 """`hokusai-validation ui` for one light target, and a run launched through its daemon."""
 
-import contextlib
 import json
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
-import psutil
-
 from hokusai_validation_tests.endurance.kills import Bench
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, within
+from hokusai_validation_tests.sandbox.aids import kill_below
 from hokusai_validation_tests.whole.running import environment
 
 HOST = "127.0.0.1"
@@ -57,10 +56,7 @@ class Ui:
 
     def kill_daemon(self) -> None:
         """SIGKILL."""
-        for each in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "dagster._daemon" in each.cmdline():
-                    each.kill()
+        kill_below(self.process.pid, "dagster._daemon")
 
     def answers(self) -> bool:
         """Whether it is ready."""
@@ -79,7 +75,7 @@ class Ui:
         return values["data"]
 
 
-@contextlib.contextmanager
+@contextmanager
 def serving(bench: Bench) -> Iterator[Ui]:
     """The UI in the block; whatever is left of it ends with the block, and with us."""
     location = {"module_name": "hokusai_validation.definitions", "attribute": bench.name}

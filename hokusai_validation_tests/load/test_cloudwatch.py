@@ -18,6 +18,7 @@ from hokusai_validation.target import Aws as AwsSection
 from hokusai_validation.target import Control, EcsService, SecretRef, Target
 from hokusai_validation_tests.deploy.operations import Asked
 from hokusai_validation_tests.deploy.recorder import Recorder, recording
+from hokusai_validation_tests.moto_server import serving_aws
 
 CLUSTER, SERVICE, DATABASE = "c", "s", "d"
 SECTION = AwsSection(cluster=CLUSTER, services={"api": EcsService(service=SERVICE)}, rds_instance=DATABASE)
@@ -39,13 +40,8 @@ Put = Callable[[str, str, dict[str, str], str, float, datetime], None]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    made = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    made.start()
-    host, port = made.get_host_and_port()
-    yield f"http://{host}:{port}"
-    made.stop()
+    with serving_aws() as url:
+        yield url
 
 
 @pytest.fixture

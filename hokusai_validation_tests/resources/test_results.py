@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.errors import ReportNotWritten, TargetBusy
@@ -16,6 +15,7 @@ from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.resources.storage import base_path, write_whole
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.suite.rows import unrun
+from hokusai_validation_tests.moto_server import serving_aws
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -106,19 +106,15 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_half_written(
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     import boto3
 
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url).create_bucket(Bucket="results")
-    yield {"endpoint_url": url}
-    server.stop()
+    with serving_aws() as url:
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="results")
+        yield {"endpoint_url": url}
 
 
 def test_the_same_store_on_s3(bucket: dict[str, object]) -> None:

@@ -99,6 +99,24 @@ def family(pid: int) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
+def running_below(pid: int, word: str) -> list[psutil.Process]:
+    """The processes below one that have a word on their command line; those that end meanwhile are
+    passed by."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if word in child.cmdline():
+                found.append(child)
+    return found
+
+
+def kill_below(pid: int, word: str) -> None:
+    """SIGKILL for all of them."""
+    for child in running_below(pid, word):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
 def all_gone(processes: list[psutil.Process]) -> bool:
     """Whether none of them lives any more."""
     return not [item for item in processes if _lives(item)]

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import httpx
+
+from hokusai_validation_tests.http_handler import Handler
 
 HOP = ("connection", "transfer-encoding", "keep-alive", "content-length", "host", "date", "server")
 
@@ -201,10 +203,7 @@ def served(wrong: WrongService, real: str) -> Iterator[str]:
     """The wrong service in front of the real one at `host:port`; its own base URL."""
     client = httpx.Client(base_url=f"http://{real}", timeout=60.0, trust_env=False)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
-
+    class Answering(Handler):
         def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
@@ -222,10 +221,7 @@ def served(wrong: WrongService, real: str) -> Iterator[str]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = serve
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 from pydantic import SecretStr
 
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.target import Target
+from hokusai_validation_tests.http_handler import Handler
 
 GOOD_KEY = "hk_test_0123456789abcdef"
 GOOD_HEALTH = {
@@ -88,10 +89,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Stub]:
     """A stub on a free port, in the block."""
     made: list[Stub] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 64 * 1024  # head and body in one packet
-
+    class Answering(Handler):
         def answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             if length:
@@ -112,10 +110,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Stub]:
 
         do_GET = do_POST = do_PUT = do_DELETE = answer
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.daemon_threads = True
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)

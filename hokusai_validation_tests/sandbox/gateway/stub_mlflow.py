@@ -4,7 +4,9 @@ import hashlib
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from hokusai_validation_tests.http_handler import Handler
 
 PIECE = 64 * 1024
 
@@ -31,13 +33,7 @@ class StubMlflow:
     def __post_init__(self) -> None:
         stub = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # else the body waits 40 ms for the ACK of the head
-
-            def log_message(self, *_: object) -> None:
-                pass
-
+        class Answering(Handler):
             def _any(self) -> None:
                 size, digest = self._body()
                 headers: dict[str, list[str]] = {}
