@@ -45,9 +45,9 @@ def lone_instance(case: Case, component: str) -> str | None:
     if any(each.instance is None and each.via not in ("load_balancer", owner) for each in evidence):
         return None
     others = [each.name for each in case.target.instances if each.name != name]
-    rows = [each.row for each in own]
+    tests = {each.row.test for each in own}
     if any(
-        each.component == component and each.instance in others and each.row in rows
+        each.component == component and each.instance in others and each.row.test in tests
         for each in case.sightings
     ):
         return None  # another one had some other trouble in the same test

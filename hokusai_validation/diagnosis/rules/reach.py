@@ -4,7 +4,7 @@ process), or it is broken off.
 
 Only what was seen while no fault of ours was on counts: a link that a test cut is no cause."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from hokusai_validation import catalogue
 from hokusai_validation.diagnosis.hypothesis import Hypothesis
@@ -13,7 +13,7 @@ from hokusai_validation.diagnosis.rules.instances import lone_instance
 from hokusai_validation.diagnosis.sightings import Case, injects
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Cause
-from hokusai_validation.result import Category, Status
+from hokusai_validation.result import Category, Result, Status
 
 # The surer sign first: clients of a dead process also see resets and time-outs.
 SIGNS = (
@@ -46,21 +46,17 @@ def rule(case: Case) -> Iterator[Hypothesis]:
 def _answers_others(case: Case, component: str) -> bool:
     """Whether requests that took the same way, through the API, were answered: then what timed out
     was only less patient."""
-    return any(
-        row.status is Status.PASSED
-        and row.component == component
-        and not injects(row)
-        and (entry := catalogue.find(row.test)) is not None
-        and _THROUGH & set(entry.needs)
-        for row in case.final
-    )
+    return any(row.component == component and not injects(row) for row in _passed(case, _THROUGH))
 
 
 def _lets_others_through(case: Case) -> bool:
     """Whether requests through the load balancer were answered."""
-    return any(
-        row.status is Status.PASSED
-        and (entry := catalogue.find(row.test)) is not None
-        and "gateway" in entry.needs
-        for row in case.final
-    )
+    return any(_passed(case, {"gateway"}))
+
+
+def _passed(case: Case, needs: Set[str]) -> Iterator[Result]:
+    """The rows of tests that passed and need any of these."""
+    for row in case.final:
+        entry = catalogue.find(row.test) if row.status is Status.PASSED else None
+        if entry is not None and needs & set(entry.needs):
+            yield row
