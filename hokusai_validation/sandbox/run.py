@@ -21,7 +21,7 @@ from hokusai_validation.sandbox.target_file import write_secrets, write_target
 from hokusai_validation.sandbox.webserver import serve
 
 ALL = ("postgres", "redis", "mlflow", "auth", "api-1", "api-2", "balancer", "links", "dns", "aws")
-HEALTHY_LIMIT_S = 60.0
+HEALTHY_LIMIT_S = 20.0
 DEFECT_LIMIT_S = 4.0  # with a defect the stack may never be healthy
 
 
