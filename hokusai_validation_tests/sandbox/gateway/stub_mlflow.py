@@ -96,7 +96,7 @@ class StubMlflow:
             def handle_error(self, *_: object) -> None:
                 pass  # a link that a test broke
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Answering)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
