@@ -49,14 +49,21 @@ class SuiteRuns:
         self._log.close()
 
     def run(
-        self, target: Path, *arguments: str, files: Sequence[str] = ("test_circuit_breaker.py",)
+        self,
+        target: Path,
+        *arguments: str,
+        files: Sequence[str] = ("test_circuit_breaker.py",),
+        seed: int | None = None,
     ) -> Mapping[str, Result]:
-        """The last attempt's row of every test that ran, by the test's name. `files` are the suite's."""
+        """The last attempt's row of every test that ran, by the test's name. `files` are the suite's.
+        In the suite's own order, as a validation runs it, or in a random one of pytest-randomly's: the
+        plugin then puts the exclusive ones last, in that order."""
+        order = ["-p", "no:randomly"] if seed is None else [f"--randomly-seed={seed}"]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".jsonl") as rows:
             request: dict[str, object] = {"target": str(target), "rows": rows.name}
-            request |= {"files": [str(SUITE / file) for file in files], "arguments": list(arguments)}
+            request |= {"files": [str(SUITE / file) for file in files], "arguments": [*order, *arguments]}
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()

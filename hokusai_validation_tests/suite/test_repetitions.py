@@ -15,11 +15,6 @@ REPETITIONS = 200
 FILES = ("test_health_endpoints.py", "test_authentication.py")
 
 
-def in_random_order(seed: int) -> str:
-    """pytest-randomly's; the suite's plugin then puts the exclusive ones last, in that order."""
-    return f"--randomly-seed={seed + 1}"
-
-
 @pytest.mark.soak
 @pytest.mark.sandbox
 def test_integration_ten_times_in_random_order(sandbox: Stack, tmp_path: Path) -> None:
@@ -28,8 +23,8 @@ def test_integration_ten_times_in_random_order(sandbox: Stack, tmp_path: Path) -
             rows = runs.run(
                 sandbox.target_file,
                 "--category=integration",
-                in_random_order(seed),
                 files=("test_health_endpoints.py",),
+                seed=seed + 1,
             )
             outcome = {row.id: (row.status, row.message) for row in rows.values() if row.id.startswith("I")}
             assert len(outcome) == 23
@@ -51,8 +46,8 @@ def test_read_only_tests_two_hundred_times(sandbox: Stack, tmp_path: Path) -> No
                 sandbox.target_file,
                 "-k",
                 " or ".join(names),
-                in_random_order(repetition),
                 files=("test_health_endpoints.py",),
+                seed=repetition + 1,
             )
             bad = {
                 row.id: row.message for row in rows.values() if row.status is not Status.PASSED or row.flaky
