@@ -115,7 +115,7 @@ class ClosedRun(Run):
         step = self._model.join_s / self.limit
         for user in range(self.limit):
             at = self.start + user * step
-            self._loop.call_later(max(0.0, at - _clock()), self._ask, max(at, self.start))
+            self._loop.call_later(max(0.0, at - _clock()), self._ask, at)
         self._loop.call_later(max(0.0, self.start + self.plan.duration_s - _clock()), self.end_sending)
 
     def _ask(self, intended: float) -> None:
@@ -123,12 +123,15 @@ class ClosedRun(Run):
             return
         if self._throttle is not None and (wait_s := self._throttle.take(_clock())) > 0:
             self.outcome.check.throttled += 1
-            self._loop.call_later(wait_s, self._ask_permitted, max(intended, _clock() + wait_s))
-        else:
-            self._ask_permitted(intended)
+            intended = max(intended, _clock() + wait_s)
+        self._ask_at(intended)
 
-    def _ask_permitted(self, intended: float) -> None:
+    def _ask_at(self, intended: float) -> None:
         if not self.sending:
+            return
+        # The loop's timers ring up to a millisecond early, and an answer would take that much less.
+        if (early_s := intended - _clock()) > 0:
+            self._loop.call_later(early_s, self._ask_at, intended)
             return
         self._left -= 1
         which = self.order[self._asked % len(self.order)]

@@ -1,5 +1,6 @@
 """A server and a way to run a plan in this process."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,14 +18,12 @@ def stub() -> Iterator[Stub]:
         yield server
 
 
-def execute(plan: Plan, seconds: list[Second] | None = None) -> Outcome:
-    """A plan, without a worker process around it."""
-    import time
-
+def execute(plan: Plan, seconds: list[Second] | None = None, *, lead_s: float = 0.0) -> Outcome:
+    """A plan, without a worker process around it, beginning `lead_s` from now."""
     async def go() -> Outcome:
         make = OpenRun if isinstance(plan.model, Open) else ClosedRun
         run = make(plan, 0, 1, ([] if seconds is None else seconds).append)
         await run.prepare()
-        return await run.execute(time.perf_counter())
+        return await run.execute(time.perf_counter() + lead_s)
 
     return uvloop.run(go())

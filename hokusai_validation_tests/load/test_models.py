@@ -79,6 +79,20 @@ def test_a_closed_run_of_so_long(stub: Stub) -> None:
     assert [second.index for second in seconds][:2] == [0, 1]
 
 
+@pytest.mark.parametrize("lead_s", [0.0004, 0.0014, 0.0024, 0.0054])
+def test_a_closed_run_asks_nothing_before_it_begins(stub: Stub, lead_s: float) -> None:
+    # Event loops' timers ring up to a millisecond early: an answer could come before the start.
+    for _ in range(20):
+        outcome = execute(Plan(stub.origin, OK, Closed(requests=3), connections=1), lead_s=lead_s)
+        assert (outcome.ramp_up_requests, outcome.good) == (0, 3)
+
+
+def test_nobody_asks_before_having_thought(stub: Stub) -> None:
+    outcome = execute(Plan(stub.origin, OK, Closed(requests=200, think_s=0.0016), connections=2))
+    assert outcome.good == 200
+    assert (outcome.intended.min_ms or 0) >= (outcome.sent.min_ms or 0) > 0
+
+
 def test_think_time(stub: Stub) -> None:
     outcome = execute(Plan(stub.origin, OK, Closed(requests=6, think_s=0.1), connections=2))
     assert outcome.good == 6
