@@ -20,6 +20,7 @@ def stub() -> Iterator[Stub]:
 
 def execute(plan: Plan, seconds: list[Second] | None = None, *, lead_s: float = 0.0) -> Outcome:
     """A plan, without a worker process around it, beginning `lead_s` from now."""
+
     async def go() -> Outcome:
         make = OpenRun if isinstance(plan.model, Open) else ClosedRun
         run = make(plan, 0, 1, ([] if seconds is None else seconds).append)
