@@ -16,6 +16,7 @@ from hokusai_validation.report import Report
 from hokusai_validation.result import Phase
 
 OWNER_TAG = "hokusai/owner"
+LOCATION_TAG = "dagster/code_location"  # on every launched run; the queue is to count ours as well
 # For a DAGSTER_HOME that has none yet; the project's own is in `.dagster`.
 SETTINGS = """telemetry:
   enabled: false
@@ -92,7 +93,7 @@ def execute(
             instance=dagster_instance,
             asset_selection=[key(name, step) for step in steps],
             raise_on_error=False,
-            tags={"target": name, OWNER_TAG: _owner(), **(tags or {})},
+            tags={"target": name, LOCATION_TAG: name, OWNER_TAG: _owner(), **(tags or {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     materialized = {

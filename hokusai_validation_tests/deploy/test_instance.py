@@ -11,6 +11,7 @@ import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
+from hokusai_validation.cli.execution import LOCATION_TAG
 from hokusai_validation_tests.deploy.conftest import DAEMON_TASK_DEFINITION, task_metadata
 from hokusai_validation_tests.deploy.policies import DEPLOY
 
@@ -36,7 +37,7 @@ def test_the_settings_are_the_ones_of_the_design(instance: dg.DagsterInstance) -
     assert queue is not None
     assert queue.max_concurrent_runs == 4
     [limit] = queue.tag_concurrency_limits
-    assert limit["key"] == "target"
+    assert limit["key"] == LOCATION_TAG
     assert limit["limit"] == 1
 
 

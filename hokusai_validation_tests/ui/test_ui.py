@@ -90,6 +90,14 @@ def test_the_phases_say_what_they_are(served: Served) -> None:
         assert node["hasAssetChecks"]
 
 
+def test_runs_of_one_target_wait_for_each_other_wherever_they_are_launched(served: Served) -> None:
+    before = set(seen.runs(served))
+    asked = {seen.launch(served, TARGET, "environment") for _ in range(2)}
+    assert seen.await_new_runs(served, before, 2) == dict.fromkeys(asked, "SUCCESS")
+    (_, ended), (started, _) = sorted(seen.time_of(served, run) for run in asked)
+    assert ended <= started
+
+
 def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
     served: Served, api: Gateway, page: Page
 ) -> None:
