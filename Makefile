@@ -44,7 +44,7 @@ run: $(STAMP)  ## the sandbox up, the eight phases, the verdict (ARGS="--no-load
 # In two parts: what may share the machine, and what runs alone. With ARGS one of them may choose nothing.
 test: $(STAMP)  ## the project's tests, with a short sample of every long one
 	@failed=0; \
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak and not alone" $(ARGS) || [ $$? = $(if $(ARGS),5,0) ] || failed=1; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak and not alone" $(ARGS) || [ $$? = $(if $(ARGS),5,0) ] || failed=1; \
 	$(BIN)/python -m pytest -m "not soak and alone" $(ARGS) || [ $$? = $(if $(ARGS),5,0) ] || failed=1; \
 	exit $$failed
 

@@ -21,19 +21,24 @@ TOGETHER = {
     *("assets", "automation", "cli", "deploy", "diagnosis", "endurance", "hostile", "reporting"),
     *("resources", "suite_plugin", "ui"),
 }
+# Whose files take longest: begun first, that none of them is left for the end, with one process idle.
+LONG = ("ui", "endurance", "cli")
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what must not share the machine with another test; and let the tests of one file, which
-    share what it starts, run in one process."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what must not share the machine with another test, before any are chosen by it; and put
+    the long ones first, after they were shuffled."""
     for item in items:
-        file = item.path.relative_to(HERE)
-        if file.parts[0] not in TOGETHER or item.get_closest_marker("sandbox"):
+        if _folder(item) not in TOGETHER or item.get_closest_marker("sandbox"):
             item.add_marker("alone")
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(file.as_posix()))
+    yield
+    items.sort(key=lambda item: _folder(item) not in LONG)
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
 
 
 @pytest.fixture(scope="session")

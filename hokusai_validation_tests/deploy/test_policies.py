@@ -19,9 +19,6 @@ from hokusai_validation_tests.deploy.operations import Call, arn
 from hokusai_validation_tests.deploy.policies import Stack, allowed_actions, many
 from hokusai_validation_tests.deploy.recorder import recording
 
-# Where tests run in several processes: one records for all.
-pytestmark = pytest.mark.xdist_group("policies")
-
 # Policy -> who was seen to use it. Those of the suite's own look-ups are compared with a whole run.
 USERS = {
     "DeploymentsPolicy": CONTROL,

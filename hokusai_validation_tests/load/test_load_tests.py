@@ -55,8 +55,10 @@ def _executed(runs: SuiteRuns, target: Path, only: str) -> dict[str, Result]:
             FactKind.SLOW,
         ),
         ("refuses_many", "concurrent or spike", {"L2", "L7"}, FactKind.ERROR_RATE),
-        ("blocks_on_health", "degraded", {"L6"}, FactKind.EVENT_LOOP_BLOCKED),
-        ("slows_down", "sustained", {"L8"}, FactKind.SLOW),
+        pytest.param(
+            "blocks_on_health", "degraded", {"L6"}, FactKind.EVENT_LOOP_BLOCKED, marks=pytest.mark.soak
+        ),
+        pytest.param("slows_down", "sustained", {"L8"}, FactKind.SLOW, marks=pytest.mark.soak),
     ],
 )
 def test_a_wrong_service_turns_them_red(

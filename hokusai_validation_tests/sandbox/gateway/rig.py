@@ -81,9 +81,13 @@ class Served:
         self._thread.start()
         assert until(lambda: self._server.started, START_LIMIT_S)
 
+    def begin_to_end(self) -> None:
+        """Tell it to end, which takes the server 0.2 s at least."""
+        self._server.should_exit = True
+
     def close(self) -> None:
         """End it."""
-        self._server.should_exit = True
+        self.begin_to_end()
         self._thread.join(10)
 
 
@@ -155,6 +159,7 @@ class Rig:
         self._closing.callback(self.auth_http.close)
         self.mlflow = StubMlflow()
         self._closing.callback(self.mlflow.close)
+        self._ending: list[tuple[Served, Gateway]] = []
         # The gateways live in this process: a full collection of all that pytest has imported (0.3 s and
         # more) would stop them for about as long as their time-outs here.
         gc.collect()
@@ -162,6 +167,9 @@ class Rig:
 
     def close(self) -> None:
         """End everything."""
+        for served, gateway in self._ending:
+            served.close()
+            gateway.log.close()
         self._closing.close()
 
     def make_key(self, kind: str = "good", limit: int | None = None) -> tuple[str, str]:
@@ -210,8 +218,9 @@ class Rig:
         log = StringIO()
         gateway.log._stream = log
         served = Served(build_app(gateway, wiring))
-        closing.callback(gateway.log.close)
-        closing.callback(served.close)
+        # Nothing reaches it from here on, nor does it reach anything: nobody has to wait for its end.
+        closing.callback(self._ending.append, (served, gateway))
+        closing.callback(served.begin_to_end)
         http = httpx.Client(
             base_url=f"http://127.0.0.1:{served.port}", trust_env=False, timeout=8, verify=False
         )
