@@ -18,7 +18,8 @@ from typing import Any
 import click
 
 from benchmarks.load_peers import CONNECTIONS, PERCENTILES, Measured, Peer, peers
-from benchmarks.load_servers import nginx, stalled_for, stalling
+from benchmarks.load_servers import nginx, stalling
+from benchmarks.load_stalling import stalled_for
 from hokusai_validation.load.engine import Engine
 from hokusai_validation.load.plan import Closed, Endpoint, Open, Origin, Plan
 from hokusai_validation.load.schedule import constant

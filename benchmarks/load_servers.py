@@ -1,8 +1,7 @@
-"""What load is put on: a static nginx, and one that stands still for the first 100 ms of each second."""
+"""What load is put on: a static nginx, and a server that stalls."""
 
 import contextlib
 import ctypes
-import os
 import shutil
 import signal
 import socket
@@ -14,9 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BODY = '{"status":"healthy","version":"1.0.0","services":{"mlflow":"healthy","redis":"healthy"}}'
-STALL_S = 0.1
-PERIOD_S = 1.0
-WAKE_S = 0.0002  # from being continued to the first answer, as measured: the stall ends with that
 START_LIMIT_S = 10.0
 
 _NGINX = """
@@ -46,7 +42,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent
     )
@@ -59,10 +55,9 @@ def _running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"{command[0]} did not start; nothing was measured.")
             time.sleep(0.05)
-        yield process
+        yield
     finally:
         process.terminate()
-        process.send_signal(signal.SIGCONT)
         try:
             process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -77,8 +72,8 @@ def _die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _nginx() -> Iterator[tuple[int, int]]:
-    """Its port and process id.
+def nginx() -> Iterator[int]:
+    """A static nginx of one process; its port.
 
     Raises SystemExit where there is none."""
     program = shutil.which("nginx") or shutil.which(
@@ -92,56 +87,13 @@ def _nginx() -> Iterator[tuple[int, int]]:
         folder, port = Path(name), free_port()
         (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, body=BODY))
         command = [program, "-p", name, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-        with _running(command, port) as process:
-            yield port, process.pid
-
-
-@contextlib.contextmanager
-def nginx() -> Iterator[int]:
-    """A static nginx of one process; its port."""
-    with _nginx() as (port, _):
-        yield port
+        with _running(command, port):
+            yield port
 
 
 @contextlib.contextmanager
 def stalling() -> Iterator[int]:
-    """One that is stopped for the first 100 ms of each second; its port."""
-    with _nginx() as (port, pid):
-        staller = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load_servers", str(pid)], preexec_fn=_die_with_parent
-        )
-        try:
-            yield port
-        finally:
-            staller.terminate()
-            staller.wait()
-
-
-def stalled_for(at: float) -> float:
-    """How long a request that arrives at `at` (seconds of `time.perf_counter()`, which on Linux all
-    processes share) waits for the end of a stall."""
-    phase = at % PERIOD_S
-    return STALL_S - phase if phase < STALL_S else 0.0
-
-
-def stall(pid: int) -> None:
-    """Stop and continue a process by the clock, until it is gone."""
-    # Both on time on a busy machine too, where that is allowed: only then is the truth what is
-    # worked out from the clock.
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
-    second = int(time.perf_counter()) + 1
-    try:
-        while True:
-            time.sleep(max(0.0, second * PERIOD_S - time.perf_counter()))
-            os.kill(pid, signal.SIGSTOP)
-            time.sleep(max(0.0, second * PERIOD_S + STALL_S - WAKE_S - time.perf_counter()))
-            os.kill(pid, signal.SIGCONT)
-            second += 1
-    except ProcessLookupError:
-        return
-
-
-if __name__ == "__main__":
-    stall(int(sys.argv[1]))
+    """The server of `load_stalling.py`; its port."""
+    port = free_port()
+    with _running([sys.executable, "-m", "benchmarks.load_stalling", str(port), BODY], port):
+        yield port
