@@ -82,8 +82,8 @@ def _recommendations(report: Report) -> Iterator[str]:
         yield f"- Begin with the quick wins: {', '.join(markdown(item.title) for item in quick)}."
     broken = report.counts.by_status.get("broken", 0)
     if broken:
-        yield f"- {broken} tests could not be judged; make them judge before trusting the rest."
+        yield f"- Tests that could not be judged: {broken}. Make them judge before trusting the rest."
     skipped = report.counts.by_status.get("skipped", 0)
     if skipped:
-        yield f"- {skipped} tests were not executed; `health_report.md` lists the reasons."
+        yield f"- Tests that were not executed: {skipped}; `health_report.md` lists the reasons."
     yield "- After each remedy: `hokusai-validation run TARGET --failed`, and compare."
