@@ -28,11 +28,6 @@ class Ecs:
         self._calls = calls
         self.cluster = cluster
 
-    def service_names(self) -> tuple[str, ...]:
-        """The names of every service of the cluster."""
-        found = self._calls.pages("ecs", "list_services", "serviceArns", cluster=self.cluster)
-        return tuple(sorted(str(arn).rsplit("/", 1)[-1] for arn in found))
-
     def services(self, names: Iterable[str]) -> Mapping[str, EcsServiceState]:
         """The services of these names that are there, by name. One that was deleted is not."""
         states: dict[str, EcsServiceState] = {}
