@@ -1,4 +1,7 @@
-"""What an error text that a service gives of itself means, in the diagnosis's vocabulary."""
+"""What an error text that a service gives of itself means, in the diagnosis's vocabulary.
+
+The text is known to be of an error, so single words say enough; the diagnosis, which reads any
+message, looks for a driver's whole phrases (`diagnosis/error_text.py`)."""
 
 import re
 
