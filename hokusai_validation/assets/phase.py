@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from hokusai_validation import __version__
 from hokusai_validation.assets import metadata, process, progress, task
 from hokusai_validation.assets.checks import check_results, check_specs
-from hokusai_validation.assets.warming import warm_up
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
@@ -35,6 +34,7 @@ from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, Result, to_frame
 from hokusai_validation.suite.rows import complete
+from hokusai_validation.suite.warming import warm_up
 from hokusai_validation.target import Target
 
 GROUP = "validation"

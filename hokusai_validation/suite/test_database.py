@@ -24,6 +24,7 @@ from hokusai_validation.suite import mlflow_schema
 from hokusai_validation.suite.conftest import ApiInstance
 from hokusai_validation.suite.contract.check import expect
 from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.suite.warming import warm_up
 from hokusai_validation.target import Target
 
 USER = "mlflow"
@@ -295,6 +296,7 @@ class TestTimeouts:
                 update={"host": "127.0.0.1", "port": port, "connect_timeout_s": 2.0}
             )
             silent = Database(settings, SecretStr("unused"))
+            warm_up()  # while it waits: the schema's tests are next
             started = time.monotonic()
             with pytest.raises(ReadTimedOut):
                 silent.connect()

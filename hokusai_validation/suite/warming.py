@@ -1,5 +1,5 @@
-"""Great Expectations takes seconds to import: that is begun while the first phase waits for its suite
-process, so that `aggregate` finds it done. Not during phases in which something is measured."""
+"""Great Expectations takes seconds to import: that is begun where a process waits anyway, so that
+whoever needs it finds it done. Not while something is measured."""
 
 import os
 import threading
