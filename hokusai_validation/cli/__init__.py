@@ -1,5 +1,7 @@
 """What a person types: one command, its sub-commands loaded when they are called."""
 
+import atexit
+import gc
 import importlib
 import sys
 from collections.abc import Mapping
@@ -50,6 +52,7 @@ def main() -> None:
     """Run the command line. Exit status: 0 good, 1 unhealthy, 2 wrong usage or an unusable target
     file, 3 could not be judged."""
     trace = "--trace" in sys.argv
+    atexit.register(gc.freeze)  # no last collection of all that was imported
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
