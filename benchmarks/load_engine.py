@@ -139,7 +139,7 @@ def _truth(engine: Engine, port: int, here: list[Peer], seconds: int) -> list[di
     """Percentiles as worked out from the stalls, as we measure them, and as others do."""
     schedule = constant(RATE, seconds)
     plan = Plan(_origin(port), (Endpoint("/", "/"),), Open(schedule), connections=IN_FLIGHT)
-    # Half a millisecond beside the beginning of a stall: else the last request before it would be
+    # A part of a millisecond beside the beginning of a stall: else the last request before it would be
     # due a few microseconds early, and whether it is caught would be a matter of luck.
     running = engine.start(plan, at=math.ceil(time.perf_counter() + 1) + 0.5005)
     outcome = running.result()

@@ -59,17 +59,15 @@ def serve(port: int, body: bytes) -> None:
                 clients.pop(number).close()
                 begun.pop(number, None)
                 continue
-            if number in begun or not data.endswith(_END):
-                data = begun.pop(number, b"") + data
-            asked = data.count(_END)
-            if not data.endswith(_END):
-                begun[number] = data[data.rfind(_END) + len(_END) if asked else 0 :]
+            data = begun.pop(number, b"") + data
+            begun[number] = data.rpartition(_END)[2]  # of a request that is not whole yet
+            answers = answer * data.count(_END)
             now = time.perf_counter()
             if stall_s := stalled_for(now):
-                held.append((client.send, answer * asked))
+                held.append((client.send, answers))
                 release = now + stall_s
             else:
-                _send(client.send, answer * asked)
+                _send(client.send, answers)
         if held and time.perf_counter() >= release:
             for send, answers in held:
                 _send(send, answers)
