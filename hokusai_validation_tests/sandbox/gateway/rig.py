@@ -38,6 +38,7 @@ from hokusai_validation_tests.sandbox.gateway.switch import LoopThread, Switch
 PASSWORD = "sandbox-rig"
 LINKS = ("mlflow", "postgres", "redis", "queue", "auth")
 START_LIMIT_S = 20.0
+ENDING = 4  # gateways that may still be: by then the first has ended
 
 SETTINGS: dict[str, Any] = {
     "health_timeout_s": 1.0,
@@ -167,10 +168,15 @@ class Rig:
 
     def close(self) -> None:
         """End everything."""
-        for served, gateway in self._ending:
+        self._end_all_but(0)
+        self._closing.close()
+
+    def _end_all_but(self, count: int) -> None:
+        """Wait for the ends that began first."""
+        while len(self._ending) > count:
+            served, gateway = self._ending.pop(0)
             served.close()
             gateway.log.close()
-        self._closing.close()
 
     def make_key(self, kind: str = "good", limit: int | None = None) -> tuple[str, str]:
         """A new key and its id."""
@@ -187,6 +193,7 @@ class Rig:
 
     def start(self, *defects: str, **settings: Any) -> Running:
         """A gateway of its own, with these defects."""
+        self._end_all_but(ENDING)
         closing = contextlib.ExitStack()
         ports = {
             "mlflow": self.mlflow.port,
