@@ -35,7 +35,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "installing from requirements.lock (once)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q hokusai_validation
+	@$(BIN)/python -m compileall -q hokusai_validation hokusai_sandbox
 	@touch $(STAMP)
 
 run: $(STAMP)  ## the sandbox up, the eight phases, the verdict (ARGS="--no-load" and so on)

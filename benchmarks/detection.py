@@ -28,8 +28,8 @@ from hokusai_validation.diagnosis import diagnose
 from hokusai_validation.diagnosis.verdict import judge
 from hokusai_validation.report import Finding, Verdict
 from hokusai_validation.result import Category, Result
-from hokusai_validation.suite.rows import read_rows
-from hokusai_validation.suite.selection import SUITE_DIR
+from hokusai_validation.runner.rows import read_rows
+from hokusai_validation.runner.selection import SUITE_DIR
 from hokusai_validation.target import Target, read_target
 
 CLEAN_RUNS = 20
@@ -105,7 +105,7 @@ def rows_of(
     Raises RuntimeError when the suite gives no rows."""
     command = [sys.executable, "-m", "pytest", str(SUITE_DIR), "--rootdir", str(SUITE_DIR)]
     command += ["-c", str(SUITE_DIR / "pytest.ini"), "-p", "no:cacheprovider", "-q"]
-    command += ["-p", "hokusai_validation.suite.plugin", f"--target={target_file}", f"--rows={rows_file}"]
+    command += ["-p", "hokusai_validation.runner.plugin", f"--target={target_file}", f"--rows={rows_file}"]
     command += [f"--category={category.value}" for category in categories]
     command += ["-k", only] if only else []
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
@@ -118,8 +118,8 @@ def rows_of(
 
 def run_case(case: Case, folder: Path, keep: Path | None, *, full: bool) -> Outcome:
     """Start the scenario's sandbox, run, diagnose, take it down."""
+    from hokusai_sandbox.stack import Stack
     from hokusai_validation.errors import HokusaiError
-    from hokusai_validation.sandbox.stack import Stack
 
     started = time.monotonic()
     place = keep or folder

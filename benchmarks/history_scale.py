@@ -57,7 +57,7 @@ def rows_of(run_id: str, at: datetime, number: int) -> list[Result]:
 def fill(base: Path, runs: int, number: int) -> None:
     """The past. Rows are written once and linked, for their content is never read again."""
     from hokusai_validation.diagnosis import History, PhaseRows, assemble, summarise
-    from hokusai_validation.resources.results import ResultStore, Run
+    from hokusai_validation.store.results import ResultStore, Run
     from hokusai_validation.target import Target
 
     store, target = ResultStore(base), Target(name=TARGET)
@@ -99,8 +99,8 @@ def measure(base: Path, number: int) -> dict[str, Any]:
     from hokusai_validation.assets import folding
     from hokusai_validation.diagnosis import results_contract, summarise
     from hokusai_validation.redaction import Redactor
-    from hokusai_validation.resources.results import ResultStore
     from hokusai_validation.result import from_frame, to_frame
+    from hokusai_validation.store.results import ResultStore
     from hokusai_validation.target import Target
 
     store, target = ResultStore(base), Target(name=TARGET)

@@ -23,8 +23,8 @@ import psutil
 import yaml
 
 from hokusai_validation.catalogue import phase_entries
-from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase
+from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.deploy.conftest import Postgres, running_postgres
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, target_file
 from hokusai_validation_tests.suite_beyond.stub import Stub, serving

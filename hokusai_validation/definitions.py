@@ -36,7 +36,7 @@ from hokusai_validation.resources.injected import (
     ResultsResource,
     TargetResource,
 )
-from hokusai_validation.resources.parquet import ParquetIOManager
+from hokusai_validation.store.parquet import ParquetIOManager
 from hokusai_validation.target import NAME_PATTERN, read_target, target_path
 
 PHASES = (environment, discovery, health, functional, load, chaos, aggregate, report)

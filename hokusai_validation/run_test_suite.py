@@ -19,13 +19,13 @@ import pytest
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.report import Verdict
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase, Result, Status, final_attempts
-from hokusai_validation.suite import rows as suite_rows
-from hokusai_validation.suite.parentage import end_with_parent
-from hokusai_validation.suite.selection import SUITE_DIR, Selection
+from hokusai_validation.runner import rows as suite_rows
+from hokusai_validation.runner.parentage import end_with_parent
+from hokusai_validation.runner.selection import SUITE_DIR, Selection
 from hokusai_validation.target import Target, read_target
 
 WORKERS_LIMIT = 16
-_PLUGINS = ("hokusai_validation.suite.plugin",)
+_PLUGINS = ("hokusai_validation.runner.plugin",)
 _EXIT_STATUS = {Verdict.UNHEALTHY: 1, Verdict.INCONCLUSIVE: 3}
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.resources.http import fact_of
 from hokusai_validation.result import Status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.outcome import message_of, requests_failed, status_of
+from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.outcome import message_of, requests_failed, status_of
 
 
 @dataclass

@@ -17,7 +17,7 @@ from hokusai_validation.reporting.escape import markdown
 from hokusai_validation.resources.injected import AwsResource, ResultsResource, TargetResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, to_frame
-from hokusai_validation.suite.rows import redacted
+from hokusai_validation.runner.rows import redacted
 
 NAME = "aggregate"
 CONTRACT = "rows_keep_their_contract"

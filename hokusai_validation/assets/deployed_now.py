@@ -27,8 +27,8 @@ def deployed_now(
 
 
 def _ask(target: Target, environment: Mapping[str, str]) -> tuple[Deployment, ...]:
-    from hokusai_validation.resources.aws import Aws
-    from hokusai_validation.suite.deployed import deployed, record, secret_versions
+    from hokusai_validation.probes.deployed import deployed, record, secret_versions
+    from hokusai_validation.resources.aws.client import Aws
 
     assert target.aws is not None
     secrets = Secrets(target, given={name: SecretStr(value) for name, value in environment.items()})

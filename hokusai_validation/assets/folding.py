@@ -9,8 +9,8 @@ import dagster as dg
 from hokusai_validation.diagnosis import WINDOW, History, PhaseRows, assemble
 from hokusai_validation.diagnosis.rows import was_selected
 from hokusai_validation.report import Deployment, Report
-from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase, Result, from_frame
+from hokusai_validation.store.results import ResultStore
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import SecretStr
 
 from hokusai_validation import __version__
-from hokusai_validation.assets import metadata, process, progress, task
+from hokusai_validation.assets import metadata, progress, task
 from hokusai_validation.assets.checks import check_results, check_specs
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.errors import SuiteError
@@ -29,12 +29,13 @@ from hokusai_validation.resources.injected import (
     TaskSettings,
     effective_target,
 )
-from hokusai_validation.resources.lock import target_lock
-from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, Result, to_frame
-from hokusai_validation.suite.rows import complete
-from hokusai_validation.suite.warming import warm_up
+from hokusai_validation.runner import process
+from hokusai_validation.runner.rows import complete
+from hokusai_validation.runner.warming import warm_up
+from hokusai_validation.store.lock import target_lock
+from hokusai_validation.store.results import ResultStore, Run
 from hokusai_validation.target import Target
 
 GROUP = "validation"

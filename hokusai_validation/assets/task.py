@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from hokusai_validation.assets.process import MODULE, Ended
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources.injected import TaskSettings
 from hokusai_validation.result import Phase, Result
+from hokusai_validation.runner.process import MODULE, Ended
 
 POLL_S = 6
 START_LIMIT_S = 300.0

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hokusai_validation.automation.announcements import Announcement, Told, announce
 from hokusai_validation.report import Report
 from hokusai_validation.resources.injected import ResultsResource
-from hokusai_validation.resources.results import ResultStore
+from hokusai_validation.store.results import ResultStore
 from hokusai_validation.target import Target, read_target
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _to_webhook(target: Target, news: Announcement) -> bool:
 
 
 def _to_sns(target: Target, news: Announcement) -> bool:
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
     from hokusai_validation.resources.notify import publish
     from hokusai_validation.resources.secrets import Secrets
 

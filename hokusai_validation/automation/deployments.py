@@ -14,7 +14,7 @@ from hokusai_validation.target import Aws as AwsSection
 from hokusai_validation.target import Target, read_target
 
 if TYPE_CHECKING:
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
 
 INTERVAL_S = 60
 TAG = "hokusai/{}"
@@ -41,7 +41,7 @@ def build_deployment_sensor(
         tags={"target": target_name},
     )
     def after_deployments(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        from hokusai_validation.resources.aws import Aws
+        from hokusai_validation.resources.aws.client import Aws
         from hokusai_validation.resources.secrets import Secrets
 
         target = read_target(source)
@@ -59,7 +59,7 @@ def build_deployment_sensor(
 def _tick(
     context: dg.SensorEvaluationContext, target: Target, section: AwsSection, aws: "Aws"
 ) -> dg.SensorResult:
-    from hokusai_validation.resources.aws_rollouts import replaced_deployments
+    from hokusai_validation.resources.aws.rollouts import replaced_deployments
 
     cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
     names = sorted({item.service for item in section.services.values()})

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from hokusai_validation.resources.aws_models import EcsDeployment, EcsServiceState
+from hokusai_validation.resources.aws.models import EcsDeployment, EcsServiceState
 
 KEPT = 200  # ids of failed rollouts that a cursor remembers
 

@@ -32,7 +32,7 @@ from hokusai_validation.chaos.watch import Watch
 from hokusai_validation.chaos.watchdog import Watchdog
 from hokusai_validation.errors import FaultNotUndone, NoSteadyState, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.locks import ExperimentLock, TargetLock
+from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
 
 STEADY_WITHIN_S = 15.0

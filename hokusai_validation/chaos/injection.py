@@ -24,12 +24,12 @@ from hokusai_validation.chaos.interruption import sigterm_is_ctrl_c, uninterrupt
 from hokusai_validation.chaos.lease import LEASE_S, Renewer
 from hokusai_validation.chaos.permission import check_permitted
 from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultNotUndone
-from hokusai_validation.resources.locks import ExperimentLock, TargetLock
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
     from hokusai_validation.resources.control import ControlClient
     from hokusai_validation.resources.links import LinkClient
 
@@ -184,7 +184,7 @@ class Injector:
     @cached_property
     def aws(self) -> "Aws":
         """The target's AWS account. Raises TargetInvalid where it has none."""
-        from hokusai_validation.resources.aws import Aws
+        from hokusai_validation.resources.aws.client import Aws
 
         return Aws.from_target(self.target, self._secrets)
 

@@ -8,8 +8,8 @@ import time
 from hokusai_validation.errors import AgentFailed, AwsError, FaultNotUndone, SecretMissing
 from hokusai_validation.resources.control import ControlClient
 from hokusai_validation.resources.links import LinkClient
-from hokusai_validation.resources.locks import ExperimentLock
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.store.locks import ExperimentLock
 from hokusai_validation.target import Target
 
 ENDS_WITHIN_S = 10.0
@@ -126,7 +126,7 @@ def _clean_processes(control: ControlClient, done: list[str]) -> None:
 
 
 def _stop_fis(target: Target, secrets: Secrets, done: list[str]) -> None:
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
 
     aws = Aws.from_target(target, secrets)
     try:

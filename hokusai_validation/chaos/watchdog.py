@@ -23,9 +23,9 @@ from typing import ClassVar, Self
 from hokusai_validation.errors import AgentFailed, FaultNotApplied, HokusaiError, RequestFailed
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
-from hokusai_validation.resources.locks import target_key
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.store.locks import target_key
 from hokusai_validation.target import Target
 
 STARTS = "watching"

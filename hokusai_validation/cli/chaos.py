@@ -42,9 +42,9 @@ def run(target: str, dry_run: bool, confirm: str | None) -> int:
         return 0
     from hokusai_validation import run_test_suite
     from hokusai_validation.chaos.permission import CONFIRM_VARIABLE
-    from hokusai_validation.resources.lock import target_lock
     from hokusai_validation.result import Category
-    from hokusai_validation.suite.selection import Selection
+    from hokusai_validation.runner.selection import Selection
+    from hokusai_validation.store.lock import target_lock
 
     if chosen.production and confirm != chosen.name:
         raise UsageError(f"Target '{chosen.name}' is production: add --confirm {chosen.name}, or --dry-run.")

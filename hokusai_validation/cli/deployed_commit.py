@@ -42,7 +42,7 @@ def _since(target: Target) -> str | None:
     service = target.aws.services.get("api") if target.aws is not None else None
     if service is None:
         return None
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
 
     try:
         aws = Aws.from_target(target, Secrets(target))

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from hokusai_validation.suite.parentage import PARENT_VARIABLE, end_with_parent
+from hokusai_validation.runner.parentage import PARENT_VARIABLE, end_with_parent
 
 ASKED_S = 4.0
 POLL_S = 0.05

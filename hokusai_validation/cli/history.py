@@ -15,7 +15,7 @@ from hokusai_validation.errors import UsageError
 from hokusai_validation.report import Change
 from hokusai_validation.reporting.escape import terminal
 from hokusai_validation.resources.injected import ResultsResource
-from hokusai_validation.resources.results import ResultStore
+from hokusai_validation.store.results import ResultStore
 from hokusai_validation.target import read_target
 
 SCORES = (

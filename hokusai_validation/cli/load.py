@@ -81,8 +81,8 @@ def load(
     from hokusai_validation.load.site import Site
     from hokusai_validation.load.summary import document, lines
     from hokusai_validation.load.verdict import saturation
-    from hokusai_validation.resources.lock import target_lock
     from hokusai_validation.resources.names import Resolver
+    from hokusai_validation.store.lock import target_lock
 
     if not paths:
         raise UsageError("There is no endpoint to ask: name at least one path, like /health.")

@@ -14,7 +14,7 @@ from hokusai_validation.cli.execution import Outcome
 from hokusai_validation.cli.progress_view import ProgressView
 from hokusai_validation.errors import NotPermitted, UsageError
 from hokusai_validation.result import Phase, Result, Status, final_attempts
-from hokusai_validation.suite.parentage import end_with_parent
+from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.target import Target, read_target, secret, secret_refs
 
 REPEAT_LIMIT = 100
@@ -138,7 +138,7 @@ def _run(request: Request) -> int:
 def _outcomes(
     request: Request, source: str, target: Target, view: ProgressView
 ) -> tuple[list[Outcome], tuple[Phase, ...]]:
-    from hokusai_validation.resources.lock import target_lock
+    from hokusai_validation.store.lock import target_lock
 
     with target_lock(target), execution.instance() as instance:
         asked = _asked(request, target.name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hokusai_validation.sandbox.stack import Stack, default_directory
+from hokusai_sandbox.stack import Stack, default_directory
 
 _DIRECTORY = click.option(
     "--dir",
@@ -77,7 +77,7 @@ def status(ctx: click.Context, directory: Path | None, as_json: bool) -> int:
 @sandbox.command()
 def scenarios() -> None:
     """List the defects that the sandbox can be started with."""
-    from hokusai_validation.sandbox.scenarios import names
+    from hokusai_sandbox.scenarios import names
 
     for name, item in sorted(names().items()):
         click.echo(f"{name:40} {item.summary}")
@@ -87,7 +87,7 @@ def _ports(values: tuple[str, ...]) -> dict[str, int]:
     wanted = {}
     for value in values:
         name, _, port = value.partition("=")
-        from hokusai_validation.sandbox.plan import PORT_NAMES
+        from hokusai_sandbox.plan import PORT_NAMES
 
         if name not in PORT_NAMES or not port.isdigit() or not 0 < int(port) < 65536:
             raise click.BadParameter(f"{value!r}: give NAME=PORT with NAME one of {', '.join(PORT_NAMES)}.")

@@ -28,7 +28,7 @@ def source(name_or_path: str, say: Callable[[str], None]) -> Iterator[str]:
     if not is_sandbox(name_or_path) or is_up():
         yield _source(name_or_path)
         return
-    from hokusai_validation.sandbox.stack import Stack
+    from hokusai_sandbox.stack import Stack
 
     say("starting the sandbox")
     with Stack.start(directory()):
@@ -38,7 +38,7 @@ def source(name_or_path: str, say: Callable[[str], None]) -> Iterator[str]:
 
 def is_up() -> bool:
     """Whether a stack of this folder is up."""
-    from hokusai_validation.sandbox.stack import Stack
+    from hokusai_sandbox.stack import Stack
 
     return Stack.running(directory()) is not None
 

@@ -22,7 +22,7 @@ import yaml
 
 from hokusai_validation.cli import execution, family, sandbox_use
 from hokusai_validation.errors import PortTaken, StackDidNotStart, UsageError
-from hokusai_validation.suite.parentage import end_with_parent
+from hokusai_validation.runner.parentage import end_with_parent
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 60.0

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from hokusai_validation.errors import HokusaiError
-from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Aws as AwsSection
 from hokusai_validation.target import Target

@@ -21,7 +21,7 @@ from hokusai_validation.reporting import (
     table,
     working_services,
 )
-from hokusai_validation.resources.storage import base_path, is_local
+from hokusai_validation.store.storage import base_path, is_local
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -171,7 +171,7 @@ class Database:
 
 def _host_of(target: Target, secrets: Secrets) -> str:
     """The address that RDS gives the instance."""
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
 
     if target.aws is None or target.aws.rds_instance is None:
         raise TargetInvalid(

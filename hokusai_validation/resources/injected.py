@@ -13,8 +13,8 @@ import dagster as dg
 from pydantic import Field, ValidationError
 
 from hokusai_validation.errors import TargetInvalid
-from hokusai_validation.resources.results import ResultStore
-from hokusai_validation.resources.storage import default_base, default_options
+from hokusai_validation.store.results import ResultStore
+from hokusai_validation.store.storage import default_base, default_options
 from hokusai_validation.target import Target, read_target
 
 SECRET_VARIABLE = "HOKUSAI_INJECTED_{}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from hokusai_validation.errors import NotDelivered, RequestFailed
-from hokusai_validation.resources.aws_calls import AwsCalls
+from hokusai_validation.resources.aws.calls import AwsCalls
 from hokusai_validation.resources.http import HttpClient
 
 TIMEOUT_S = 10.0

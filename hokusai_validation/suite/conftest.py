@@ -1,37 +1,28 @@
 """What tests are given: the target, its secrets, and connections made of it, each when first used."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hokusai_validation.errors import NotJudged, SecretMissing
+from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.plugin import EVIDENCE, STATE
+from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.plugin import EVIDENCE, STATE
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
     from hokusai_validation.chaos.injection import Injector
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.probes.states import Scene
+    from hokusai_validation.resources.aws.client import Aws
     from hokusai_validation.resources.control import ControlClient
     from hokusai_validation.resources.database import Database
     from hokusai_validation.resources.links import LinkClient
     from hokusai_validation.resources.mlflow import Mlflow
     from hokusai_validation.resources.redis import Redis
-    from hokusai_validation.suite.states import Scene
-
-
-@dataclass(frozen=True)
-class ApiInstance:
-    """One API instance by its own address. `failpoints` is its admin port, in the sandbox only."""
-
-    name: str
-    client: HttpClient
-    failpoints: HttpClient | None
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +122,7 @@ def settled_instance(
 ) -> Iterator["Scene"]:
     """The first instance, its breaker CLOSED before and behind the test. Older than the injector,
     so that what was changed is checked when the faults are off again."""
-    from hokusai_validation.suite.states import settled
+    from hokusai_validation.probes.states import settled
 
     links = request.getfixturevalue("links") if target.links is not None else None
     with settled(instance, links, target, evidence) as scene:
@@ -147,7 +138,7 @@ def scene(settled_instance: "Scene", injector: "Injector") -> "Scene":
 @pytest.fixture(scope="session")
 def aws(target: Target, secrets: Secrets) -> "Aws":
     """AWS as the target names it."""
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
 
     return Aws.from_target(target, secrets)
 

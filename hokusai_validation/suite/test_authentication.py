@@ -9,11 +9,7 @@ import pytest
 
 from hokusai_validation.errors import AwsNotFound, NotJudged
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.http import Answer, HttpClient
-from hokusai_validation.resources.names import Resolver
-from hokusai_validation.resources.redis import Redis
-from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.api_keys import (
+from hokusai_validation.probes.api_keys import (
     LIMIT_ATTEMPTS,
     NOWHERE,
     Keys,
@@ -21,14 +17,18 @@ from hokusai_validation.suite.api_keys import (
     contains_key,
     unknown_key,
 )
-from hokusai_validation.suite.contract.answers import Refusal, ValidKey
-from hokusai_validation.suite.contract.check import PROBES, conforms, expect, has_status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.states import Scene, retry_after_s
+from hokusai_validation.probes.contract.answers import Refusal, ValidKey
+from hokusai_validation.probes.contract.check import PROBES, conforms, expect, has_status
+from hokusai_validation.probes.states import Scene, retry_after_s
+from hokusai_validation.resources.http import Answer, HttpClient
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.redis import Redis
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
 
 ACCEPTED_FORMS: dict[str, Callable[[str], dict[str, str]]] = {
     "bearer": bearer,

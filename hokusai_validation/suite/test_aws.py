@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.aws import Aws
-from hokusai_validation.resources.aws_models import MetricPoint
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.aws.models import MetricPoint
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 MINUTES = 60

@@ -8,8 +8,8 @@ import time_machine
 
 from hokusai_validation.errors import NotJudged
 from hokusai_validation.facts import FactKind
-from hokusai_validation.suite import breaker_machine
-from hokusai_validation.suite.breaker_bench import (
+from hokusai_validation.probes import breaker_machine
+from hokusai_validation.probes.breaker_bench import (
     ATTEMPTS,
     MARGIN_S,
     THRESHOLD,
@@ -25,12 +25,12 @@ from hokusai_validation.suite.breaker_bench import (
     is_number,
     waits,
 )
-from hokusai_validation.suite.breaker_machine import Counterexample
-from hokusai_validation.suite.breaker_probe import EPOCH_S, BreakerProbe
-from hokusai_validation.suite.breaker_source import BreakerSource, imported
-from hokusai_validation.suite.contract.check import expect, has_status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.states import Scene, retry_after_s
+from hokusai_validation.probes.breaker_machine import Counterexample
+from hokusai_validation.probes.breaker_probe import EPOCH_S, BreakerProbe
+from hokusai_validation.probes.breaker_source import BreakerSource, imported
+from hokusai_validation.probes.contract.check import expect, has_status
+from hokusai_validation.probes.states import Scene, retry_after_s
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 OPEN_CALLS = 10

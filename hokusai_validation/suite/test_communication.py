@@ -12,12 +12,12 @@ import pytest
 
 from hokusai_validation.errors import AgentFailed, RequestFailed
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.probes.symptoms import note_symptom, symptom
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.links import LinkClient
-from hokusai_validation.suite.conftest import ApiInstance
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.symptoms import note_symptom, symptom
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 EDGES = (

@@ -18,13 +18,13 @@ from hokusai_validation.errors import (
     StatementTimedOut,
 )
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.aws import Aws
+from hokusai_validation.probes import mlflow_schema
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.database import Database
-from hokusai_validation.suite import mlflow_schema
-from hokusai_validation.suite.conftest import ApiInstance
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.warming import warm_up
+from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.warming import warm_up
 from hokusai_validation.target import Target
 
 USER = "mlflow"

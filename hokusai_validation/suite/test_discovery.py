@@ -7,13 +7,13 @@ import pytest
 
 from hokusai_validation.errors import AwsNotFound, ConnectionRefused, ConnectTimedOut, RequestFailed
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.aws import Aws
-from hokusai_validation.resources.aws_models import DiscoveryService, Listener, LoadBalancer
-from hokusai_validation.resources.aws_routing import Decision, decide, knows_host, secure
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.routes import wanted_routes
+from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.aws.models import DiscoveryService, Listener, LoadBalancer
+from hokusai_validation.resources.aws.routing import Decision, decide, knows_host, secure
 from hokusai_validation.resources.names import Resolver
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.routes import wanted_routes
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Aws as Settings
 from hokusai_validation.target import Target
 

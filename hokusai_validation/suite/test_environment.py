@@ -17,7 +17,8 @@ from hokusai_validation.errors import (
     RequestFailed,
 )
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.aws import Aws
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.certificates import look_at
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import HttpClient
@@ -25,8 +26,7 @@ from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 REDIRECTS = (301, 302, 307, 308)

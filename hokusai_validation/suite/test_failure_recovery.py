@@ -17,14 +17,11 @@ from hokusai_validation.chaos.plans import faults_of
 from hokusai_validation.chaos.probe import Route
 from hokusai_validation.errors import NoSteadyState, NotJudged
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.names import Resolver
-from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite import mlflow_client
-from hokusai_validation.suite.conftest import ApiInstance
-from hokusai_validation.suite.contract.answers import Health, Live, MlflowHealthOpen, Ready, Reset
-from hokusai_validation.suite.contract.check import conforms, expect, has_status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.recovery import (
+from hokusai_validation.probes import mlflow_client
+from hokusai_validation.probes.contract.answers import Health, Live, MlflowHealthOpen, Ready, Reset
+from hokusai_validation.probes.contract.check import conforms, expect, has_status
+from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.probes.recovery import (
     call_mlflow,
     disabled,
     failures_until_open,
@@ -42,7 +39,10 @@ from hokusai_validation.suite.recovery import (
     traffic,
     traffic_and_healthy,
 )
-from hokusai_validation.suite.states import POLL_S, Scene
+from hokusai_validation.probes.states import POLL_S, Scene
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 LEAST_AVAILABILITY = 0.8

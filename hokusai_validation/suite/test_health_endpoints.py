@@ -9,8 +9,7 @@ import pytest
 
 from hokusai_validation.errors import RequestFailed
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.suite.contract.answers import (
+from hokusai_validation.probes.contract.answers import (
     DetailedHealth,
     Health,
     Live,
@@ -24,9 +23,8 @@ from hokusai_validation.suite.contract.answers import (
     ServiceStatus,
     Version,
 )
-from hokusai_validation.suite.contract.check import conforms, expect, has_status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.health_states import (
+from hokusai_validation.probes.contract.check import conforms, expect, has_status
+from hokusai_validation.probes.health_states import (
     DATABASE_CHECK,
     MLFLOW_CHECK,
     await_ready,
@@ -38,8 +36,10 @@ from hokusai_validation.suite.health_states import (
     says,
     says_overall,
 )
-from hokusai_validation.suite.states import SLACK_S, Scene, note_services
-from hokusai_validation.suite.symptoms import TIMED_OUT, note_symptom, symptom
+from hokusai_validation.probes.states import SLACK_S, Scene, note_services
+from hokusai_validation.probes.symptoms import TIMED_OUT, note_symptom, symptom
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 COMMIT = re.compile(r"^[0-9a-f]{7,40}$")

@@ -11,17 +11,17 @@ import pytest
 
 from hokusai_validation.errors import RequestFailed
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.aws import Aws
+from hokusai_validation.probes import three_views
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.views import take
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.mlflow import API
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite import three_views
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.views import take
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 PROBES = 100

@@ -12,11 +12,11 @@ import pytest
 
 from hokusai_validation.errors import HokusaiError, ProtocolViolated
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.contract.check import expect, has_status
+from hokusai_validation.probes.ownership import owned_name, remove_experiment
 from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, artifact_path, objects, part
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.contract.check import expect, has_status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.ownership import owned_name, remove_experiment
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 BATCH = 1000

@@ -8,14 +8,14 @@ import pytest
 
 from hokusai_validation.errors import AwsError
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes import parity
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.deployed import Deployed, deployed, record, secret_arn, secret_versions
+from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.report import Deployment
-from hokusai_validation.resources.aws import Aws
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.suite import parity
-from hokusai_validation.suite.conftest import ApiInstance
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.deployed import Deployed, deployed, record, secret_arn, secret_versions
-from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 # A change of the secret within this time after a task's start may still have been read by it.

@@ -10,15 +10,15 @@ import pytest
 
 from hokusai_validation.errors import NotJudged, ProtocolViolated
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.contract.check import expect, has_status
+from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.probes.ownership import owned_name, remove_experiment
+from hokusai_validation.probes.states import Scene, settled
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.resources.mlflow import API, Mlflow, artifact_path, part
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.conftest import ApiInstance
-from hokusai_validation.suite.contract.check import expect, has_status
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.ownership import owned_name, remove_experiment
-from hokusai_validation.suite.states import Scene, settled
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.suite.test_communication import DIAGNOSIS, diagnosis_checks
 from hokusai_validation.target import Target
 

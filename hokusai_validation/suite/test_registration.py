@@ -9,20 +9,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hokusai_validation.facts import FactKind
-from hokusai_validation.resources.http import HttpClient
-from hokusai_validation.resources.mlflow import ARTIFACTS, Mlflow, MlflowRefused, part
-from hokusai_validation.resources.names import Resolver
-from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.contract.check import expect
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.ownership import (
+from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.ownership import (
     OLD,
     owned_name,
     remaining,
     remove,
     remove_leftovers,
 )
-from hokusai_validation.suite.registration import STAGES, Journey
+from hokusai_validation.probes.registration import STAGES, Journey
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.mlflow import ARTIFACTS, Mlflow, MlflowRefused, part
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 AT_ONCE = 8

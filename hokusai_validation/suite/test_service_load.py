@@ -16,12 +16,12 @@ from hokusai_validation.load.engine import Engine
 from hokusai_validation.load.outcome import Outcome
 from hokusai_validation.load.samplers import ProcessSampler, Sampler, Watch
 from hokusai_validation.load.verdict import BASELINE_FLOOR_MS, carried, growth_mb, kept_up
+from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.probes.load_session import SAMPLES_P95, SAMPLES_P99, LoadSession, endpoint, samplers
+from hokusai_validation.probes.states import settled
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.suite.conftest import ApiInstance
-from hokusai_validation.suite.evidence import Evidence
-from hokusai_validation.suite.load_session import SAMPLES_P95, SAMPLES_P99, LoadSession, endpoint, samplers
-from hokusai_validation.suite.states import settled
+from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:

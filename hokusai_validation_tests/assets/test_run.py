@@ -10,15 +10,15 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from hokusai_sandbox_tests.aids import kill_below
 from hokusai_validation.assets import progress
-from hokusai_validation.assets.process import MODULE
 from hokusai_validation.catalogue import entries, phase_entries
 from hokusai_validation.resources.injected import GatewayResource, KeyResource
-from hokusai_validation.resources.results import ResultStore
 from hokusai_validation.result import Phase, Status, final_attempts
+from hokusai_validation.runner.process import MODULE
+from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.assets.materializing import materialize as materialize_of
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
-from hokusai_validation_tests.sandbox.aids import kill_below
 
 SECRET = "hk_test_0123456789abcdef"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hokusai_validation.automation.rollouts import Cursor, Decision, decide
-from hokusai_validation.resources.aws_models import EcsDeployment, EcsServiceState
+from hokusai_validation.resources.aws.models import EcsDeployment, EcsServiceState
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 QUIET_S = 60.0

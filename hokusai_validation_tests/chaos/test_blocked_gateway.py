@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.result import Status
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation_tests.suite.mutated_gateway import Gateways
 from hokusai_validation_tests.suite.suite_runs import SuiteRuns
 

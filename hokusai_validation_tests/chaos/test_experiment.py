@@ -165,7 +165,7 @@ def test_an_interrupted_experiment_leaves_its_journal(make: Make, scenery: Stage
 
 
 def test_a_busy_target_is_left_alone(make: Make, scenery: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hokusai_validation.resources.locks import FileLock, TargetLock
+    from hokusai_validation.store.locks import FileLock, TargetLock
 
     monkeypatch.setattr("hokusai_validation.chaos.experiment.LOCK_WAIT_S", 0.0)
     other = FileLock(TargetLock(scenery.target, "")._path, "busy")

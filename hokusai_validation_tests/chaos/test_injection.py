@@ -171,7 +171,7 @@ def test_two_processes_never_put_faults_on_one_target(scenery: Stage, tmp_path: 
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
-        from hokusai_validation.resources.locks import ExperimentLock, TargetLock
+        from hokusai_validation.store.locks import ExperimentLock, TargetLock
 
         for lock in (TargetLock, ExperimentLock):
             with pytest.raises(TargetBusy, match=rf"by process {process.pid} \(faults: refuse, since 20"):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.resources.control import ControlClient
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation.target import Target, read_target
 
 CLEAN_WITHIN_S = 5.0

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from hokusai_validation.errors import TargetBusy
-from hokusai_validation.resources import locks
-from hokusai_validation.resources.lock import target_lock
-from hokusai_validation.resources.locks import ExperimentLock, TargetLock, target_key
+from hokusai_validation.store import locks
+from hokusai_validation.store.lock import target_lock
+from hokusai_validation.store.locks import ExperimentLock, TargetLock, target_key
 from hokusai_validation.target import Endpoints, Target
 
 TAKE = """
 import sys
 from hokusai_validation.errors import TargetBusy
-from hokusai_validation.resources.locks import TargetLock
+from hokusai_validation.store.locks import TargetLock
 from hokusai_validation.target import Endpoints, Target
 
 target = Target(name="locked", endpoints=Endpoints(registry=sys.argv[1]))

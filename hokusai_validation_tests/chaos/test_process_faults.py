@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.chaos.faults.cpu import CpuBurn
 from hokusai_validation.chaos.faults.kill import Kill
 from hokusai_validation.chaos.faults.memory import MemoryBallast, MemoryLimit
@@ -22,7 +23,6 @@ from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.stop import stop
 from hokusai_validation.errors import FaultNotApplied
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation.target import Target, read_target
 from hokusai_validation_tests.links.program import until
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hokusai_validation.assets.process import MODULE
+from hokusai_sandbox_tests.aids import all_gone, running_below
 from hokusai_validation.catalogue import phase_entries
-from hokusai_validation.resources.results import ResultStore, Run
 from hokusai_validation.result import Phase, Status, now
-from hokusai_validation.suite.rows import unrun
+from hokusai_validation.runner.process import MODULE
+from hokusai_validation.runner.rows import unrun
+from hokusai_validation.store.results import ResultStore, Run
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
-from hokusai_validation_tests.sandbox.aids import all_gone, running_below
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 90.0  # a busy machine takes long to start a process

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hokusai_validation.sandbox.stack import Stack
+from hokusai_sandbox.stack import Stack
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 180.0  # a busy machine takes long to start a stack

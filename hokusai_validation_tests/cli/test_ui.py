@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from hokusai_validation_tests.sandbox.aids import all_gone, eventually
+from hokusai_sandbox_tests.aids import all_gone, eventually
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 180.0

@@ -17,8 +17,8 @@ import boto3
 import psycopg2
 import pytest
 
-from hokusai_validation.sandbox import folders, postgres
-from hokusai_validation.sandbox.ports import Reservations
+from hokusai_sandbox import folders, postgres
+from hokusai_sandbox.ports import Reservations
 from hokusai_validation_tests.moto_server import serving_aws
 
 PASSWORD = "own-password-of-this-test"

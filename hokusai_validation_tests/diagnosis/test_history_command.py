@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from hokusai_validation.cli.history import compare, history
 from hokusai_validation.diagnosis import RunSummary
 from hokusai_validation.errors import UsageError
-from hokusai_validation.resources.results import ResultStore
+from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.diagnosis.rows import AT
 
 

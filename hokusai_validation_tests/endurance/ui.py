@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
+from hokusai_sandbox_tests.aids import kill_below
 from hokusai_validation_tests.endurance.kills import Bench
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, within
-from hokusai_validation_tests.sandbox.aids import kill_below
 from hokusai_validation_tests.whole.running import environment
 
 HOST = "127.0.0.1"

@@ -12,7 +12,7 @@ import pytest
 
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.result import Phase, Result, Status
-from hokusai_validation.suite.rows import read_rows
+from hokusai_validation.runner.rows import read_rows
 from hokusai_validation_tests.hostile.server import WAYS, hostile
 
 PHASES = (Phase.ENVIRONMENT, Phase.DISCOVERY, Phase.HEALTH, Phase.FUNCTIONAL)

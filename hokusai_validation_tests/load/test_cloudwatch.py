@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from hokusai_validation.load.cloudwatch import Measured, from_cloudwatch, of_run
 from hokusai_validation.report import Performance
 from hokusai_validation.reporting.performance_charts import over_time
-from hokusai_validation.resources.aws import Aws
-from hokusai_validation.resources.aws_calls import ATTEMPTS, AwsCalls
+from hokusai_validation.resources.aws.calls import ATTEMPTS, AwsCalls
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Aws as AwsSection
 from hokusai_validation.target import Control, EcsService, SecretRef, Target

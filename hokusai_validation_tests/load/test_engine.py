@@ -11,13 +11,13 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from hokusai_sandbox_tests.aids import all_gone
 from hokusai_validation.errors import NotJudged
 from hokusai_validation.load.engine import Engine
 from hokusai_validation.load.outcome import Second
 from hokusai_validation.load.plan import Closed, Endpoint, Open, Plan, StopCondition
 from hokusai_validation.load.schedule import constant
 from hokusai_validation_tests.load.stub import Stub
-from hokusai_validation_tests.sandbox.aids import all_gone
 
 OK = (Endpoint("ok", "/ok"),)
 

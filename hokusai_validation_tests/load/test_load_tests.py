@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.facts import FactKind
 from hokusai_validation.load.histogram import Histogram
 from hokusai_validation.result import Result, Status
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation_tests.suite.mutated_gateway import Gateways
 from hokusai_validation_tests.suite.suite_runs import SuiteRuns
 

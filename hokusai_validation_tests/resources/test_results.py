@@ -10,11 +10,11 @@ import pytest
 
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.errors import ReportNotWritten, TargetBusy
-from hokusai_validation.resources.lock import target_lock
-from hokusai_validation.resources.results import ResultStore, Run
-from hokusai_validation.resources.storage import base_path, write_whole
 from hokusai_validation.result import Phase, Result, Status
-from hokusai_validation.suite.rows import unrun
+from hokusai_validation.runner.rows import unrun
+from hokusai_validation.store.lock import target_lock
+from hokusai_validation.store.results import ResultStore, Run
+from hokusai_validation.store.storage import base_path, write_whole
 from hokusai_validation_tests.moto_server import serving_aws
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

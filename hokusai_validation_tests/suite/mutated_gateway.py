@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import psutil
 
-from hokusai_validation.sandbox.ports import LOOPBACK, Reservations
-from hokusai_validation.sandbox.process import die_with_parent
-from hokusai_validation.sandbox.stack import Stack
+from hokusai_sandbox.ports import LOOPBACK, Reservations
+from hokusai_sandbox.process import die_with_parent
+from hokusai_sandbox.stack import Stack
 from hokusai_validation_tests.suite.wrong_services import WrongService, served
 
 INSTANCE = "api-1"
@@ -99,7 +99,7 @@ class Gateways:
         log = self._stack.directory / "logs" / f"{INSTANCE}.log"
         process = self._start(
             log,
-            ["hokusai_validation.sandbox.gateway"],
+            ["hokusai_sandbox.gateway"],
             {
                 **self._environment,
                 "PORT": self._port("api"),

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hokusai_sandbox.gateway.breaker_mutants import MUTANTS
+from hokusai_sandbox.gateway.defects import DEFECTS
 from hokusai_validation.catalogue import Entry, entries
-from hokusai_validation.sandbox.gateway.breaker_mutants import MUTANTS
-from hokusai_validation.sandbox.gateway.defects import DEFECTS
 from hokusai_validation_tests.suite.wrong_services import SERVICES
 
 TABLE = Path(__file__).with_name("mutations.toml")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "mutations.md"
 RECORD = bool(os.environ.get("HOKUSAI_RECORD_MUTATIONS"))
 SHARED = ("status_of_new", "reset_of_new")
-_SHARED_MODULES = "hokusai_validation.sandbox.gateway.shared_mutants"
+_SHARED_MODULES = "hokusai_sandbox.gateway.shared_mutants"
 
 # Seen over time or under load only: what they turn red is no matter of these tests.
 ELSEWHERE = frozenset(

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from hokusai_validation.sandbox.breaker import MLflowCircuitBreaker
-from hokusai_validation.sandbox.gateway.breaker_mutants import MUTANTS
-from hokusai_validation.suite.breaker_machine import belongs_to, counterexample
-from hokusai_validation.suite.breaker_model import CLOSED, HALF_OPEN, OPEN, BreakerModel, wait_s
+from hokusai_sandbox.breaker import MLflowCircuitBreaker
+from hokusai_sandbox.gateway.breaker_mutants import MUTANTS
+from hokusai_validation.probes.breaker_machine import belongs_to, counterexample
+from hokusai_validation.probes.breaker_model import CLOSED, HALF_OPEN, OPEN, BreakerModel, wait_s
 
 # What sequences of calls and waits alone can show.
 FOUND = {

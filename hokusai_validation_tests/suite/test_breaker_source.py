@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hokusai_validation.errors import NotJudged
+from hokusai_validation.probes.breaker_source import imported
 from hokusai_validation.result import Result, Status
-from hokusai_validation.suite.breaker_source import imported
 from hokusai_validation.target import Breaker
 from hokusai_validation_tests.suite.suite_runs import SuiteRuns, not_judged, red
 
@@ -146,14 +146,14 @@ def test_each_import_is_a_fresh_one(folder: Path) -> None:
 
 
 def test_installed_module_is_put_back() -> None:
-    from hokusai_validation.sandbox import breaker as ours
+    from hokusai_sandbox import breaker as ours
 
-    name = "hokusai_validation.sandbox.breaker"
+    name = "hokusai_sandbox.breaker"
     with imported(Breaker(path=f"{name}:MLflowCircuitBreaker")) as source:
         assert source.module is not ours
         assert len(source.living()) == 1
     assert sys.modules[name] is ours
-    assert sys.modules["hokusai_validation.sandbox"].breaker is ours
+    assert sys.modules["hokusai_sandbox"].breaker is ours
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.contract import answers
+from hokusai_validation.probes.contract.check import conforms, has_status
+from hokusai_validation.probes.contract.metrics import gauge
+from hokusai_validation.probes.contract.overall import overall
 from hokusai_validation.resources.http import Answer
-from hokusai_validation.suite.contract import answers
-from hokusai_validation.suite.contract.check import conforms, has_status
-from hokusai_validation.suite.contract.metrics import gauge
-from hokusai_validation.suite.contract.overall import overall
-from hokusai_validation.suite.evidence import Evidence
+from hokusai_validation.runner.evidence import Evidence
 
 AT = "2026-01-02T03:04:05.678+00:00"
 SERVICES = dict.fromkeys(("mlflow", "redis", "message_queue", "postgres"), "healthy")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.result import Result, Status
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation.target import Target, read_target
 from hokusai_validation_tests.suite.suite_runs import SUITE
 

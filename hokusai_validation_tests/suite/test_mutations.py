@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_sandbox.gateway.breaker_mutants import MUTANTS
+from hokusai_sandbox.gateway.defects import DEFECTS
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.catalogue import entries
 from hokusai_validation.facts import FactKind
 from hokusai_validation.result import Result, Status
-from hokusai_validation.sandbox.gateway.breaker_mutants import MUTANTS
-from hokusai_validation.sandbox.gateway.defects import DEFECTS
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation_tests.suite import mutations
 from hokusai_validation_tests.suite.mutated_gateway import Gateways
 from hokusai_validation_tests.suite.mutations import DOCUMENT, RECORD, VARIANTS, Variant, declared, document
 from hokusai_validation_tests.suite.suite_runs import SuiteRuns, not_judged, red
 from hokusai_validation_tests.suite.wrong_services import SERVICES
 
-_BREAKER = "hokusai_validation.sandbox.breaker"
-_GATEWAY = "hokusai_validation.sandbox.gateway"
+_BREAKER = "hokusai_sandbox.breaker"
+_GATEWAY = "hokusai_sandbox.gateway"
 HTTP_FILES = ("test_circuit_breaker.py", "test_health_endpoints.py", "test_authentication.py")
 FILES_OF_SERVICE = {
     "auth": ("test_authentication.py", "test_registration.py"),

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hokusai_validation.resources.http import Answer
-from hokusai_validation.resources.mlflow import MlflowRefused
-from hokusai_validation.suite.ownership import (
+from hokusai_validation.probes.ownership import (
     OLD,
     PREFIX,
     left_over,
@@ -20,6 +18,8 @@ from hokusai_validation.suite.ownership import (
     remove,
     remove_leftovers,
 )
+from hokusai_validation.resources.http import Answer
+from hokusai_validation.resources.mlflow import MlflowRefused
 
 MOMENTS = st.integers(946_684_800, 32_503_680_000).map(lambda second: datetime.fromtimestamp(second, UTC))
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.catalogue import entries
 from hokusai_validation.result import Phase, Status
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation_tests.suite.suite_runs import SuiteRuns
 
 ROUNDS = 10

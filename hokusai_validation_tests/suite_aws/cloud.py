@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from hokusai_sandbox import certificates
+from hokusai_sandbox.aws.settings import AwsSettings, Placed
+from hokusai_sandbox.environment import base_environment
+from hokusai_sandbox.plan import DATABASE_USER, EDGES, GIT_COMMIT, INSTANCES, PORT_NAMES, Plan
+from hokusai_sandbox.plan import Secrets as SandboxSecrets
+from hokusai_sandbox.ports import Reservations
+from hokusai_sandbox.process import die_with_parent
+from hokusai_sandbox.scenarios import Scenario
+from hokusai_sandbox.services import declared_environment
+from hokusai_sandbox.target_file import write_secrets, write_target
 from hokusai_validation.errors import NameNotResolved
-from hokusai_validation.resources.aws import Aws
-from hokusai_validation.resources.aws_calls import AwsCalls
+from hokusai_validation.resources.aws.calls import AwsCalls
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.sandbox import certificates
-from hokusai_validation.sandbox.aws.settings import AwsSettings, Placed
-from hokusai_validation.sandbox.environment import base_environment
-from hokusai_validation.sandbox.plan import DATABASE_USER, EDGES, GIT_COMMIT, INSTANCES, PORT_NAMES, Plan
-from hokusai_validation.sandbox.plan import Secrets as SandboxSecrets
-from hokusai_validation.sandbox.ports import Reservations
-from hokusai_validation.sandbox.process import die_with_parent
-from hokusai_validation.sandbox.scenarios import Scenario
-from hokusai_validation.sandbox.services import declared_environment
-from hokusai_validation.sandbox.target_file import write_secrets, write_target
 from hokusai_validation.target import Target, read_target
 from hokusai_validation_tests import judging
 from hokusai_validation_tests.judging import Judgement
@@ -160,7 +160,7 @@ def running(folder: Path) -> Iterator[Cloud]:
         cloud = Cloud(plan, target, Secrets(target))
         log = (folder / "aws.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "hokusai_validation.sandbox.aws"],
+            [sys.executable, "-m", "hokusai_sandbox.aws"],
             env=base_environment(folder) | settings.to_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,

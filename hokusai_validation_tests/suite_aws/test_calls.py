@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from hokusai_sandbox.ports import Reservations
 from hokusai_validation.errors import (
     AwsCredentialsRefused,
     AwsError,
@@ -19,10 +20,9 @@ from hokusai_validation.errors import (
     AwsThrottled,
     AwsUnavailable,
 )
-from hokusai_validation.resources.aws import Aws
-from hokusai_validation.resources.aws_calls import PAGES_LIMIT, AwsCalls, named
+from hokusai_validation.resources.aws.calls import PAGES_LIMIT, AwsCalls, named
+from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.result import Status
-from hokusai_validation.sandbox.ports import Reservations
 from hokusai_validation.suite.test_discovery import TestEcs as Ecs
 from hokusai_validation.suite.test_discovery import TestStores as Stores
 from hokusai_validation_tests.suite_aws.cloud import Cloud, judge
@@ -31,7 +31,7 @@ GROUPS = 120
 
 
 def test_importing_the_resource_does_not_import_boto3() -> None:
-    code = "import sys, hokusai_validation.resources.aws; sys.exit('boto3' in sys.modules)"
+    code = "import sys, hokusai_validation.resources.aws.client; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hokusai_sandbox import certificates
 from hokusai_validation.facts import FactKind
 from hokusai_validation.result import Status
-from hokusai_validation.sandbox import certificates
 from hokusai_validation.suite.test_aws import TestCloudWatch as CloudWatch
 from hokusai_validation.suite.test_discovery import TestBalancing as Balancing
 from hokusai_validation.suite.test_discovery import TestCloudMap as CloudMap

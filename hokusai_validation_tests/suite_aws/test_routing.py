@@ -5,8 +5,8 @@ import fnmatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hokusai_validation.resources.aws_models import Listener, Rule, RuleAction, RuleCondition
-from hokusai_validation.resources.aws_routing import decide, knows_host
+from hokusai_validation.resources.aws.models import Listener, Rule, RuleAction, RuleCondition
+from hokusai_validation.resources.aws.routing import decide, knows_host
 
 API, MLFLOW = "arn:targetgroup/api/1", "arn:targetgroup/mlflow/2"
 

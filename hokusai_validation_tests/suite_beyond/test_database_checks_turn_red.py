@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from hokusai_sandbox.ports import Reservations
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.errors import (
     ConnectionRefused,
     ConnectionsExhausted,
@@ -24,12 +26,10 @@ from hokusai_validation.errors import (
     TargetInvalid,
 )
 from hokusai_validation.facts import FactKind as Kind
+from hokusai_validation.probes import mlflow_schema
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Status
-from hokusai_validation.sandbox.ports import Reservations
-from hokusai_validation.sandbox.stack import Stack
-from hokusai_validation.suite import mlflow_schema
 from hokusai_validation.suite.test_database import TestDatabaseLogin as Login
 from hokusai_validation.suite.test_database import TestPermissions as Permissions
 from hokusai_validation.suite.test_database import TestPool as Pool
@@ -201,7 +201,7 @@ class FixedSecrets:
         return SecretStr(self.versions[stage])
 
     def secret_state(self, name: str) -> Any:
-        from hokusai_validation.resources.aws_models import SecretState
+        from hokusai_validation.resources.aws.models import SecretState
 
         return SecretState(name=name, arn="arn")
 

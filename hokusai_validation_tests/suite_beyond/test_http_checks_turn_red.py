@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from hokusai_sandbox.ports import Reservations
 from hokusai_validation.facts import FactKind as Kind
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Status
-from hokusai_validation.sandbox.ports import Reservations
 from hokusai_validation.suite.test_communication import DIAGNOSIS as DIAGNOSIS_PATHS
 from hokusai_validation.suite.test_communication import EDGES
 from hokusai_validation.suite.test_communication import TestCommunication as Communication

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hokusai_validation.probes import parity
 from hokusai_validation.redaction import MASK
-from hokusai_validation.resources.aws_models import ContainerDefinition
-from hokusai_validation.suite import parity
+from hokusai_validation.resources.aws.models import ContainerDefinition
 from hokusai_validation.target import EcsService
 
 names = st.from_regex(r"[A-Z]{1,6}(_[A-Z]{1,6})?", fullmatch=True)

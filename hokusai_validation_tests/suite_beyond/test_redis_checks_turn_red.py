@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from hokusai_sandbox.ports import Reservations
+from hokusai_sandbox.process import die_with_parent
 from hokusai_validation.errors import ConnectionRefused, LoginRefused, ReadTimedOut, TargetInvalid
 from hokusai_validation.facts import FactKind as Kind
 from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Status
-from hokusai_validation.sandbox.ports import Reservations
-from hokusai_validation.sandbox.process import die_with_parent
 from hokusai_validation.suite.test_infrastructure import TestRedis as Checks
 from hokusai_validation.target import Target
 from hokusai_validation_tests.judging import judge

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from hokusai_validation.suite.three_views import View, Views, disagreement
+from hokusai_validation.probes.three_views import View, Views, disagreement
 
 SIDES = (None, *View)
 

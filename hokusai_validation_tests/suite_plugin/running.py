@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hokusai_validation.result import Result, Status
-from hokusai_validation.suite.rows import read_rows
+from hokusai_validation.runner.rows import read_rows
 
 CONFTEST = """
-from hokusai_validation.suite import plugin
+from hokusai_validation.runner import plugin
 from hokusai_validation.suite.conftest import *
 plugin.GRACE_S = 1.0
 """
@@ -60,7 +60,7 @@ def run_suite(folder: Path, files: dict[str, str], *arguments: str, target: str 
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", str(folder), "-c", str(folder / "pytest.ini")),
-            *("-p", "hokusai_validation.suite.plugin", "-p", "no:cacheprovider"),
+            *("-p", "hokusai_validation.runner.plugin", "-p", "no:cacheprovider"),
             *(f"--target={folder / 'target.toml'}", f"--rows={rows}", *arguments),
         ],
         cwd=folder,

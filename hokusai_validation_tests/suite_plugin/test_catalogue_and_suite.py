@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 from hokusai_validation.catalogue import entries
-from hokusai_validation.suite.selection import SUITE_DIR
-from hokusai_validation.suite.selection import test_name as name_of
+from hokusai_validation.runner.selection import SUITE_DIR
+from hokusai_validation.runner.selection import test_name as name_of
 
 
 def test_they_are_the_same(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", str(SUITE_DIR), "-c", str(SUITE_DIR / "pytest.ini")),
-            *("--rootdir", str(SUITE_DIR), "-p", "hokusai_validation.suite.plugin"),
+            *("--rootdir", str(SUITE_DIR), "-p", "hokusai_validation.runner.plugin"),
             *("-p", "no:cacheprovider", "-p", "no:randomly", "--collect-only", "-q"),
         ],
         cwd=tmp_path,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hokusai_validation.catalogue import Entry, entries, needs
 from hokusai_validation.errors import UsageError
 from hokusai_validation.result import Phase, Result, Status
-from hokusai_validation.suite.rows import complete, file_sink, read_rows, unrun
-from hokusai_validation.suite.selection import SUITE_DIR, Selection, entries_in
+from hokusai_validation.runner.rows import complete, file_sink, read_rows, unrun
+from hokusai_validation.runner.selection import SUITE_DIR, Selection, entries_in
 from hokusai_validation.target import Target
 
 ALL = entries()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hokusai_validation.suite.api_keys import NOWHERE
+from hokusai_validation.probes.api_keys import NOWHERE
 from hokusai_validation_tests.suite_beyond.stub import Answering, Reply, Stub, good_replies, serving
 
 COMMIT = "4f1c2d9ab07e63518d2e9f0c7a6b5d4e3f2a1b0c"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hokusai_validation.sandbox.stack import Stack
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.target import Aws, read_target
 from hokusai_validation_tests.deploy.recorder import Recorder, recording
 from hokusai_validation_tests.whole.running import WholeRun, run_whole

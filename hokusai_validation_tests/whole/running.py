@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from hokusai_validation.suite.parentage import PARENT_VARIABLE
+from hokusai_validation.runner.parentage import PARENT_VARIABLE
 
 SETTINGS = "own-dagster.yaml"  # under a run's base: Dagster's settings instead of the project's
 _PROJECTS = Path(__file__).parents[2] / ".dagster" / "dagster.yaml"

@@ -3,7 +3,7 @@ policies of the task that they are on AWS: nothing missing, nothing more."""
 
 import pytest
 
-from hokusai_validation.sandbox.plan import BUCKET, CLUSTER, DATABASE_SECRET
+from hokusai_sandbox.plan import BUCKET, CLUSTER, DATABASE_SECRET
 from hokusai_validation_tests.deploy.operations import Call, arn
 from hokusai_validation_tests.deploy.policies import Stack, allowed_actions
 from hokusai_validation_tests.deploy.recorder import Recorder

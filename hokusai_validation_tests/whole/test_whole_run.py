@@ -5,10 +5,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from hokusai_sandbox.stack import Stack
 from hokusai_validation.reporting import manifest
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.reporting.json_report import schema
-from hokusai_validation.sandbox.stack import Stack
 from hokusai_validation_tests.whole.running import WholeRun, files_with
 
 pytestmark = pytest.mark.sandbox

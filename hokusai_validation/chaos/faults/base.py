@@ -9,7 +9,7 @@ from hokusai_validation.errors import FaultNotApplied, FaultNotProven
 from hokusai_validation.target import FaultKind, Target
 
 if TYPE_CHECKING:
-    from hokusai_validation.resources.aws import Aws
+    from hokusai_validation.resources.aws.client import Aws
     from hokusai_validation.resources.control import ControlClient
     from hokusai_validation.resources.links import LinkClient
 

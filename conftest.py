@@ -1,0 +1,57 @@
+"""What all tests share: one sandbox for the whole session, started when a test first asks for it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hokusai_sandbox.stack import Stack
+
+# A shell starts its background jobs with Ctrl-C ignored, and every process of theirs inherits that:
+# those that the tests interrupt would not notice.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Folders whose tests start processes and wait for states, but watch no clock and share no stack: two of
+# them may run at once. All others are marked `alone`.
+TOGETHER = {
+    *("assets", "automation", "cli", "deploy", "diagnosis", "endurance", "hostile", "reporting"),
+    *("resources", "suite_plugin", "ui"),
+}
+# Whose files take longest: begun first, that none of them is left for the end, with one process idle.
+LONG = ("ui", "endurance", "cli")
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what must not share the machine with another test, before any are chosen by it; and put
+    the long ones first, after they were shuffled."""
+    for item in items:
+        if _folder(item) not in TOGETHER or item.get_closest_marker("sandbox"):
+            item.add_marker("alone")
+    yield
+    items.sort(key=lambda item: _folder(item) not in LONG)
+
+
+def _folder(item: pytest.Item) -> str:
+    """The room of a test: a folder of the product's tests, or `hokusai_sandbox_tests` as a whole."""
+    package, folder = item.path.relative_to(HERE).parts[:2]
+    return folder if package == "hokusai_validation_tests" else package
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A sandbox that is up, its own target file at `.target_file`. It ends with the session, also
+    when the session is killed. `HOKUSAI_TEST_SANDBOX_DIR` names one that is up already and is used
+    instead: tests start at once then, and leave it up."""
+    given = os.environ.get("HOKUSAI_TEST_SANDBOX_DIR")
+    running = Stack.running(Path(given)) if given else None
+    if running is not None:
+        yield running
+        return
+    with Stack.start(tmp_path_factory.mktemp("sandbox")) as stack:
+        yield stack

@@ -1,0 +1,1 @@
+"""What tests are made of: states, recovery, the registration flow, the breaker under test."""

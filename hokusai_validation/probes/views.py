@@ -1,0 +1,155 @@
+"""Taking the three views of each component; `three_views` compares them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hokusai_validation.errors import AwsError, AwsNotFound, HokusaiError
+from hokusai_validation.probes.three_views import SAID, View, Views
+from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.database import Database
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.redis import Redis
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.target import Target
+
+Taken = tuple[View, str]
+TIMEOUT_S = 5.0
+
+
+def take(target: Target, secrets: Secrets, health: Mapping[str, Any], aws: Aws | None) -> tuple[Views, ...]:
+    """The views of every component that at least two can be had of. `health` is the answer of
+    `GET /health` that they are compared with."""
+    services = health.get("services")
+    said = services if isinstance(services, dict) else {}
+    found = []
+    for component in ("api", "auth", "mlflow", "postgres", "redis"):
+        values: dict[str, Any] = {"component": component}
+        word = str(said.get(component, ""))
+        if word in SAID:
+            values |= {"said": SAID[word], "said_text": word}
+        seen = _seen(component, target, secrets)
+        if seen is not None:
+            values |= {"seen": seen[0], "seen_text": seen[1]}
+        told = None if aws is None else _told_by_aws(component, target, aws)
+        if told is not None:
+            values |= {"aws": told[0], "aws_text": told[1]}
+        found.append(Views.model_validate(values))
+    return tuple(found)
+
+
+def _seen(component: str, target: Target, secrets: Secrets) -> Taken | None:
+    ask = _LOOK[component](target, secrets)
+    if ask is None:
+        return None
+    try:
+        return ask()
+    except HokusaiError as error:
+        return View.DOWN, str(error)[:160]
+
+
+def _http(url: str, target: Target) -> Taken:
+    with HttpClient(
+        url, tls=target.tls, resolver=Resolver(target.dns.resolver), timeout_s=TIMEOUT_S
+    ) as client:
+        answer = client.get("/live" if url in {each.url for each in target.instances} else "/health")
+    return (View.UP if answer.status < 500 else View.DOWN), f"{answer.status}"
+
+
+def _look_api(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
+    if not target.instances:
+        return None
+
+    def ask() -> Taken:
+        views: list[Taken] = []
+        for each in target.instances:
+            try:
+                views.append(_http(each.url, target))
+            except HokusaiError as error:
+                views.append((View.DOWN, str(error)[:80]))
+        up = sum(view is View.UP for view, _ in views)
+        whole = View.UP if up == len(views) else View.IMPAIRED if up else View.DOWN
+        return whole, f"{up} of {len(views)} instances alive"
+
+    return ask
+
+
+def _look_auth(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
+    url = target.auth.url if target.auth is not None else target.endpoints.auth
+    return None if url is None else (lambda: _http(url, target))
+
+
+def _look_mlflow(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
+    url = target.mlflow.url if target.mlflow is not None else None
+    return None if url is None else (lambda: _http(url, target))
+
+
+def _look_postgres(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
+    if target.database is None:
+        return None
+
+    def ask() -> Taken:
+        Database.from_target(target, secrets).query("select 1")
+        return View.UP, "select 1"
+
+    return ask
+
+
+def _look_redis(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
+    if target.redis is None:
+        return None
+
+    def ask() -> Taken:
+        redis = Redis.from_target(target, secrets)
+        try:
+            return (View.UP, "PONG") if redis.ping() else (View.DOWN, "no PONG")
+        finally:
+            redis.close()
+
+    return ask
+
+
+_LOOK: Mapping[str, Callable[[Target, Secrets], Callable[[], Taken] | None]] = {
+    "api": _look_api,
+    "auth": _look_auth,
+    "mlflow": _look_mlflow,
+    "postgres": _look_postgres,
+    "redis": _look_redis,
+}
+
+
+def _told_by_aws(component: str, target: Target, aws: Aws) -> Taken | None:
+    settings = target.aws
+    assert settings is not None
+    try:
+        if component in settings.services:
+            return _told_by_ecs(component, target, aws)
+        if component == "postgres" and settings.rds_instance is not None:
+            instance = aws.data.rds_instance(settings.rds_instance)
+            return (View.UP if instance.status == "available" else View.DOWN), f"RDS {instance.status}"
+        if component == "redis" and settings.elasticache_cluster is not None:
+            cluster = aws.data.cache_cluster(settings.elasticache_cluster)
+            return (View.UP if cluster.status == "available" else View.DOWN), f"ElastiCache {cluster.status}"
+    except AwsNotFound as error:
+        return View.DOWN, str(error)[:120]
+    except AwsError:
+        return None  # what may not be looked at is no view
+    return None
+
+
+def _told_by_ecs(component: str, target: Target, aws: Aws) -> Taken:
+    assert target.aws is not None
+    declared = target.aws.services[component]
+    state = aws.ecs.service(declared.service)
+    parts = [f"{state.running} of {state.desired} tasks"]
+    views = [View.UP if state.running >= state.desired else View.IMPAIRED if state.running else View.DOWN]
+    if declared.target_group is not None:
+        group = aws.balancing.target_groups([declared.target_group])[declared.target_group]
+        targets = aws.balancing.target_health(group)
+        healthy = sum(each.state == "healthy" for each in targets)
+        parts.append(f"{healthy} of {len(targets)} targets healthy")
+        views.append(
+            View.UP if targets and healthy == len(targets) else View.IMPAIRED if healthy else View.DOWN
+        )
+    worst = next(view for view in (View.DOWN, View.IMPAIRED, View.UP) if view in views)
+    return worst, ", ".join(parts)

@@ -1,0 +1,1 @@
+"""AWS, read over bounded calls and parsed into models."""

@@ -1,0 +1,1 @@
+"""Starts and runs the suite: selection, limits, rows, the process."""

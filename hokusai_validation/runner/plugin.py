@@ -1,0 +1,396 @@
+"""The pytest plugin that makes rows of tests.
+
+Every attempt at a catalogued test becomes one row, sent the moment it ends. A hanging test, a test
+file that can't be imported, a dying worker process: each still gives rows. Tests that change the
+target or measure (`exclusive`) run alone, also with `-n`.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from hokusai_validation.catalogue import Entry, find, needs
+from hokusai_validation.errors import HokusaiError
+from hokusai_validation.resources.http import fact_of
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import Category, Result, Status
+from hokusai_validation.runner import outcome, rows, selection
+from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.selection import SUITE_DIR
+from hokusai_validation.runner.settings import Settings, add_options, read_settings
+from hokusai_validation.runner.timelimit import GRACE_S, time_limit
+
+TEARDOWN_LIMIT_S = 60.0
+
+EVIDENCE = pytest.StashKey[Evidence]()
+RAISED = pytest.StashKey[list[BaseException]]()
+STATE = pytest.StashKey["State"]()
+
+# A second attempt would say little of a load or a fault, and doubles what is done to the target.
+NOT_RETRIED = (Category.LOAD, Category.CHAOS)
+
+
+@dataclass
+class State:
+    """Of one suite process."""
+
+    settings: Settings
+    secrets: Secrets
+    root: Path = SUITE_DIR
+    sent: list[Result] = field(default_factory=list)
+    collected: set[str] = field(default_factory=set)
+    unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
+    running: tuple[Entry, int, datetime] | None = None
+    interrupted: str = ""
+
+    def send(self, result: Result) -> None:
+        """A row out, masked."""
+        row = rows.redacted(result, self.secrets.redactor)
+        self.sent.append(row)
+        for sink in self.settings.sinks:
+            sink(row)
+
+    def send_missing(self, *, narrowed: bool = False) -> None:
+        """The rows of everything in scope that has none."""
+
+        def asked(entry: Entry) -> bool:
+            known = entry.test in self.collected or entry.test in self.unimportable
+            return self.settings.selection.wants(entry) and (known or not narrowed)
+
+        def why(entry: Entry) -> str:
+            return self.unimportable.get(entry.test, self.interrupted)
+
+        missing = rows.complete(
+            self.sent,
+            scope=self.settings.selection.scope,
+            asked=asked,
+            run_id=self.settings.run_id,
+            target=self.settings.target.name,
+            why=why,
+        )
+        for result in missing:
+            self.send(result)
+
+    def give_up(self, message: str) -> None:
+        """A test hangs where no exception reaches it: send its row and all others that are still
+        missing, then end the process."""
+        if self.running is not None and self.settings.sinks:
+            entry, attempt, started_at = self.running
+            row = rows.unrun(
+                entry,
+                run_id=self.settings.run_id,
+                target=self.settings.target.name,
+                status=Status.BROKEN,
+                message=f"{message}; the suite process was ended.",
+            )
+            taken_s = (datetime.now(UTC) - started_at).total_seconds()
+            self.send(
+                row.model_copy(update={"attempt": attempt, "started_at": started_at, "duration_s": taken_s})
+            )
+            self.interrupted = f"the suite process was ended, because {entry.test} hung"
+            self.send_missing()
+        os._exit(3)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The suite's options."""
+    add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read what was asked for. No target is needed to list or collect tests."""
+    config.option.continue_on_collection_errors = True
+    if config.option.collectonly or config.option.help:
+        return
+    try:
+        settings = read_settings(config)
+    except HokusaiError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[STATE] = State(settings, Secrets(settings.target), config.rootpath)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker process of xdist what it needs to know."""
+    config: pytest.Config = node.config
+    folder = Path(tempfile.gettempdir())
+    lock_file = folder / f"hokusai-suite-{os.getpid()}-{os.getuid()}.lock"
+    node.workerinput["hokusai"] = config.stash[STATE].settings.for_worker(lock_file)
+    config.add_cleanup(lambda: lock_file.unlink(missing_ok=True))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Which tests the workers will run."""
+    state = node.config.stash.get(STATE, None)
+    if state is not None:
+        state.collected |= {selection.test_name(each) for each in ids}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over test files in which nothing was asked for: their imports cost time."""
+    if collection_path.parent != SUITE_DIR or not collection_path.name.startswith("test_"):
+        return None
+    state = config.stash.get(STATE, None)
+    held = selection.entries_in(collection_path)
+    if state is None or not held:
+        return None
+    return None if any(state.settings.selection.wants(entry) for entry in held) else True
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Remember which tests an unusable test file would have held. (The hook has no config.)"""
+    if not report.failed or _current is None:
+        return
+    path = Path(str(report.nodeid).partition("::")[0])
+    places = (_current.root / path, SUITE_DIR / path.name)
+    file = next((each for each in places if each.is_file()), path)
+    text = str(report.longrepr).strip().splitlines()
+    last = text[-1].removeprefix("E").strip() if text else "unknown error"
+    for entry in selection.entries_in(file):
+        _current.unimportable[entry.test] = f"{file.name} can't be imported ({last[:300]})"
+
+
+_current: State | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One state a process, for the hooks that are given no configuration."""
+    global _current
+    _current = session.config.stash.get(STATE, None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what was asked for; the ones that run alone come last."""
+    state = config.stash.get(STATE, None)
+    if state is None:
+        return
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        entry = selection.entry_of(item)
+        wanted = entry is None or state.settings.selection.wants(entry)
+        (kept if wanted else dropped).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+    items[:] = sorted(kept, key=selection.order)
+    state.collected |= {selection.test_name(item.nodeid) for item in items}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test, twice where it failed at first. Tests without an entry in the catalogue run as
+    pytest would run them and give no row."""
+    state = item.config.stash.get(STATE, None)
+    entry = selection.entry_of(item)
+    if state is None or entry is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    with _alone(state.settings.lock_file, exclusive=entry.exclusive):
+        attempt, again = 1, True
+        while again:
+            reports, row = _attempt(state, item, nextitem, entry, attempt)
+            again = row.status is Status.FAILED and attempt == 1 and entry.category not in NOT_RETRIED
+            reports[-1].hokusai_row = rows.row_json(row)  # type: ignore[attr-defined]
+            for report in reports:
+                if again and report.failed:
+                    report.outcome = "rerun"  # type: ignore[assignment]
+                item.ihook.pytest_runtest_logreport(report=report)
+            attempt += 1
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _attempt(
+    state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int
+) -> tuple[list[pytest.TestReport], Result]:
+    evidence = Evidence()
+    item.stash[EVIDENCE] = evidence
+    raised: list[BaseException] = []
+    item.stash[RAISED] = raised
+    started_at = datetime.now(UTC)
+    state.running = (entry, attempt, started_at)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    state.running = None
+    statuses = [outcome.status_of(error) for error in raised]
+    status = outcome.worst(statuses)
+    telling = [error for error, each in zip(raised, statuses, strict=True) if each is status]
+    facts = list(evidence.facts)
+    for error in telling:
+        for failed in outcome.requests_failed(error):
+            if (fact := fact_of(failed, entry.component)) not in facts:
+                facts.append(fact)
+    details = [str(report.longrepr) for report in reports if report.failed and report.longrepr]
+    row = Result(
+        run_id=state.settings.run_id,
+        target=state.settings.target.name,
+        phase=entry.phase,
+        category=entry.category,
+        id=entry.id,
+        test=entry.test,
+        component=entry.component,
+        critical=entry.critical,
+        status=status,
+        started_at=started_at,
+        duration_s=sum(report.duration for report in reports),
+        message="; ".join(outcome.message_of(error) for error in telling),
+        detail="\n".join(details)[-outcome.DETAIL_LIMIT :],
+        evidence=evidence.values,
+        facts=tuple(facts),
+        metrics=evidence.metrics,
+        attempt=attempt,
+        flaky=attempt > 1 and status is Status.PASSED,
+    )
+    raised.clear()  # their tracebacks hold what a target answered, up to 16 MiB each
+    return reports, row
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """A test whose target lacks what it needs is skipped before any fixture is built."""
+    state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
+    if state is None or entry is None:
+        return (yield)
+    reason = needs.missing(entry, state.settings.target)
+    if reason is not None:
+        pytest.skip(reason)
+    with _limit(state, entry, _limit_s(state, entry)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """The test itself, within its limit."""
+    state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
+    if state is None or entry is None:
+        return (yield)
+    with _limit(state, entry, _limit_s(state, entry)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Tearing down has a limit of its own: it is what puts the target right again."""
+    state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
+    if state is None or entry is None:
+        return (yield)
+    with _limit(state, entry, TEARDOWN_LIMIT_S):
+        return (yield)
+
+
+def _limit(state: State, entry: Entry, seconds: float) -> Any:
+    return time_limit(seconds, entry.test, state.give_up, GRACE_S)
+
+
+def _limit_s(state: State, entry: Entry) -> float:
+    """The catalogue's limit, or the target's `limits.tests."NAME".limit_s`."""
+    own = state.settings.target.limits.tests.get(entry.test, {})
+    return own.get("limit_s", entry.limit_s)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what was raised, and mask secrets in what pytest itself prints."""
+    report = yield
+    if call.excinfo is not None and RAISED in item.stash:
+        item.stash[RAISED].append(call.excinfo.value)
+    state = item.config.stash.get(STATE, None)
+    if state is not None:
+        redactor = state.secrets.redactor
+        if report.failed and report.longrepr is not None:
+            text = str(report.longrepr)
+            if (masked := redactor.text(text)) != text:
+                report.longrepr = masked
+        report.sections = [(name, redactor.text(text)) for name, text in report.sections]
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Send the row that came with a report; a report without one of a test that a dying worker
+    process took along gives a broken row."""
+    state = _current
+    if state is None or not _is_controller(state):
+        return
+    text = getattr(report, "hokusai_row", None)
+    if text is not None:
+        state.send(Result.model_validate_json(text))
+    elif report.when not in ("setup", "call", "teardown"):
+        entry = find(selection.test_name(report.nodeid))
+        if entry is not None:
+            state.send(
+                rows.unrun(
+                    entry,
+                    run_id=state.settings.run_id,
+                    target=state.settings.target.name,
+                    status=Status.BROKEN,
+                    message="the test process died while it ran",
+                )
+            )
+
+
+def _is_controller(state: State) -> bool:
+    return state.settings.lock_file is None
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """How a first attempt that will be followed by a second one shows on the terminal."""
+    if str(report.outcome) == "rerun":
+        return "again", "R", ("FAILED, AGAIN", {"yellow": True})
+    return None
+
+
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Say in the rows why the rest is missing."""
+    if _current is not None:
+        _current.interrupted = "the suite was interrupted"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Rows for everything in scope that has none yet, then close what carries them."""
+    global _current
+    state = session.config.stash.get(STATE, None)
+    if state is None or not _is_controller(state):
+        return
+    state.send_missing(narrowed=_narrowed(session.config))
+    for each in state.settings.closing:
+        each.close()
+    _current = None
+
+
+def _narrowed(config: pytest.Config) -> bool:
+    """Whether less than the whole suite was asked for by pytest's own means."""
+    whole = {"hokusai_validation.suite", str(SUITE_DIR)}
+    paths = {str(each) for each in config.args}
+    absolute = {str(Path(each).resolve()) for each in paths}
+    return bool(config.option.keyword or config.option.markexpr) or not (paths | absolute) & whole
+
+
+@contextmanager
+def _alone(lock_file: Path | None, *, exclusive: bool) -> Iterator[None]:
+    """In a parallel run: exclusive tests wait for all others and hold them off. The kernel gives
+    the lock back when a process dies."""
+    if lock_file is None:
+        yield
+        return
+    handle = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)

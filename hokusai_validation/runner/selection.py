@@ -1,0 +1,80 @@
+"""Which tests are asked for, and which files hold them."""
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from hokusai_validation.catalogue import Entry, entries, find
+from hokusai_validation.result import Category, Phase
+
+SUITE_DIR = Path(__file__).parent.parent / "suite"
+_PHASES = tuple(Phase)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Of the catalogue: categories and phases (empty: all), and whether only critical tests."""
+
+    categories: tuple[Category, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    critical_only: bool = False
+
+    def in_scope(self, entry: Entry) -> bool:
+        """Whether its category and phase were asked for: it gets a row in any case."""
+        return (not self.categories or entry.category in self.categories) and (
+            not self.phases or entry.phase in self.phases
+        )
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether it is to be run."""
+        return self.in_scope(entry) and (entry.critical or not self.critical_only)
+
+    @property
+    def scope(self) -> tuple[Entry, ...]:
+        """Every entry that gets a row."""
+        return tuple(entry for entry in entries() if self.in_scope(entry))
+
+
+def test_name(nodeid: str) -> str:
+    """A test's name as the catalogue writes it: the node id without its file."""
+    return nodeid.split("::", 1)[1] if "::" in nodeid else nodeid
+
+
+def entry_of(item: pytest.Item) -> Entry | None:
+    """The catalogue's entry of a collected test."""
+    return find(test_name(item.nodeid))
+
+
+@cache
+def entries_in(path: Path) -> tuple[Entry, ...]:
+    """The entries that a test file holds, read from its text: neither its imports need to work nor
+    a target to be there. Empty where none is found (a base class elsewhere, a syntax error)."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}::{each}" for each in _functions(node.body)}
+    names |= _functions(tree.body)
+    return tuple(entry for entry in entries() if entry.test.partition("[")[0] in names)
+
+
+def _functions(body: list[ast.stmt]) -> set[str]:
+    return {
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+    }
+
+
+def order(item: pytest.Item) -> tuple[bool, int]:
+    """Sorts the exclusive ones behind the others, then by phase; within that, as collected."""
+    entry = entry_of(item)
+    if entry is None:
+        return (False, 0)
+    return (entry.exclusive, _PHASES.index(entry.phase))

@@ -1,0 +1,1 @@
+"""What a run leaves behind: rows, runs, reports, and the lock of a target."""
