@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hokusai_validation.facts import Fact
+from hokusai_validation.observation import Observation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +54,9 @@ class Result(BaseModel):
     """What one attempt at one test saw.
 
     `test` is `Class::function` (with `[case]` for a case of its own); `detail` is the trace of a
-    failure; `evidence` what was seen, as JSON; `facts` the same for the diagnosis; `metrics` plain
-    numbers, units in their names. `flaky` is set on a passed second attempt.
+    failure; `evidence` what was seen, as JSON; `facts` the same for the diagnosis; `observations`
+    every question that was asked of the target, passed or failed; `metrics` plain numbers, units in
+    their names. `flaky` is set on a passed second attempt.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +76,7 @@ class Result(BaseModel):
     detail: str = ""
     evidence: Mapping[str, JsonValue] = Field(default_factory=dict)
     facts: tuple[Fact, ...] = ()
+    observations: tuple[Observation, ...] = ()
     metrics: Mapping[str, float] = Field(default_factory=dict)
     attempt: int = 1
     flaky: bool = False
@@ -99,12 +102,12 @@ def final_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
     return tuple(last.values())
 
 
-_JSON_COLUMNS = ("evidence", "facts", "metrics")
+_JSON_COLUMNS = ("evidence", "facts", "observations", "metrics")
 
 
 def to_frame(results: Iterable[Result]) -> "pd.DataFrame":
-    """One row a result, columns as `Result`'s fields; evidence, facts and metrics as JSON text, so
-    that every run has the same Parquet schema."""
+    """One row a result, columns as `Result`'s fields; evidence, facts, observations and metrics as JSON
+    text, so that every run has the same Parquet schema."""
     import json
 
     import pandas as pd
@@ -139,7 +142,8 @@ def from_frame(frame: "pd.DataFrame") -> tuple[Result, ...]:
     for row in frame.to_dict("records"):
         values = {str(name): value for name, value in row.items()}
         for column in _JSON_COLUMNS:
-            values[column] = json.loads(values[column])
+            if column in values:  # rows of before it was there are read as well
+                values[column] = json.loads(values[column])
         values["started_at"] = values["started_at"].to_pydatetime()
         results.append(Result.model_validate(values))
     return tuple(results)
