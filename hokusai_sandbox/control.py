@@ -6,10 +6,10 @@ import json
 import sys
 from typing import Any
 
-from hokusai_sandbox.burners import Burners
 from hokusai_sandbox.leases import Leases
 from hokusai_sandbox.limits import lift_memory, limit_memory
 from hokusai_sandbox.process import Process
+from hokusai_sandbox.stressors import Stressors
 from hokusai_sandbox.supervisor import Supervisor
 from hokusai_sandbox.webserver import Refused, Request
 
@@ -22,7 +22,7 @@ class Control:
     def __init__(self, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
         self.leases = Leases()
-        self.burners = Burners(supervisor, sys.executable)
+        self.stressors = Stressors(supervisor, sys.executable)
 
     async def handle(self, request: Request) -> Any:
         """One request.
@@ -104,12 +104,12 @@ class Control:
                 self.leases.forget(f"pause {name}")
             case "memory":
                 self._memory(process, lease, values)
-            case "ballast":
-                self.burners.ballast(name, int(values["bytes"]))
-                self._under(lease, f"ballast {name}", lambda: self.burners.ballast(name, 0))
+            case "stress_memory":
+                self.stressors.stress_memory(name, int(values["bytes"]))
+                self._under(lease, f"stress_memory {name}", lambda: self.stressors.stress_memory(name, 0))
             case "cpu":
-                self.burners.cpu(name, float(values["share"]))
-                self._under(lease, f"cpu {name}", lambda: self.burners.cpu(name, 0.0))
+                self.stressors.cpu(name, float(values["share"]))
+                self._under(lease, f"cpu {name}", lambda: self.stressors.cpu(name, 0.0))
             case _:
                 raise Refused(404, f"{action!r} is nothing that can be done to a process.")
         return self._described(name)
@@ -135,9 +135,9 @@ class Control:
             self.leases.add(lease, what, undo)
 
     async def _reset(self) -> dict[str, Any]:
-        """Undo everything: leases, pauses, limits, burners, states of AWS."""
+        """Undo everything: leases, pauses, limits, stressors, states of AWS."""
         self.leases.end_all()
-        self.burners.end_all()
+        self.stressors.end_all()
         for process in self.supervisor.processes.values():
             if process.paused:
                 process.resume()

@@ -1,16 +1,16 @@
 """How each process of the stack is started, and when it counts as ready. What the services stand on
-is in `foundations`."""
+is in `infrastructure`."""
 
 import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from hokusai_sandbox import foundations
+from hokusai_sandbox import infrastructure
 from hokusai_sandbox.aws.settings import AwsSettings, Placed
 from hokusai_sandbox.certificates import Certificates
 from hokusai_sandbox.environment import base_environment
-from hokusai_sandbox.foundations import PACKAGE, python
+from hokusai_sandbox.infrastructure import PACKAGE, python
 from hokusai_sandbox.plan import (
     BUCKET,
     BUILD_DATE,
@@ -39,11 +39,11 @@ def all_services(
         _aws(plan, scenario, certificates, home, started_at),
         *(_api(plan, scenario, home, instance) for instance in INSTANCES),
         _auth(plan, scenario, home),
-        foundations.links(plan, scenario, home),
-        foundations.redis(plan, home),
-        foundations.balancer(plan, certificates, home),
-        foundations.dns(plan, home),
-        foundations.postgres(plan, scenario, home, postgres_programs),
+        infrastructure.links(plan, scenario, home),
+        infrastructure.redis(plan, home),
+        infrastructure.balancer(plan, certificates, home),
+        infrastructure.dns(plan, home),
+        infrastructure.postgres(plan, scenario, home, postgres_programs),
     ]
     return {item.name: item for item in found if item.name not in scenario.absent}
 

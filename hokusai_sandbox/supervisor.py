@@ -34,7 +34,7 @@ class Supervisor:
         self.processes: dict[str, Process] = {}
         self.authority = ""
         self.stopping = False
-        self.helpers: set[int] = set()  # burners: ours, not services
+        self.helpers: set[int] = set()  # stressors: ours, not services
         self._held_until: dict[str, float] = {}
         self._asked_for: set[str] = set()  # killed by word: ECS shows no new task for it
         self._quick_deaths: dict[str, int] = {}

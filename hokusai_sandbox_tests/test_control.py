@@ -51,7 +51,7 @@ def test_without_the_token_nothing_is_done(up: Sandbox) -> None:
         ("POST", "/processes/redis/pause", {"lease": "no such lease"}, 409),
         ("POST", "/processes/redis/memory", {}, 400),
         ("POST", "/processes/redis/memory", {"margin_bytes": -1}, 400),
-        ("POST", "/processes/redis/ballast", {"bytes": 10**15}, 400),
+        ("POST", "/processes/redis/stress_memory", {"bytes": 10**15}, 400),
         ("POST", "/processes/redis/cpu", {"share": 7}, 400),
         ("POST", "/leases", {"id": "x", "seconds": 0}, 400),
         ("POST", "/leases", {"id": "x", "seconds": 1e9}, 400),
@@ -147,16 +147,18 @@ def test_burners_burn_and_go(up: Sandbox) -> None:
     supervisor = psutil.Process(up.status["supervisor"]["pid"])
     before = {child.pid for child in supervisor.children()}
     up.control("POST", "/leases", {"id": "burn", "seconds": 30})
-    up.control("POST", "/processes/redis/ballast", {"bytes": 50_000_000, "lease": "burn"})
+    up.control("POST", "/processes/redis/stress_memory", {"bytes": 50_000_000, "lease": "burn"})
     up.control("POST", "/processes/redis/cpu", {"share": 0.2, "lease": "burn"})
 
-    def burners() -> list[psutil.Process]:
+    def stressors() -> list[psutil.Process]:
         return [child for child in supervisor.children() if child.pid not in before]
 
-    eventually(lambda: any(item.memory_info().rss > 50_000_000 for item in burners()), what="ballast held")
-    eventually(lambda: sum(item.cpu_times().user for item in burners()) > 0.1, what="processor burned")
+    eventually(
+        lambda: any(item.memory_info().rss > 50_000_000 for item in stressors()), what="stress_memory held"
+    )
+    eventually(lambda: sum(item.cpu_times().user for item in stressors()) > 0.1, what="processor burned")
     up.control("DELETE", "/leases/burn")
-    eventually(lambda: not burners(), limit_s=3, what="burners gone")
+    eventually(lambda: not stressors(), limit_s=3, what="stressors gone")
 
 
 def test_reset_takes_everything_off(up: Sandbox) -> None:

@@ -70,10 +70,10 @@ class FaultNotApplied(FaultError):
 
 
 class FaultNotProven(FaultError):
-    """The fault was put on, but its effect was not seen from the victim's side."""
+    """The fault was put on, but its effect was not seen from the side of the link's client."""
 
 
-class FaultNotUndone(FaultError):
+class FaultOrphaned(FaultError):
     """The fault is still on. `command` is what a person runs to undo it by hand."""
 
     def __init__(self, message: str, command: str) -> None:

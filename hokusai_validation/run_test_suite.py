@@ -118,11 +118,11 @@ def run(
 def exit_status(results: Sequence[Result], target: Target) -> int:
     """By the verdict that the rows carry, those of tests that were not asked for left out."""
     # Imported here, because a phase judges its rows itself.
-    from hokusai_validation.diagnosis.undone import faults_not_undone
+    from hokusai_validation.diagnosis.orphaned import orphaned_faults
     from hokusai_validation.diagnosis.verdict import judge
 
     asked = [row for row in results if row.message != suite_rows.NOT_SELECTED]
-    if faults_not_undone(asked):
+    if orphaned_faults(asked):
         return 3
     return _EXIT_STATUS.get(judge(asked, target).verdict, 0)
 

@@ -3,17 +3,17 @@
 from hokusai_sandbox.scenarios import (
     aws_states,
     database_states,
+    dependency_outages,
     gateway_defects,
-    parts_out,
-    ways_in,
+    ingress_outages,
 )
 from hokusai_sandbox.scenarios.model import CLEAN, Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
     CLEAN,
     *aws_states.SCENARIOS,
-    *parts_out.SCENARIOS,
+    *dependency_outages.SCENARIOS,
     *gateway_defects.SCENARIOS,
     *database_states.SCENARIOS,
-    *ways_in.SCENARIOS,
+    *ingress_outages.SCENARIOS,
 )

@@ -56,7 +56,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         chaos: Any,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         begun = time.monotonic()
-        progress.tell(progress.Event(NAME, begun=True))
+        progress.notify(progress.Event(NAME, begun=True))
         of = target.read()
         rows = folding.results_of((environment, discovery, health, functional, load, chaos))
         started_at = folding.run_started_at(context)
@@ -67,7 +67,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         folding.carry(frame, context.run.run_id, deployed, redactor.text(why_not))
         report = folding.report_of(rows, of, context.run.run_id, results.store(), started_at, deployed)
         checked = contract.check(frame, of.name)
-        progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
+        progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         yield dg.MaterializeResult(
             asset_key=asset_key,
             value=frame,

@@ -121,7 +121,7 @@ def _phase_result(
     store.begin(
         Run(run_id=context.run.run_id, target=target.name, started_at=begun, asked=asked_phases(context))
     )
-    progress.tell(progress.Event(phase.value, begun=True, expected=len(entries)))
+    progress.notify(progress.Event(phase.value, begun=True, expected=len(entries)))
     if phase is Phase.ENVIRONMENT:
         warm_up()
     results, why, output = _rows(context, phase, target, environment, store, settings)
@@ -136,7 +136,7 @@ def _phase_result(
     rows_path = store.append(context.run.run_id, target.name, phase, results)
     output_path = store.keep_output(target.name, context.run.run_id, phase.value, output)
     seconds = (datetime.now(UTC) - begun).total_seconds()
-    progress.tell(progress.Event(phase.value, seconds=seconds))
+    progress.notify(progress.Event(phase.value, seconds=seconds))
     return dg.MaterializeResult(
         asset_key=asset_key,
         value=to_frame(results),
@@ -185,7 +185,7 @@ def _rows(
             for message in session.get_custom_messages()[len(received) :]:
                 result = Result.model_validate(message)
                 received.append(result)
-                progress.tell(progress.Event(phase.value, row=result))
+                progress.notify(progress.Event(phase.value, row=result))
             return len(received)
 
         ended = process.run(
@@ -228,7 +228,7 @@ def _rows_of_task(
 
     def receive(result: Result) -> None:
         received.append(result)
-        progress.tell(progress.Event(phase.value, row=result))
+        progress.notify(progress.Event(phase.value, row=result))
 
     ended = task.run(
         context,

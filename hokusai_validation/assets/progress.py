@@ -33,7 +33,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def tell(event: Event) -> None:
+def notify(event: Event) -> None:
     """Tell all who listen."""
     for listener in tuple(_listeners):
         listener(event)

@@ -46,7 +46,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         frame: Any,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         begun = time.monotonic()
-        progress.tell(progress.Event(NAME, begun=True))
+        progress.notify(progress.Event(NAME, begun=True))
         of, store = target.read(), results.store()
         deployed, why_not = folding.carried(frame)
         evidence = {"dagster_run": context.run.run_id}
@@ -73,7 +73,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
             )
         summary = summarise(made, of, folding.history_of(store, of.name))
         store.add_summary(of.name, made.run_id, made.finished_at, summary.model_dump(mode="json"))
-        progress.tell(progress.Event(NAME, seconds=time.monotonic() - begun))
+        progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}
         yield dg.MaterializeResult(
             asset_key=asset_key,

@@ -55,7 +55,7 @@ def _build(
         description="Tells of critical causes: once, again when they change, and when they are over.",
         tags={"target": target_name},
     )
-    def tell(context: dg.SensorEvaluationContext, results: ResultsResource) -> dg.SensorResult:
+    def notify(context: dg.SensorEvaluationContext, results: ResultsResource) -> dg.SensorResult:
         target = read_target(source)
         cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
         report = newest_report(results.store(), target_name)
@@ -74,7 +74,7 @@ def _build(
             skip_reason=reason, cursor=Cursor(run_id=report.run_id, told=told).model_dump_json()
         )
 
-    return tell
+    return notify
 
 
 def _to_webhook(target: Target, news: Announcement) -> bool:

@@ -30,7 +30,7 @@ from hokusai_validation.chaos.probe import (
 )
 from hokusai_validation.chaos.watch import Watch
 from hokusai_validation.chaos.watchdog import Watchdog
-from hokusai_validation.errors import FaultNotUndone, NoSteadyState, NotJudged, RequestFailed
+from hokusai_validation.errors import FaultOrphaned, NoSteadyState, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
@@ -84,7 +84,7 @@ class Experiment:
         )
         self.watch = Watch(watched.client, target.gateway.health_timeout_s + 1)
         self.journal = Journal(title, description)
-        self.undone_at: float | None = None
+        self.rolled_back_at: float | None = None
         self.recovered_at: float | None = None
         self._faults_on_at: float | None = None
         self._injector = injector
@@ -150,9 +150,9 @@ class Experiment:
             if self.probe.floor is not None:
                 self.probe.floor.since = None
             self._injection = None
-            self.undone_at = time.monotonic()
-        if injection is not None and injection.undone_at is not None:
-            self.undone_at = injection.undone_at
+            self.rolled_back_at = time.monotonic()
+        if injection is not None and injection.rolled_back_at is not None:
+            self.rolled_back_at = injection.rolled_back_at
         self._judge(trouble)
 
     def recovers(
@@ -161,7 +161,7 @@ class Experiment:
         """Wait until the target has recovered; the seconds since the undo.
 
         Raises AssertionError when it does not in time (the target's `limits.recovery_s`)."""
-        undone_at = self.undone_at if self.undone_at is not None else time.monotonic()
+        rolled_back_at = self.rolled_back_at if self.rolled_back_at is not None else time.monotonic()
         limit = self.target.limits.recovery_s if limit_s is None else limit_s
         problem = ""
         while True:
@@ -170,14 +170,14 @@ class Experiment:
                     break
             except (RequestFailed, AssertionError) as error:
                 problem = f": {error}"
-            if time.monotonic() - undone_at > limit:
+            if time.monotonic() - rolled_back_at > limit:
                 seen = f"not {what} {limit:g} s after the fault was undone{problem}"
                 self._evidence.fact(FactKind.NOT_RECOVERED, component, seen)
                 raise AssertionError(f"{self.journal.title}: {seen}.")
             time.sleep(POLL_S)
         self.recovered_at = time.monotonic()
         self.watch.look()
-        recovery_s = self.recovered_at - undone_at
+        recovery_s = self.recovered_at - rolled_back_at
         self._evidence.metric("recovery_s", recovery_s)
         self.journal.steady_after = {
             "steady_state_met": True,
@@ -235,7 +235,7 @@ class Experiment:
         self._low = share
         injection = self._injection
         if injection is not None:
-            with contextlib.suppress(FaultNotUndone):  # told when the block ends
+            with contextlib.suppress(FaultOrphaned):  # told when the block ends
                 injection.undo()
 
     def _judge(self, trouble: Exception | None) -> None:

@@ -23,7 +23,7 @@ from hokusai_validation.chaos.faults.base import Fault, Reach
 from hokusai_validation.chaos.interruption import sigterm_is_ctrl_c, uninterrupted
 from hokusai_validation.chaos.lease import LEASE_S, Renewer
 from hokusai_validation.chaos.permission import check_permitted
-from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultNotUndone
+from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultOrphaned
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 UNDO_LIMIT_S = 5.0
 UNDO_PAUSE_S = 0.2
 LOCK_WAIT_S = 5.0
-NOT_UNDONE = "not_undone"  # the key of a row's evidence, which the verdict leads with
+ORPHANED = "orphaned_faults"  # the key of a row's evidence, which the verdict leads with
 
 
 class Recorder(Protocol):
@@ -49,7 +49,7 @@ class Recorder(Protocol):
 @dataclass(frozen=True)
 class Event:
     """One thing that happened to a fault. `at` is `time.monotonic()`; `what` is `applied`, `proven`,
-    `undone`, `not undone` or `lease lost`."""
+    `rolled back`, `orphaned` or `lease lost`."""
 
     at: float
     what: str
@@ -59,14 +59,14 @@ class Event:
 
 @dataclass
 class Injection:
-    """Faults that are on. `proofs` has what was seen of each; `undone_at` (`time.monotonic()`) when
+    """Faults that are on. `proofs` has what was seen of each; `rolled_back_at` (`time.monotonic()`) when
     the last one was taken off."""
 
     faults: tuple[Fault, ...]
     reach: Reach
     _injector: "Injector"
     proofs: dict[Fault, str] = field(default_factory=dict)
-    undone_at: float | None = None
+    rolled_back_at: float | None = None
     _on: list[Fault] = field(default_factory=list)
     _guard: threading.RLock = field(default_factory=threading.RLock)
 
@@ -78,7 +78,7 @@ class Injection:
     def undo(self, *faults: Fault) -> None:
         """Take these off, or all. From any thread; may be repeated.
 
-        Raises FaultNotUndone, after everything was tried."""
+        Raises FaultOrphaned, after everything was tried."""
         with self._guard, uninterrupted():
             problems = [
                 problem
@@ -86,11 +86,11 @@ class Injection:
                 if (problem := self._undo(fault)) is not None
             ]
             if not self._on:
-                self.undone_at = time.monotonic()
+                self.rolled_back_at = time.monotonic()
         if problems:
             raise _all_of(problems)
 
-    def _undo(self, fault: Fault) -> FaultNotUndone | None:
+    def _undo(self, fault: Fault) -> FaultOrphaned | None:
         deadline = time.monotonic() + UNDO_LIMIT_S
         while True:
             try:
@@ -100,10 +100,10 @@ class Injection:
                     time.sleep(UNDO_PAUSE_S)
                     continue
                 self._on.remove(fault)
-                self._injector.tell("not undone", fault, str(error))
-                return FaultNotUndone(f"{fault} could not be undone: {error}", self._by_hand(fault))
+                self._injector.notify("orphaned", fault, str(error))
+                return FaultOrphaned(f"{fault} could not be undone: {error}", self._by_hand(fault))
             self._on.remove(fault)
-            self._injector.tell("undone", fault)
+            self._injector.notify("rolled back", fault)
             return None
 
     def _by_hand(self, fault: Fault) -> str:
@@ -133,7 +133,7 @@ class Injector:
         self._confirmed = confirmed
         self._renewer = Renewer(lease_s, lost=self._lease_lost)
         self._injections: list[Injection] = []
-        self._not_undone: list[dict[str, str]] = []
+        self._orphaned: list[dict[str, str]] = []
 
     @classmethod
     def from_target(cls, target: Target, secrets: Secrets, *, recorder: Recorder | None = None) -> Self:
@@ -151,13 +151,13 @@ class Injector:
     def close(self) -> None:
         """Take off whatever is still on, and close connections.
 
-        Raises FaultNotUndone."""
+        Raises FaultOrphaned."""
         try:
             problems = []
             for injection in reversed(self._injections):
                 try:
                     injection.undo()
-                except FaultNotUndone as error:
+                except FaultOrphaned as error:
                     problems.append(error)
             if problems:
                 raise _all_of(problems)
@@ -193,7 +193,7 @@ class Injector:
         """These faults are on in the block, and proven before it begins.
 
         Raises NotPermitted, TargetBusy (nothing was done), FaultNotApplied, FaultNotProven (it was
-        undone), and FaultNotUndone behind the block."""
+        undone), and FaultOrphaned behind the block."""
         check_permitted(faults, self.target, confirmed=self._confirmed)
         reach = Reach(
             self.target,
@@ -219,7 +219,7 @@ class Injector:
             finally:
                 self._take_off(injection)
 
-    def tell(self, what: str, fault: Fault | str, seen: str = "") -> None:
+    def notify(self, what: str, fault: Fault | str, seen: str = "") -> None:
         """Note an event, and tell whoever listens."""
         event = Event(time.monotonic(), what, str(fault), seen)
         self.events.append(event)
@@ -249,7 +249,7 @@ class Injector:
                 # Listed before it is put on: an interruption in between must take it off too.
                 injection._on.append(fault)
                 fault.apply(injection.reach)
-                self.tell("applied", fault)
+                self.notify("applied", fault)
         except AgentFailed as error:
             raise FaultNotApplied(str(error)) from None
 
@@ -261,33 +261,33 @@ class Injector:
             with ThreadPoolExecutor(max_workers=max(1, len(injection.faults))) as pool:
                 for fault, seen in zip(injection.faults, pool.map(proof, injection.faults), strict=True):
                     injection.proofs[fault] = seen
-                    self.tell("proven", fault, seen)
+                    self.notify("proven", fault, seen)
         except AgentFailed as error:
             raise FaultNotApplied(str(error)) from None
 
     def _take_off(self, injection: Injection) -> None:
         try:
             injection.undo()
-        except FaultNotUndone as error:
-            self._note_not_undone(error)
+        except FaultOrphaned as error:
+            self._note_orphaned(error)
             raise
         finally:
             with uninterrupted():
                 self._renewer.release(injection.reach.lease)
                 self._injections.remove(injection)
 
-    def _note_not_undone(self, error: FaultNotUndone) -> None:
-        self._not_undone.append({"fault": str(error), "command": error.command})
+    def _note_orphaned(self, error: FaultOrphaned) -> None:
+        self._orphaned.append({"fault": str(error), "command": error.command})
         if self.recorder is not None:
-            self.recorder.record(NOT_UNDONE, self._not_undone)
+            self.recorder.record(ORPHANED, self._orphaned)
 
     def _lease_lost(self, lease: str, problem: str) -> None:
-        self.tell("lease lost", lease, problem)
+        self.notify("lease lost", lease, problem)
 
 
-def _all_of(problems: Sequence[FaultNotUndone]) -> FaultNotUndone:
+def _all_of(problems: Sequence[FaultOrphaned]) -> FaultOrphaned:
     if len(problems) == 1:
         return problems[0]
-    return FaultNotUndone(
+    return FaultOrphaned(
         "; ".join(str(problem) for problem in problems), " && ".join(problem.command for problem in problems)
     )

@@ -4,7 +4,7 @@ Beside those (`title`, `steady_states`, `run`, `rollbacks`, `status`, `deviated`
 the picture in the report is drawn from; every time in it is in seconds since the experiment's start:
 
 - `duration_s`;
-- `faults`: `{fault, on_s, off_s, seen}`, when each was on (`off_s` None: it was not undone);
+- `faults`: `{fault, on_s, off_s, seen}`, when each was on (`off_s` None: it was orphaned);
 - `probes`: for each route its `points`, `{t_s, due, good, live_ms}`: probes that were due in a step
   of time and how many of them were good; `live_ms` is the slowest `/live` that was answered;
 - `states`: `{t_s, health, breaker}`, what the instance said of itself from then on.
@@ -49,11 +49,11 @@ class Journal:
             "status": self.status,
             "deviated": self.deviated,
             "steady_states": {"before": self.steady_before, "after": self.steady_after},
-            "run": [self._activity(event, "action") for event in self.events if event.what != "undone"],
+            "run": [self._activity(event, "action") for event in self.events if event.what != "rolled back"],
             "rollbacks": [
                 self._activity(event, "action")
                 for event in self.events
-                if event.what in ("undone", "not undone")
+                if event.what in ("rolled back", "orphaned")
             ],
             "timeline": {
                 "duration_s": round(duration_s, 3),
@@ -73,7 +73,7 @@ class Journal:
         return {
             "activity": {"type": kind, "name": f"{event.what}: {event.fault}"},
             "t_s": self._since(event.at),
-            "status": "failed" if event.what in ("not undone", "lease lost") else "succeeded",
+            "status": "failed" if event.what in ("orphaned", "lease lost") else "succeeded",
             "output": event.seen,
         }
 
@@ -91,7 +91,7 @@ class Journal:
                 done.append(on[event.fault])
             elif event.what == "proven" and event.fault in on:
                 on[event.fault]["seen"] = event.seen
-            elif event.what == "undone" and event.fault in on:
+            elif event.what == "rolled back" and event.fault in on:
                 on.pop(event.fault)["off_s"] = self._since(event.at)
         return done
 

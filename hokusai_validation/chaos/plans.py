@@ -54,4 +54,4 @@ def faults_of(experiment: str, target: Target, *, without: Collection[str] = ())
     if experiment not in _PLANS or not target.instances:
         return ()
     faults = _PLANS[experiment](target.instances[0].name, target)
-    return tuple(fault for fault in faults if getattr(fault, "victim", "") not in without)
+    return tuple(fault for fault in faults if getattr(fault, "upstream", "") not in without)

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from hokusai_validation.errors import AgentFailed, AwsError, FaultNotUndone, SecretMissing
+from hokusai_validation.errors import AgentFailed, AwsError, FaultOrphaned, SecretMissing
 from hokusai_validation.resources.control import ControlClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.resources.secrets import Secrets
@@ -20,7 +20,7 @@ POLL_S = 0.1
 def stop(target: Target, secrets: Secrets) -> list[str]:
     """End the experiment that runs on a target, then `clean`. What was done, sentence by sentence.
 
-    Raises FaultNotUndone when something is still on, after everything was tried."""
+    Raises FaultOrphaned when something is still on, after everything was tried."""
     done: list[str] = []
     _end_experiment(target, done)
     return done + clean(target, secrets)
@@ -30,7 +30,7 @@ def clean(target: Target, secrets: Secrets) -> list[str]:
     """Take every fault off the target's links and processes, stop FIS experiments of permitted
     templates. What was done, sentence by sentence.
 
-    Raises FaultNotUndone when something is still on, after everything was tried."""
+    Raises FaultOrphaned when something is still on, after everything was tried."""
     done: list[str] = []
     problems: list[tuple[str, str]] = []
     if target.links is not None:
@@ -60,7 +60,7 @@ def clean(target: Target, secrets: Secrets) -> list[str]:
         except (AwsError, SecretMissing) as error:
             problems.append((str(error), "aws fis list-experiments; aws fis stop-experiment --id EXPERIMENT"))
     if problems:
-        raise FaultNotUndone(
+        raise FaultOrphaned(
             f"Not every fault on target '{target.name}' could be undone: "
             + " ".join(problem for problem, _ in problems),
             " && ".join(command for _, command in problems),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import click
 
 from hokusai_validation import __version__
-from hokusai_validation.errors import FaultNotUndone, HokusaiError
+from hokusai_validation.errors import FaultOrphaned, HokusaiError
 
 # name -> module.attribute; the module is imported only when its command is called or listed.
 COMMANDS: Mapping[str, str] = {
@@ -64,7 +64,7 @@ def main() -> None:
         if trace:
             raise
         click.echo(f"error: {error}", err=True)
-        if isinstance(error, FaultNotUndone):
+        if isinstance(error, FaultOrphaned):
             click.echo(f"undo it by hand: {error.command}", err=True)
         sys.exit(error.exit_status)
     sys.exit(status if isinstance(status, int) else 0)

@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from hokusai_validation.diagnosis.alerts import Alert, alerts
+from hokusai_validation.diagnosis.orphaned import OrphanedFault, orphaned_faults
 from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selected
-from hokusai_validation.diagnosis.undone import NotUndone, faults_not_undone
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Report, Verdict
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Phase, Result, Status, final_attempts
@@ -66,7 +66,7 @@ def exit_status(
     unhealthy (or degraded, with `fail_on_degraded`), 3 could not be judged, else 0. Only the phases asked for count, and of them only the tests selected."""
     rows = [row for row in report.results if row.phase in asked and was_selected(row)]
     verdict = judge(rows, target).verdict
-    if faults_not_undone(rows):
+    if orphaned_faults(rows):
         return 3
     if verdict is Verdict.UNHEALTHY:
         return 1
@@ -79,7 +79,7 @@ def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: S
     """One sentence or two for the top of every document. Faults that are still on lead it; `causes`
     are the titles of the findings, worst first."""
     parts = []
-    left_on = faults_not_undone(rows)
+    left_on = orphaned_faults(rows)
     if left_on:
         parts.append(
             f"{_number(len(left_on), 'fault')} of ours could not be undone and may still be on: "
@@ -103,9 +103,9 @@ def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: S
     return ". ".join(parts) + "."
 
 
-def left_on(rows: Iterable[Result]) -> tuple[NotUndone, ...]:
+def left_on(rows: Iterable[Result]) -> tuple[OrphanedFault, ...]:
     """The faults that rows say are still on."""
-    return faults_not_undone(rows)
+    return orphaned_faults(rows)
 
 
 def _critical_failures(critical: Iterable[Result]) -> list[str]:
@@ -172,7 +172,7 @@ def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -
 
 
 def _left_on(rows: Iterable[Result]) -> list[str]:
-    left = faults_not_undone(rows)
+    left = orphaned_faults(rows)
     return [f"{_number(len(left), 'fault')} of ours could not be undone"] if left else []
 
 

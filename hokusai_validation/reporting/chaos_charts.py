@@ -20,7 +20,7 @@ class Part(BaseModel):
 
 
 class FaultSpan(Part):
-    """When a fault was on; `off_s` None: it was not undone."""
+    """When a fault was on; `off_s` None: it was orphaned."""
 
     fault: str
     on_s: float

@@ -107,9 +107,9 @@ class ControlClient:
         """Lift the limit. May be repeated."""
         self._do(name, "memory", {"limit_bytes": None})
 
-    def ballast(self, name: str, size_bytes: int, *, lease: str | None = None) -> None:
+    def stress_memory(self, name: str, size_bytes: int, *, lease: str | None = None) -> None:
         """A process beside it that holds that much memory; 0 ends it."""
-        self._do(name, "ballast", _leased({"bytes": size_bytes}, lease))
+        self._do(name, "stress_memory", _leased({"bytes": size_bytes}, lease))
 
     def burn(self, name: str, share: float, *, lease: str | None = None) -> None:
         """Processes beside it that use that share (0–1) of the CPUs; 0 ends them."""

@@ -68,7 +68,7 @@ def test_a_good_experiment_and_its_journal(make: Make, recorder: Recorder, scene
     names = [each["activity"]["name"] for each in kept["run"]]
     assert names == ["applied: refuse on link api-1->mlflow", "proven: refuse on link api-1->mlflow"]
     assert [each["activity"]["name"] for each in kept["rollbacks"]] == [
-        "undone: refuse on link api-1->mlflow"
+        "rolled back: refuse on link api-1->mlflow"
     ]
     timeline = kept["timeline"]
     (fault,) = timeline["faults"]

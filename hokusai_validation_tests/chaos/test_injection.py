@@ -14,7 +14,7 @@ from hokusai_validation.chaos.faults.refuse import Refuse
 from hokusai_validation.chaos.faults.stop_task import StopTask
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.permission import check_permitted, plan
-from hokusai_validation.errors import AgentFailed, FaultNotUndone, NotPermitted, TargetBusy
+from hokusai_validation.errors import AgentFailed, FaultOrphaned, NotPermitted, TargetBusy
 from hokusai_validation.target import FaultKind, Instance, Permissions, Target
 from hokusai_validation_tests.chaos.conftest import Recorder
 from hokusai_validation_tests.chaos.stage import Stage, stage
@@ -201,14 +201,14 @@ def test_what_can_not_be_undone_is_told_with_its_command(
                 monkeypatch.setattr("hokusai_validation.resources.agent.TIMEOUT_S", 0.2)
                 threading.Timer(1.5, os.kill, [program.process.pid, signal.SIGCONT]).start()
 
-        with pytest.raises(FaultNotUndone) as raised:
+        with pytest.raises(FaultOrphaned) as raised:
             pause_the_links_while_it_is_on()
         injector.close()
         assert until(lambda: scenery.dirty() == [], 6.0)
     command = f"curl -fsS -X POST {program.url}/proxies/api-1.mlflow -d '{{\"enabled\": true}}'"
     assert raised.value.command == command
     assert raised.value.exit_status == 3
-    told = recorder.values["not_undone"]
+    told = recorder.values["orphaned_faults"]
     assert isinstance(told, list)
     (entry,) = told
     assert entry["command"] == command

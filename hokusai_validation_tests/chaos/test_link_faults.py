@@ -1,9 +1,10 @@
-"""Each fault on a link: proven from the victim's side on real sockets, and off again."""
+"""Each fault on a link: proven from the upstream's side on real sockets, and off again."""
 
 from dataclasses import dataclass
 
 import pytest
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, probe, question_for
 from hokusai_validation.chaos.faults.bandwidth import Bandwidth
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.black_hole import BlackHole
@@ -16,7 +17,6 @@ from hokusai_validation.chaos.faults.link import LinkFault
 from hokusai_validation.chaos.faults.refuse import Refuse
 from hokusai_validation.chaos.faults.reset import Reset, ResetExisting
 from hokusai_validation.chaos.injection import Injector
-from hokusai_validation.chaos.victim import Met, question_for, visit
 from hokusai_validation.errors import FaultNotApplied, FaultNotProven
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation_tests.chaos.stage import LINK_KINDS, Stage
@@ -49,11 +49,11 @@ def test_it_is_put_on_proven_and_taken_off(
         assert says in injection.proofs[fault]
         assert injection.proofs[fault].startswith(fault.edge)
     assert scenery.dirty() == []
-    assert injection.undone_at is not None
-    assert [event.what for event in injector.events] == ["applied", "proven", "undone"]
+    assert injection.rolled_back_at is not None
+    assert [event.what for event in injector.events] == ["applied", "proven", "rolled back"]
     reach = injection.reach
-    seen = visit(fault.address(reach), question_for(fault.victim), limit_s=2)
-    assert seen.met is Met.ANSWERED
+    seen = probe(fault.address(reach), question_for(fault.upstream), limit_s=2)
+    assert seen.outcome is ProbeOutcome.ANSWERED
 
 
 def test_every_kind_of_link_fault_is_tried() -> None:
@@ -127,7 +127,7 @@ def test_two_faults_of_one_kind_on_one_link_do_not_take_each_other_off(
 ) -> None:
     with injector.fault(Latency(MLFLOW, latency_ms=20)):
         with injector.fault(Latency(MLFLOW, latency_ms=40)) as inner:
-            added = visit(Refuse(MLFLOW).address(inner.reach), question_for("mlflow"), limit_s=2)
+            added = probe(Refuse(MLFLOW).address(inner.reach), question_for("mlflow"), limit_s=2)
             assert added.answered_ms >= 58
         assert scenery.dirty() == ["api-1.mlflow"]
     assert scenery.dirty() == []

@@ -76,7 +76,7 @@ def test_it_is_put_on_proven_and_taken_off(injector: Injector, fault: ProcessFau
     assert process.status() != psutil.STATUS_STOPPED
     assert process.rlimit(psutil.RLIMIT_DATA)[0] == process.rlimit(psutil.RLIMIT_DATA)[1]
     assert until(lambda: injector.control.process(fault.name).ready is True, 15.0)
-    assert [event.what for event in injector.events] == ["applied", "proven", "undone"]
+    assert [event.what for event in injector.events] == ["applied", "proven", "rolled back"]
 
 
 def test_an_unknown_process_is_named(injector: Injector) -> None:

@@ -18,7 +18,7 @@ import pytest
 from hokusai_validation.chaos.faults.refuse import Refuse
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.stop import stop
-from hokusai_validation.errors import FaultNotUndone
+from hokusai_validation.errors import FaultOrphaned
 from hokusai_validation.target import Links
 from hokusai_validation_tests.chaos.stage import Stage
 from hokusai_validation_tests.chaos.test_injection import HOLD
@@ -72,7 +72,7 @@ def test_what_stop_can_not_take_off_is_told_with_its_command(scenery: Stage, tmp
     with LinkProgram(tmp_path, []) as gone:
         url = gone.url
     target = scenery.target.model_copy(update={"links": Links(url=url)})
-    with pytest.raises(FaultNotUndone) as raised:
+    with pytest.raises(FaultOrphaned) as raised:
         stop(target, scenery.secrets)
     assert raised.value.command == f"curl -fsS -X POST {url}/reset"
     assert raised.value.exit_status == 3
@@ -146,5 +146,5 @@ def test_a_port_that_is_not_an_agent_is_told(scenery: Stage) -> None:
             update={"links": Links(url=f"http://127.0.0.1:{silent.getsockname()[1]}")}
         )
         threading.Timer(0.1, silent.close).start()
-        with pytest.raises(FaultNotUndone, match="does not answer"):
+        with pytest.raises(FaultOrphaned, match="does not answer"):
             stop(target, scenery.secrets)

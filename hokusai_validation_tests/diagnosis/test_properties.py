@@ -20,15 +20,15 @@ COMPONENTS = [*TARGET.topology, "api-1", "api-2", "api-1->mlflow", "somebody els
 # Of the keys that the diagnosis reads, right, wrong and hostile forms.
 EVIDENCE: list[dict[str, Any]] = [
     {},
-    {"performance": None, "deployment": 3, "versions": [], "not_undone": "text"},
+    {"performance": None, "deployment": 3, "versions": [], "orphaned_faults": "text"},
     {"performance": [{"test": "x"}, 7], "deployment": [{"component": 1}], "versions": {"a": {}}},
     {"performance": [{"test": "x", "endpoint": "/live", "model": "open", "requests": 1, "p99_ms": 1e9}]},
-    {"deployment": {"component": "api", "commit": "a"}, "not_undone": [{"fault": "f"}, None]},
+    {"deployment": {"component": "api", "commit": "a"}, "orphaned_faults": [{"fault": "f"}, None]},
     {"an answer": {"status": 503, "body": "psycopg2: Connection refused"}, "another": {"status": True}},
 ]
 
 any_evidence = st.dictionaries(
-    st.sampled_from(["performance", "deployment", "versions", "not_undone", "other"]),
+    st.sampled_from(["performance", "deployment", "versions", "orphaned_faults", "other"]),
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),

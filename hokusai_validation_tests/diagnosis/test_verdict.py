@@ -191,7 +191,7 @@ def test_a_fault_that_is_still_on_leads_the_headline() -> None:
     left = row(
         NOT_CRITICAL,
         Status.BROKEN,
-        evidence={"not_undone": [{"fault": "refuse on api-1->mlflow", "command": "restore it"}]},
+        evidence={"orphaned_faults": [{"fault": "refuse on api-1->mlflow", "command": "restore it"}]},
     )
     report = report_of(left, failed(CRITICAL))
     assert report.headline.startswith("1 fault of ours could not be undone")

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, ProbeResult
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.link import LinkFault
-from hokusai_validation.chaos.victim import Meeting, Met
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation.target import FaultKind
 
@@ -35,11 +35,11 @@ class Bandwidth(LinkFault):
 
     def prove(self, reach: Reach) -> str:
         times, before = reach.notes[self]
-        assert isinstance(before, Meeting)
+        assert isinstance(before, ProbeResult)
         least_s = len(before.answer) / (self.rate_kb_s * 1000) * 0.8
         seen = self.ask(reach, limit_s=least_s * 3 + 3, times=times, quiet_s=0.2 + least_s / 10)
         took_s = (seen.ended_ms - seen.connected_ms) / 1000
-        if seen.met is not Met.ANSWERED or took_s < least_s:
+        if seen.outcome is not ProbeOutcome.ANSWERED or took_s < least_s:
             raise self.not_proven(f"{len(seen.answer)} bytes in {took_s:.3f} s")
         return (
             f"{self.edge}: {len(seen.answer)} bytes in {took_s:.2f} s,"

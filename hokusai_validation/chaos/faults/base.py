@@ -84,7 +84,7 @@ class Fault(ABC):
 
     @abstractmethod
     def prove(self, reach: Reach) -> str:
-        """What was seen of it from the victim's side, in one sentence.
+        """What was seen of it from the side of the link's client, in one sentence.
 
         Raises FaultNotProven."""
 
@@ -92,7 +92,7 @@ class Fault(ABC):
     def undo(self, reach: Reach) -> None:
         """Take it off and see that it is off. May be repeated.
 
-        Raises AgentFailed, or FaultNotUndone's cause in words of its own."""
+        Raises AgentFailed, or FaultOrphaned's cause in words of its own."""
 
     @abstractmethod
     def by_hand(self, reach: Reach) -> str:

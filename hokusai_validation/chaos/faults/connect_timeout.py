@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, ProbeResult
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.link import LinkFault
-from hokusai_validation.chaos.victim import Meeting, Met
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation.target import FaultKind
 
@@ -23,8 +23,8 @@ class ConnectTimeout(LinkFault):
         return (Toxic("connect_timeout"),)
 
     def prove(self, reach: Reach) -> str:
-        before: Meeting = reach.notes[self]
-        seen = self.knock(reach, limit_s=max(LEAST_S, before.connected_ms * 5 / 1000))
-        if seen.met is not Met.CONNECT_TIMED_OUT:
+        before: ProbeResult = reach.notes[self]
+        seen = self.try_connect(reach, limit_s=max(LEAST_S, before.connected_ms * 5 / 1000))
+        if seen.outcome is not ProbeOutcome.CONNECT_TIMED_OUT:
             raise self.not_proven(seen)
         return f"{self.edge}: {seen}, without the fault connected after {before.connected_ms:.1f} ms"

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.link import LinkFault
-from hokusai_validation.chaos.victim import Met
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation.target import FaultKind
 
@@ -22,8 +22,8 @@ class EveryNth(LinkFault):
 
     def prove(self, reach: Reach) -> str:
         # Other clients are counted too, so our own share is not exact.
-        visits = [self.ask(reach, limit_s=1.0).met for _ in range(self.n * 4)]
-        reset, served = visits.count(Met.RESET), visits.count(Met.ANSWERED)
+        probes = [self.ask(reach, limit_s=1.0).outcome for _ in range(self.n * 4)]
+        reset, served = probes.count(ProbeOutcome.RESET), probes.count(ProbeOutcome.ANSWERED)
         if reset == 0 or (served == 0 and self.n > 1):
-            raise self.not_proven(f"of {len(visits)} connections {reset} were reset and {served} served")
-        return f"{self.edge}: of {len(visits)} connections {reset} were reset and {served} served"
+            raise self.not_proven(f"of {len(probes)} connections {reset} were reset and {served} served")
+        return f"{self.edge}: of {len(probes)} connections {reset} were reset and {served} served"

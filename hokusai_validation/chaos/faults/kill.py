@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, probe
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.process import ProcessFault, address_of
-from hokusai_validation.chaos.victim import Met, visit
 from hokusai_validation.errors import AgentFailed
 from hokusai_validation.target import FaultKind
 
@@ -33,10 +33,10 @@ class Kill(ProcessFault):
         address = address_of(now)
         if address is None:
             return f"{self.name}: process {before.pid} is gone"
-        seen = visit(address, limit_s=1.0)
-        if seen.met is not Met.REFUSED and self.process(reach).state == "down":
+        seen = probe(address, limit_s=1.0)
+        if seen.outcome is not ProbeOutcome.REFUSED and self.process(reach).state == "down":
             raise self.not_proven(f"its address answers: {seen}")
-        return f"{self.name}: process {before.pid} is gone, {seen.met} at its address"
+        return f"{self.name}: process {before.pid} is gone, {seen.outcome} at its address"
 
     def undo(self, reach: Reach) -> None:
         if self.process(reach).state == "down":

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, ProbeResult
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.link import LinkFault
-from hokusai_validation.chaos.victim import Meeting, Met
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation.target import FaultKind
 
@@ -24,11 +24,14 @@ class Latency(LinkFault):
         return (Toxic("latency", {"latency": self.latency_ms, "jitter": self.jitter_ms}),)
 
     def prove(self, reach: Reach) -> str:
-        before: Meeting = reach.notes[self]
+        before: ProbeResult = reach.notes[self]
         seen = self.ask(
             reach, limit_s=before.answered_ms / 1000 + (self.latency_ms + self.jitter_ms) / 1000 + 3
         )
         added_ms = seen.answered_ms - seen.connected_ms
-        if seen.met is not Met.ANSWERED or added_ms < self.latency_ms - self.jitter_ms - TIMER_MS:
+        if (
+            seen.outcome is not ProbeOutcome.ANSWERED
+            or added_ms < self.latency_ms - self.jitter_ms - TIMER_MS
+        ):
             raise self.not_proven(f"{seen}, without the fault {before.answered_ms:.1f} ms")
         return f"{self.edge}: answered after {added_ms:.1f} ms, without the fault {before.answered_ms:.1f} ms"

@@ -1,11 +1,11 @@
-"""What every fault on a link shares: toxics under a lease, and a visit to the link as its client."""
+"""What every fault on a link shares: toxics under a lease, and a probe to the link as its client."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, ProbeResult, probe, question_for, reachable
 from hokusai_validation.chaos.faults.base import Fault, Reach
-from hokusai_validation.chaos.victim import Meeting, Met, question_for, reachable, visit
 from hokusai_validation.errors import AgentFailed, FaultNotApplied
 from hokusai_validation.resources.links import Toxic
 
@@ -30,7 +30,7 @@ class LinkFault(Fault):
         return self.edge.partition("->")[0]
 
     @property
-    def victim(self) -> str:
+    def upstream(self) -> str:
         """What the link leads to."""
         return self.edge.partition("->")[2]
 
@@ -59,14 +59,16 @@ class LinkFault(Fault):
         base = f"{reach.links.url}/proxies/{reach.links.proxy(self.edge)}/toxics"
         return " && ".join(f"curl -fsS -X DELETE {base}/{toxic.label}" for toxic in self._named(reach))
 
-    def baseline(self, reach: Reach) -> Meeting:
+    def baseline(self, reach: Reach) -> ProbeResult:
         """The link's answer without the fault.
 
         Raises FaultNotApplied where there is none: then nothing could be told from it."""
-        best: Meeting | None = None
+        best: ProbeResult | None = None
         for _ in range(3):
             seen = self.ask(reach, limit_s=BASELINE_LIMIT_S)
-            if seen.met is Met.ANSWERED and (best is None or seen.answered_ms < best.answered_ms):
+            if seen.outcome is ProbeOutcome.ANSWERED and (
+                best is None or seen.answered_ms < best.answered_ms
+            ):
                 best = seen
         if best is None:
             raise FaultNotApplied(
@@ -75,14 +77,14 @@ class LinkFault(Fault):
             )
         return best
 
-    def ask(self, reach: Reach, *, limit_s: float, times: int = 1, quiet_s: float = 0.0) -> Meeting:
+    def ask(self, reach: Reach, *, limit_s: float, times: int = 1, quiet_s: float = 0.0) -> ProbeResult:
         """Visit the link as its client and ask something that is always answered."""
-        question = question_for(self.victim) * times
-        return visit(self.address(reach), question, limit_s=limit_s, quiet_s=quiet_s)
+        question = question_for(self.upstream) * times
+        return probe(self.address(reach), question, limit_s=limit_s, quiet_s=quiet_s)
 
-    def knock(self, reach: Reach, *, limit_s: float) -> Meeting:
+    def try_connect(self, reach: Reach, *, limit_s: float) -> ProbeResult:
         """Only connect."""
-        return visit(self.address(reach), limit_s=limit_s)
+        return probe(self.address(reach), limit_s=limit_s)
 
     def address(self, reach: Reach) -> tuple[str, int]:
         """Where the link listens, as we reach it."""

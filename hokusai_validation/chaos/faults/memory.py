@@ -1,4 +1,4 @@
-"""Too little memory: a limit close above what a process uses, or a ballast beside it."""
+"""Too little memory: a limit close above what a process uses, or a stress_memory beside it."""
 
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class MemoryBallast(ProcessFault):
 
     def apply(self, reach: Reach) -> None:
         reach.notes[self] = machine.present()
-        reach.control.ballast(self.name, self.size_bytes, lease=reach.lease)
+        reach.control.stress_memory(self.name, self.size_bytes, lease=reach.lease)
 
     def prove(self, reach: Reach) -> str:
         if not machine.is_here(reach.control.url):
@@ -64,7 +64,7 @@ class MemoryBallast(ProcessFault):
         return f"beside {self.name}: process {pid} holds {self.size_bytes} bytes"
 
     def undo(self, reach: Reach) -> None:
-        reach.control.ballast(self.name, 0)
+        reach.control.stress_memory(self.name, 0)
 
     def by_hand(self, reach: Reach) -> str:
-        return self.act_by_hand(reach, "ballast", '{"bytes": 0}')
+        return self.act_by_hand(reach, "stress_memory", '{"bytes": 0}')

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome, probe, question_for
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.process import ProcessFault, address_of
-from hokusai_validation.chaos.victim import Met, question_for, visit
 from hokusai_validation.errors import AgentFailed
 from hokusai_validation.target import FaultKind
 
@@ -27,8 +27,8 @@ class Pause(ProcessFault):
         address = address_of(state)
         if address is None:
             return f"{self.name}: process {state.pid} is stopped"
-        seen = visit(address, question_for(state.component), limit_s=SILENCE_S)
-        if seen.met not in (Met.SILENT, Met.CONNECT_TIMED_OUT):
+        seen = probe(address, question_for(state.component), limit_s=SILENCE_S)
+        if seen.outcome not in (ProbeOutcome.SILENT, ProbeOutcome.CONNECT_TIMED_OUT):
             raise self.not_proven(seen)
         return f"{self.name}: process {state.pid} is stopped, {seen}"
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import ProbeOutcome
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.link import LinkFault, lease_of
-from hokusai_validation.chaos.victim import Met
 from hokusai_validation.errors import AgentFailed
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation.target import FaultKind
@@ -23,8 +23,8 @@ class Refuse(LinkFault):
         reach.links.cut(self.edge, lease=lease_of(reach))
 
     def prove(self, reach: Reach) -> str:
-        seen = self.knock(reach, limit_s=1.0)
-        if seen.met is not Met.REFUSED:
+        seen = self.try_connect(reach, limit_s=1.0)
+        if seen.outcome is not ProbeOutcome.REFUSED:
             raise self.not_proven(seen)
         return f"{self.edge}: {seen}"
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from hokusai_validation.chaos.client_probe import Canary, ProbeOutcome
 from hokusai_validation.chaos.faults.base import Reach
 from hokusai_validation.chaos.faults.link import LinkFault
-from hokusai_validation.chaos.victim import Canary, Met
 from hokusai_validation.errors import FaultNotApplied
 from hokusai_validation.resources.links import Toxic
 from hokusai_validation.target import FaultKind
@@ -21,7 +21,7 @@ class Reset(LinkFault):
 
     def prove(self, reach: Reach) -> str:
         seen = self.ask(reach, limit_s=1.0)
-        if seen.met is not Met.RESET:
+        if seen.outcome is not ProbeOutcome.RESET:
             raise self.not_proven(seen)
         return f"{self.edge}: {seen}"
 
@@ -52,7 +52,7 @@ class ResetExisting(LinkFault):
         finally:
             canary.close()
         again = self.ask(reach, limit_s=1.0)
-        if not self.every_ms and again.met is not Met.ANSWERED:
+        if not self.every_ms and again.outcome is not ProbeOutcome.ANSWERED:
             raise self.not_proven(f"a new connection is not served: {again}")
         return f"{self.edge}: a connection of ours was reset, a new one: {again}"
 

@@ -16,18 +16,18 @@ class ResetExisting(Toxic):
 
     def attach(self, connection: "Connection") -> None:
         if not hasattr(self, "_ticks"):
-            self._victims: set[Connection] = set()
+            self._existing: set[Connection] = set()
             self._ticks = asyncio.get_running_loop().create_task(self._run())
-        self._victims.add(connection)
+        self._existing.add(connection)
 
     def detach(self, connection: "Connection") -> None:
-        self._victims.discard(connection)
+        self._existing.discard(connection)
 
     async def _run(self) -> None:
         while not self.removed.is_set():
-            for connection in tuple(self._victims):
+            for connection in tuple(self._existing):
                 connection.reset()
-            self._victims.clear()
+            self._existing.clear()
             if not self.attributes["every"]:
                 await self.removed.wait()
             await self.wait_s(self.attributes["every"] / 1000)

@@ -15,7 +15,7 @@ _REDIS = b"PING\r\n"
 _QUESTIONS = {"postgres": _POSTGRES, "redis": _REDIS, "message_queue": _REDIS}
 
 
-class Met(StrEnum):
+class ProbeOutcome(StrEnum):
     """How it went."""
 
     ANSWERED = "answered"
@@ -27,19 +27,17 @@ class Met(StrEnum):
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """One visit. Times in ms from its start; `answer` is what came until it paused or ended."""
+class ProbeResult:
+    """One probe. Times in ms from its start; `answer` is what came until it paused or ended."""
 
-    met: Met
+    outcome: ProbeOutcome
     connected_ms: float
     answered_ms: float
     ended_ms: float
     answer: bytes = b""
 
     def __str__(self) -> str:
-        return (
-            f"{self.met} after {self.ended_ms if self.met is not Met.ANSWERED else self.answered_ms:.1f} ms"
-        )
+        return f"{self.outcome} after {self.ended_ms if self.outcome is not ProbeOutcome.ANSWERED else self.answered_ms:.1f} ms"
 
 
 def question_for(component: str) -> bytes:
@@ -57,9 +55,9 @@ def reachable(address: str, api_url: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def visit(
+def probe(
     address: tuple[str, int], question: bytes = b"", *, limit_s: float = 1.0, quiet_s: float = 0.0
-) -> Meeting:
+) -> ProbeResult:
     """Connect, ask, and read the first answer; with `quiet_s` everything until nothing came for so
     long. Without a question only connect."""
     started = time.perf_counter()
@@ -73,17 +71,17 @@ def visit(
     try:
         connection = socket.create_connection(address, timeout=limit_s)
     except ConnectionRefusedError:
-        return _end(Met.REFUSED, 0.0, passed_ms())
+        return _end(ProbeOutcome.REFUSED, 0.0, passed_ms())
     except ConnectionResetError:
-        return _end(Met.RESET, 0.0, passed_ms())
+        return _end(ProbeOutcome.RESET, 0.0, passed_ms())
     except (TimeoutError, OSError):
-        return _end(Met.CONNECT_TIMED_OUT, 0.0, passed_ms())
+        return _end(ProbeOutcome.CONNECT_TIMED_OUT, 0.0, passed_ms())
     connected = passed_ms()
     with connection:
         answer, answered = b"", 0.0
         try:
             if not question:
-                return Meeting(Met.ANSWERED, connected, connected, connected)
+                return ProbeResult(ProbeOutcome.ANSWERED, connected, connected, connected)
             connection.settimeout(left_s())
             connection.sendall(question)
             answer = connection.recv(65536)
@@ -96,13 +94,13 @@ def visit(
                 answer += more
         except TimeoutError:
             if not answer:
-                return _end(Met.SILENT, connected, passed_ms())
+                return _end(ProbeOutcome.SILENT, connected, passed_ms())
         except OSError:
             if not answer:
-                return _end(Met.RESET, connected, passed_ms())
+                return _end(ProbeOutcome.RESET, connected, passed_ms())
         if not answer:
-            return _end(Met.CLOSED, connected, passed_ms())
-        return Meeting(Met.ANSWERED, connected, answered, passed_ms(), answer)
+            return _end(ProbeOutcome.CLOSED, connected, passed_ms())
+        return ProbeResult(ProbeOutcome.ANSWERED, connected, answered, passed_ms(), answer)
 
 
 class Canary:
@@ -127,5 +125,5 @@ class Canary:
             self._socket.close()
 
 
-def _end(met: Met, connected_ms: float, ended_ms: float) -> Meeting:
-    return Meeting(met, connected_ms, 0.0, ended_ms)
+def _end(outcome: ProbeOutcome, connected_ms: float, ended_ms: float) -> ProbeResult:
+    return ProbeResult(outcome, connected_ms, 0.0, ended_ms)

@@ -11,7 +11,7 @@ from hokusai_sandbox.supervisor import Supervisor
 
 MAX_BALLAST_BYTES = 2 * 1024**3
 
-_BALLAST = """
+_STRESS_MEMORY = """
 import sys, time
 size = int(sys.argv[1])
 held = bytearray(size)
@@ -34,7 +34,7 @@ while True:
 """
 
 
-class Burners:
+class Stressors:
     """At most one of each kind for a service; they die with the supervisor."""
 
     def __init__(self, supervisor: Supervisor, python: str) -> None:
@@ -42,16 +42,16 @@ class Burners:
         self._python = python
         self._running: dict[tuple[str, str], list[int]] = {}
 
-    def ballast(self, name: str, size_bytes: int) -> None:
+    def stress_memory(self, name: str, size_bytes: int) -> None:
         """Hold so much memory; 0 ends it.
 
         Raises ValueError when that is more than half of what is free, or than 2 GiB."""
         allowed = min(MAX_BALLAST_BYTES, psutil.virtual_memory().available // 2)
         if not 0 <= size_bytes <= allowed:
-            raise ValueError(f"ballast is 0 to {allowed} bytes here, not {size_bytes}")
-        self._end("ballast", name)
+            raise ValueError(f"stress_memory is 0 to {allowed} bytes here, not {size_bytes}")
+        self._end("stress_memory", name)
         if size_bytes:
-            self._start("ballast", name, _BALLAST, str(size_bytes), count=1)
+            self._start("stress_memory", name, _STRESS_MEMORY, str(size_bytes), count=1)
 
     def cpu(self, name: str, share: float) -> None:
         """Use this share of every processor that the sandbox may run on; 0 ends it.
@@ -64,7 +64,7 @@ class Burners:
             self._start("cpu", name, _CPU, str(share), count=len(os.sched_getaffinity(0)))
 
     def end_all(self) -> None:
-        """End every burner."""
+        """End every stressor."""
         for kind, name in list(self._running):
             self._end(kind, name)
 
