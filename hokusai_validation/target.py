@@ -12,9 +12,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from hokusai_validation.errors import SecretMissing, TargetInvalid, TargetNotFound
+from hokusai_validation.topology import DEFAULT_TOPOLOGY, Component, Role, extended
 
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 
@@ -282,35 +291,6 @@ class Automation(Section):
     ui_url: str | None = None
 
 
-class Component(Section):
-    """A node of the topology; edges go to what it depends on."""
-
-    depends_on: tuple[str, ...] = ()
-    critical: bool = False
-    optional: bool = False
-    team: str = "platform"
-    deployed: bool = True
-
-
-# The stack of the service contract. A target file may override or extend it, component by component.
-DEFAULT_TOPOLOGY: Mapping[str, Component] = {
-    "load_balancer": Component(depends_on=("api", "auth"), critical=True, team="infrastructure"),
-    "api": Component(
-        depends_on=("auth", "mlflow", "postgres", "redis", "message_queue"),
-        critical=True,
-        team="api",
-    ),
-    "auth": Component(critical=True, team="auth"),
-    "mlflow": Component(depends_on=("postgres", "artifacts", "service_discovery"), team="ml-platform"),
-    "postgres": Component(depends_on=("secrets",), critical=True, team="infrastructure"),
-    "redis": Component(optional=True, team="infrastructure"),
-    "message_queue": Component(depends_on=("redis",), optional=True, team="api"),
-    "artifacts": Component(team="ml-platform"),
-    "secrets": Component(critical=True, team="infrastructure"),
-    "service_discovery": Component(critical=True, team="infrastructure"),
-}
-
-
 class Target(Section):
     """The whole file. Absent parts are None or empty; see each section."""
 
@@ -341,17 +321,23 @@ class Target(Section):
     automation: Automation = Automation()
     topology: Mapping[str, Component] = Field(default_factory=lambda: dict(DEFAULT_TOPOLOGY))
 
-    @model_validator(mode="before")
+    @field_validator("topology")
     @classmethod
-    def _extend_topology(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("topology"), Mapping):
-            values = {**values, "topology": {**DEFAULT_TOPOLOGY, **values["topology"]}}
-        return values
+    def _extend_topology(cls, given: Mapping[str, Component]) -> Mapping[str, Component]:
+        return extended(given)
 
     @property
     def url(self) -> str | None:
         """The API's base URL through the load balancer: `registry`, else `api`."""
         return self.endpoints.registry or self.endpoints.api
+
+    def part(self, role: Role) -> str:
+        """The name of the component that plays a role here."""
+        return next(name for name, each in self.topology.items() if each.role is role)
+
+    def role(self, component: str) -> Role | None:
+        """The role that a component plays, or None where it is a part of the target's own (or unknown)."""
+        return self.topology[component].role if component in self.topology else None
 
 
 def targets_dir() -> Path:

@@ -4,7 +4,7 @@ from collections import Counter
 
 from hokusai_validation.catalogue import REQUIREMENTS, entries, find
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category
-from hokusai_validation.target import DEFAULT_TOPOLOGY
+from hokusai_validation.topology import DEFAULT_TOPOLOGY
 
 
 def test_there_are_67() -> None:

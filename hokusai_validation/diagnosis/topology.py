@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from hokusai_validation.target import Component, Target
+from hokusai_validation.target import Target
+from hokusai_validation.topology import Component
 
 
 class Graph:

@@ -1,0 +1,95 @@
+"""The parts of a stack, what each depends on, and which role each plays. Pure.
+
+A role is what a part is for; a name is what a target calls it. Code asks for the role
+(`target.part(Role.DATABASE)`), so that a target may call its parts what it likes. The names and
+edges of the service contract are here (`DEFAULT_TOPOLOGY`) and nowhere else.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Role(StrEnum):
+    """What a part of the stack is for. Each is played by exactly one component of a topology."""
+
+    LOAD_BALANCER = "load_balancer"
+    API_GATEWAY = "api_gateway"
+    AUTH = "auth"
+    TRACKING_SERVER = "tracking_server"
+    DATABASE = "database"
+    CACHE = "cache"
+    QUEUE = "queue"
+    ARTIFACT_STORE = "artifact_store"
+    SECRETS = "secrets"
+    SERVICE_DISCOVERY = "service_discovery"
+
+
+class Component(BaseModel):
+    """A node of the topology; edges go to what it depends on. Without a `role` it is a part of the
+    target's own, which no test of the contract asks about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role | None = None
+    depends_on: tuple[str, ...] = ()
+    critical: bool = False
+    optional: bool = False
+    team: str = "platform"
+    deployed: bool = True
+
+
+# The stack of the service contract. A target file may override or extend it, component by component.
+DEFAULT_TOPOLOGY: Mapping[str, Component] = {
+    "load_balancer": Component(
+        role=Role.LOAD_BALANCER, depends_on=("api", "auth"), critical=True, team="infrastructure"
+    ),
+    "api": Component(
+        role=Role.API_GATEWAY,
+        depends_on=("auth", "mlflow", "postgres", "redis", "message_queue"),
+        critical=True,
+        team="api",
+    ),
+    "auth": Component(role=Role.AUTH, critical=True, team="auth"),
+    "mlflow": Component(
+        role=Role.TRACKING_SERVER,
+        depends_on=("postgres", "artifacts", "service_discovery"),
+        team="ml-platform",
+    ),
+    "postgres": Component(role=Role.DATABASE, depends_on=("secrets",), critical=True, team="infrastructure"),
+    "redis": Component(role=Role.CACHE, optional=True, team="infrastructure"),
+    "message_queue": Component(role=Role.QUEUE, depends_on=("redis",), optional=True, team="api"),
+    "artifacts": Component(role=Role.ARTIFACT_STORE, team="ml-platform"),
+    "secrets": Component(role=Role.SECRETS, critical=True, team="infrastructure"),
+    "service_discovery": Component(role=Role.SERVICE_DISCOVERY, critical=True, team="infrastructure"),
+}
+
+
+def extended(given: Mapping[str, Component]) -> Mapping[str, Component]:
+    """A file's components over the default ones, key by key. A component that has a default's name,
+    or is given its role, stands in the default's place, and the others' edges go to it.
+
+    Raises ValueError when a role is then played by none, or by two."""
+    stands_for = {
+        default: name
+        for default, part in DEFAULT_TOPOLOGY.items()
+        for name, own in given.items()
+        if own.role is part.role
+    }
+    merged: dict[str, Component] = {}
+    for default, part in DEFAULT_TOPOLOGY.items():
+        name = stands_for.get(default, default)
+        edges = tuple(stands_for.get(below, below) for below in part.depends_on)
+        own = given.get(name, part)
+        set_here = own.model_fields_set if name in given else frozenset()
+        merged[name] = part.model_copy(
+            update={"depends_on": edges} | {key: getattr(own, key) for key in set_here}
+        )
+    merged |= {name: own for name, own in given.items() if name not in merged}
+    for role in Role:
+        playing = sorted(name for name, part in merged.items() if part.role is role)
+        if len(playing) != 1:
+            who = " and ".join(f"`{name}`" for name in playing) or "no component"
+            raise ValueError(f"role `{role}` is played by {who}; give it to one component")
+    return merged
