@@ -78,7 +78,52 @@ class Cause(StrEnum):
     ALERT_THRESHOLD = "alert_threshold"
     NOT_RECOVERED = "not_recovered"
     AWS_CREDENTIALS_REFUSED = "aws_credentials_refused"
+    ANSWERS_NOTHING = "answers_nothing"  # accepts connections and answers nothing, /live included
+    PROTOCOL_BROKEN = "protocol_broken"  # answers in bytes that are not the protocol
+    AWAY = "away"  # was out for a while and is well since
+    INTERMITTENT_ERRORS = "intermittent_errors"  # a share of what is asked goes wrong
+    KEEP_ALIVE = "keep_alive"  # the server closes idle connections before its client does
+    NAME_WITHOUT_ADDRESS = "name_without_address"
+    CHAIN_INCOMPLETE = "chain_incomplete"
+    ENCRYPTION_REQUIRED = "encryption_required"
+    LOGIN_REFUSED = "login_refused"  # not for the password: no rule for it, or no right to log in
+    READ_ONLY = "read_only"
+    REPLICA = "replica"
+    STATEMENT_TIMEOUT = "statement_timeout"
+    BLOCKED = "blocked"  # waits for a lock that another session holds
+    CONNECTIONS_EXHAUSTED = "connections_exhausted"
+    NO_SUCH_DATABASE = "no_such_database"
+    STORE_FULL = "store_full"
+    STORE_NEARLY_FULL = "store_nearly_full"
+    COMMAND_REFUSED = "command_refused"  # redis' user may not do it
+    HOST_REFUSED = "host_refused"
+    BODY_LIMIT = "body_limit"
+    HEADER_LIMIT = "header_limit"
+    RATE_LIMITED = "rate_limited"
+    ACCESS_DENIED = "access_denied"  # the artifact store refuses the role
+    KEY_SERVICE_DENIED = "key_service_denied"
+    BUCKET_MISSING = "bucket_missing"
+    CLOCK_SKEW = "clock_skew"
+    HEALTH_CHECK_PATH = "health_check_path"
+    VERSION_MIX = "version_mix"  # one of several runs another version
+    SLOW_INSTANCE = "slow_instance"  # one of several is slower
     UNKNOWN = "unknown"
+
+
+class Confidence(StrEnum):
+    """How sure a finding is."""
+
+    CERTAIN = "certain"  # its own sign was seen, nothing speaks against it, nothing else fits
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+class Duty(StrEnum):
+    """When a cause holds."""
+
+    ALWAYS = "always"
+    SHARE = "share"  # of what is asked
+    ONCE = "once"  # it began, and is over
 
 
 class Priority(StrEnum):
@@ -90,8 +135,27 @@ class Priority(StrEnum):
     P3 = "P3"
 
 
+class Reference(Frozen):
+    """Where something that speaks for or against a finding was seen: the row's test, what was asked
+    (`operation`, where known), the component, the sign (an error class or a kind of fact; `ok`), how
+    often, first and last."""
+
+    test: str
+    operation: str = ""
+    component: str
+    instance: str | None = None
+    sign: str
+    count: int = 1
+    first: AwareDatetime
+    last: AwareDatetime
+
+
 class Finding(Frozen):
     """A cause, the component at fault, and the results that it explains (test names).
+
+    `edge` is `asker->component` where one asker alone is without it; `instance` the one instance of
+    several; `operation` what alone is at fault; `rate` the share that goes wrong; `began_at` and
+    `ended_at` when it was first seen after something good, and when something good was first seen after it.
 
     `impact` is one sentence for a user; `reproduction` commands that can be pasted, secrets as
     variables; `remedy` steps; `effort_h` hours; `key` identifies the same finding across runs."""
@@ -112,6 +176,16 @@ class Finding(Frozen):
     quick_win: bool = False
     since: AwareDatetime | None = None  # first run of the present unbroken series
     seen_runs: int = 1
+    instance: str | None = None
+    edge: str | None = None
+    operation: str | None = None
+    confidence: Confidence = Confidence.LIKELY
+    duty: Duty = Duty.ALWAYS
+    rate: float | None = None
+    began_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    speaks_for: tuple[Reference, ...] = ()
+    speaks_against: tuple[Reference, ...] = ()
 
 
 class Scores(Frozen):
