@@ -81,6 +81,27 @@ class FaultOrphaned(FaultError):
         self.command = command
 
 
+class NotExecuted(HokusaiError):
+    """A test was not executed, and nothing is told of the target by that: its row is `skipped`."""
+
+
+class NotConfigured(NotExecuted):
+    """The target file does not name what the test is about."""
+
+
+class UnhealthyBefore(NotExecuted):
+    """A part that a test relies on was not well before it began: nothing was done to it.
+    `component` is the part."""
+
+    def __init__(self, message: str, component: str) -> None:
+        super().__init__(message)
+        self.component = component
+
+
+class TimeBudgetSpent(NotExecuted):
+    """The time that its phase may take was used up before the test began."""
+
+
 class NoSteadyState(HokusaiError):
     """The target was not healthy before an experiment: nothing was injected, nothing judged."""
 

@@ -23,6 +23,18 @@ class Status(StrEnum):
     SKIPPED = "skipped"  # not executed, with the reason
 
 
+class SkipReason(StrEnum):
+    """Why a test was not executed. A skipped row without one was skipped by what the test itself saw
+    (an older version of the secret is not there)."""
+
+    UNHEALTHY_BEFORE = "unhealthy_before"  # a part it relies on was not well before: `blocked_by`
+    TIME_BUDGET = "time_budget"  # the phase's time was used up
+    NOT_PERMITTED = "not_permitted"  # by the target file, or by AWS
+    NOT_CONFIGURED = "not_configured"
+    NOT_SELECTED = "not_selected"
+    STALE = "stale"  # older than the newest deployment
+
+
 class Phase(StrEnum):
     """The phases that run tests, in their order."""
 
@@ -56,7 +68,8 @@ class Result(BaseModel):
     `test` is `Class::function` (with `[case]` for a case of its own); `detail` is the trace of a
     failure; `evidence` what was seen, as JSON; `facts` the same for the diagnosis; `observations`
     every question that was asked of the target, passed or failed; `metrics` plain numbers, units in
-    their names. `flaky` is set on a passed second attempt.
+    their names. `flaky` is set on a passed second attempt. `skip_reason` says why a skipped one was not
+    executed; with `unhealthy_before`, `blocked_by` is the component that was not well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +93,8 @@ class Result(BaseModel):
     metrics: Mapping[str, float] = Field(default_factory=dict)
     attempt: int = 1
     flaky: bool = False
+    skip_reason: SkipReason | None = None
+    blocked_by: str | None = None
 
     @property
     def executed(self) -> bool:
@@ -103,6 +118,7 @@ def final_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
 
 
 _JSON_COLUMNS = ("evidence", "facts", "observations", "metrics")
+_OPTIONAL_COLUMNS = ("skip_reason", "blocked_by")
 
 
 def to_frame(results: Iterable[Result]) -> "pd.DataFrame":
@@ -138,12 +154,17 @@ def from_frame(frame: "pd.DataFrame") -> tuple[Result, ...]:
     Raises pydantic's ValidationError for a frame that is not one of results."""
     import json
 
+    import pandas as pd
+
     results = []
     for row in frame.to_dict("records"):
         values = {str(name): value for name, value in row.items()}
         for column in _JSON_COLUMNS:
             if column in values:  # rows of before it was there are read as well
                 values[column] = json.loads(values[column])
+        for column in _OPTIONAL_COLUMNS:
+            if column in values and pd.isna(values[column]):
+                values[column] = None
         values["started_at"] = values["started_at"].to_pydatetime()
         results.append(Result.model_validate(values))
     return tuple(results)

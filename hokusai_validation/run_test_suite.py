@@ -18,7 +18,16 @@ import pytest
 
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.report import Verdict
-from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase, Result, Status, final_attempts
+from hokusai_validation.result import (
+    CATALOGUE_CATEGORIES,
+    Category,
+    Phase,
+    Result,
+    SkipReason,
+    Status,
+    final_attempts,
+    now,
+)
 from hokusai_validation.runner import rows as suite_rows
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.runner.selection import SUITE_DIR, Selection
@@ -118,13 +127,17 @@ def run(
 def exit_status(results: Sequence[Result], target: Target) -> int:
     """By the verdict that the rows carry, those of tests that were not asked for left out."""
     # Imported here, because a phase judges its rows itself.
+    from hokusai_validation.diagnosis.diagnose import diagnose
     from hokusai_validation.diagnosis.orphaned import orphaned_faults
+    from hokusai_validation.diagnosis.rows import was_selected
     from hokusai_validation.diagnosis.verdict import judge
 
-    asked = [row for row in results if row.message != suite_rows.NOT_SELECTED]
+    asked = [row for row in results if was_selected(row)]
     if orphaned_faults(asked):
         return 3
-    return _EXIT_STATUS.get(judge(asked, target).verdict, 0)
+    followed = any(row.skip_reason is SkipReason.UNHEALTHY_BEFORE for row in asked)
+    findings = diagnose(asked, target, at=now()) if followed else ()
+    return _EXIT_STATUS.get(judge(asked, target, findings).verdict, 0)
 
 
 def summary(results: Sequence[Result]) -> str:

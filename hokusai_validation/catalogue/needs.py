@@ -7,9 +7,13 @@ what a target file declares that it cannot have.
 from collections.abc import Callable, Mapping
 
 from hokusai_validation.catalogue import Entry
+from hokusai_validation.errors import NotConfigured, NotPermitted
 from hokusai_validation.target import Target
 
 Need = tuple[Callable[[Target], object], str]
+Unmet = NotConfigured | NotPermitted
+
+PERMISSIONS = frozenset({"faults", "load", "write"})
 
 NEEDS: Mapping[str, Need] = {
     "gateway": (lambda t: t.url, "no gateway endpoint configured"),
@@ -39,25 +43,29 @@ NEEDS: Mapping[str, Need] = {
 
 
 def missing(entry: Entry, target: Target) -> str | None:
-    """Why the target can't have this test run, or None when it can. The first need that is not met
-    counts. A need is a name of `NEEDS`, `fault:KIND`, or a dotted path in the target file that must
-    be set (`aws.rds_instance`)."""
-    for need in entry.needs:
-        reason = _unmet(need, target)
-        if reason is not None:
-            return reason
-    return None
+    """Why the target can't have this test run, or None when it can."""
+    unmet = first_unmet(entry, target)
+    return None if unmet is None else str(unmet)
 
 
-def _unmet(need: str, target: Target) -> str | None:
+def first_unmet(entry: Entry, target: Target) -> Unmet | None:
+    """The first need that is not met, as the error that says so. A need is a name of `NEEDS`,
+    `fault:KIND`, or a dotted path in the target file that must be set (`aws.rds_instance`)."""
+    found = (_unmet(need, target) for need in entry.needs)
+    return next((unmet for unmet in found if unmet is not None), None)
+
+
+def _unmet(need: str, target: Target) -> Unmet | None:
     if need in NEEDS:
         test, reason = NEEDS[need]
-        return None if test(target) else reason
+        if test(target):
+            return None
+        return NotPermitted(reason) if need in PERMISSIONS else NotConfigured(reason)
     if need.startswith("fault:"):
         kind = need.removeprefix("fault:")
         permitted = any(each.value == kind for each in target.permissions.faults)
-        return None if permitted else f"fault '{kind}' not permitted on this target"
+        return None if permitted else NotPermitted(f"fault '{kind}' not permitted on this target")
     value: object = target
     for part in need.split("."):
         value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
-    return None if value else f"no `{need}` configured"
+    return None if value else NotConfigured(f"no `{need}` configured")

@@ -52,7 +52,7 @@ def assemble(
     fresh = [without_stale(each, origin) for each, origin in zip(whole, sources, strict=True)]
     rows = tuple(row for each in fresh for row in each.results)
     findings = diagnose(rows, target, past, at=finished_at)
-    judgement = judge(rows, target)
+    judgement = judge(rows, target, findings)
     present = scores(rows, target)
     here = summary(
         rows,

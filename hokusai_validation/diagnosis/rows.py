@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from hokusai_validation import catalogue
 from hokusai_validation.catalogue.needs import missing
 from hokusai_validation.report import PhaseSource
-from hokusai_validation.result import Phase, Result, Status, final_attempts
+from hokusai_validation.result import Phase, Result, SkipReason, Status, final_attempts
 from hokusai_validation.target import Target
 
 NOT_SELECTED = "not selected"
@@ -63,12 +63,13 @@ def _missing(entry: catalogue.Entry, target: Target, run_id: str, at: datetime, 
         status=Status.BROKEN if asked else Status.SKIPPED,
         started_at=at,
         message=NEVER_REPORTED if asked else NOT_SELECTED,
+        skip_reason=None if asked else SkipReason.NOT_SELECTED,
     )
 
 
 def was_selected(row: Result) -> bool:
     """Whether the run was asked for this test at all."""
-    return not (row.status is Status.SKIPPED and row.message.strip().endswith(NOT_SELECTED))
+    return row.skip_reason is not SkipReason.NOT_SELECTED
 
 
 def earliest(rows: Iterable[Result]) -> datetime | None:
@@ -101,6 +102,8 @@ def without_stale(rows: PhaseRows, source: PhaseSource) -> PhaseRows:
         row.model_copy(
             update={
                 "status": Status.SKIPPED,
+                "skip_reason": SkipReason.STALE,
+                "blocked_by": None,
                 "message": f"{STALE}: {row.status.value} in run {row.run_id}, before the newest deployment",
                 "detail": "",
                 "facts": (),
@@ -117,7 +120,7 @@ def without_stale(rows: PhaseRows, source: PhaseSource) -> PhaseRows:
 
 def is_stale(row: Result) -> bool:
     """Whether `without_stale` has emptied this row."""
-    return row.status is Status.SKIPPED and row.message.startswith(STALE)
+    return row.skip_reason is SkipReason.STALE
 
 
 # Without these a target file declares nothing: there is nothing to validate.

@@ -3,8 +3,9 @@
 | what the rows say | verdict |
 | --- | --- |
 | a critical test failed, twice | `unhealthy` |
-| else: a critical test is broken, or skipped for a reason that the target file did not declare, or its phase has no fresh rows | `inconclusive` |
-| else: a test that is not critical failed, a critical one was flaky, an alert threshold was passed, the three views disagree | `degraded` |
+| a critical test *followed*: skipped for a part that was not well before it began, a finding tells why, and users are without service when that part is out | `unhealthy` |
+| else: a critical test is broken, or skipped for a reason that neither the target file declares nor a finding explains (the time budget too), or its phase has no fresh rows | `inconclusive` |
+| else: a critical test followed from another part, a test that is not critical failed, a critical one was flaky, an alert threshold was passed, the three views disagree | `degraded` |
 | else | `healthy` |
 
 "Twice" is the suite's doing: it runs a failed test once more (load and chaos aside), so a test whose
@@ -17,9 +18,10 @@ from dataclasses import dataclass
 from hokusai_validation.diagnosis.alerts import Alert, alerts
 from hokusai_validation.diagnosis.orphaned import OrphanedFault, orphaned_faults
 from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selected
+from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind
-from hokusai_validation.report import Report, Verdict
-from hokusai_validation.result import CATALOGUE_CATEGORIES, Phase, Result, Status, final_attempts
+from hokusai_validation.report import Finding, Report, Verdict
+from hokusai_validation.result import CATALOGUE_CATEGORIES, Phase, Result, SkipReason, Status, final_attempts
 from hokusai_validation.target import Target
 
 NAMED_TESTS = 5  # of one kind in a reason; the rest is a number
@@ -33,15 +35,21 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def judge(rows: Sequence[Result], target: Target) -> Judgement:
-    """The verdict that these rows (all attempts; stale ones already emptied) carry."""
+def judge(rows: Sequence[Result], target: Target, findings: Iterable[Finding] = ()) -> Judgement:
+    """The verdict that these rows (all attempts; stale ones already emptied) carry; the findings that
+    were made of them explain tests that were not executed."""
     final = final_attempts(rows)
     critical = [row for row in final if row.critical]
+    graph = Graph(target)
+    faulty = {finding.component for finding in findings}
+    followed = [row for row in critical if _followed(row, faulty, graph)]
     unhealthy = _critical_failures(critical)
-    inconclusive = _not_judged(critical, target)
+    unhealthy += _consequences([row for row in followed if graph.is_critical(row.blocked_by or "")])
+    inconclusive = _not_judged([row for row in critical if row not in followed], target)
     if not any(row.executed for row in final):
         inconclusive.append("no test was executed")
     degraded = _impaired(rows, final, target)
+    degraded += _consequences([row for row in followed if not graph.is_critical(row.blocked_by or "")])
     left = _left_on(rows)
     if unhealthy:
         verdict = Verdict.UNHEALTHY
@@ -65,7 +73,7 @@ def exit_status(
     """What the command line ends with: 3 where a fault of ours could not be undone, else 1
     unhealthy (or degraded, with `fail_on_degraded`), 3 could not be judged, else 0. Only the phases asked for count, and of them only the tests selected."""
     rows = [row for row in report.results if row.phase in asked and was_selected(row)]
-    verdict = judge(rows, target).verdict
+    verdict = judge(rows, target, report.findings).verdict
     if orphaned_faults(rows):
         return 3
     if verdict is Verdict.UNHEALTHY:
@@ -111,6 +119,26 @@ def left_on(rows: Iterable[Result]) -> tuple[OrphanedFault, ...]:
 def _critical_failures(critical: Iterable[Result]) -> list[str]:
     failed = [row for row in critical if row.status is Status.FAILED]
     return [_sentence(failed, "critical test failed", "critical tests failed")] if failed else []
+
+
+def _followed(row: Result, faulty: Collection[str], graph: Graph) -> bool:
+    """Whether a test was not executed for a part that is at fault itself, or that stands on one that is."""
+    if row.skip_reason is not SkipReason.UNHEALTHY_BEFORE or row.blocked_by is None:
+        return False
+    part = graph.component_of(row.blocked_by)
+    return part in faulty or not graph.below(part).isdisjoint(faulty)
+
+
+def _consequences(followed: Sequence[Result]) -> list[str]:
+    """A sentence for each part that critical tests were not executed for."""
+    return [
+        _sentence(
+            [row for row in followed if row.blocked_by == part],
+            f"critical test was not executed, as {part} was not well before it",
+            f"critical tests were not executed, as {part} was not well before them",
+        )
+        for part in dict.fromkeys(row.blocked_by for row in followed)
+    ]
 
 
 def _not_judged(critical: Sequence[Result], target: Target) -> list[str]:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import pytest
-
 from hokusai_validation import catalogue
-from hokusai_validation.errors import HokusaiError, NotJudged
+from hokusai_validation.errors import HokusaiError, NotJudged, NotPermitted
 from hokusai_validation.facts import FactKind
 from hokusai_validation.load import cloudwatch
 from hokusai_validation.load.engine import Engine, Running
@@ -162,7 +160,9 @@ class LoadSession:
     def _needs_connections(self, connections: int) -> None:
         permitted = self.site.permission.max_connections
         if connections > permitted:
-            pytest.skip(f"{connections} connections not permitted on this target (it permits {permitted})")
+            raise NotPermitted(
+                f"{connections} connections not permitted on this target (it permits {permitted})"
+            )
 
     def _run(self, plan: Plan) -> _Run:
         began = datetime.now(UTC)

@@ -6,10 +6,14 @@ from hokusai_validation.errors import (
     AwsNotFound,
     AwsPermissionMissing,
     HokusaiError,
+    NotConfigured,
+    NotExecuted,
     NotPermitted,
     RequestFailed,
+    TimeBudgetSpent,
+    UnhealthyBefore,
 )
-from hokusai_validation.result import Status
+from hokusai_validation.result import SkipReason, Status
 from hokusai_validation.runner.timelimit import TimeLimit
 
 MESSAGE_LIMIT = 600
@@ -26,11 +30,32 @@ def status_of(error: BaseException) -> Status:
     if isinstance(error, BaseExceptionGroup):
         inner = {status_of(each) for each in error.exceptions}
         return Status.FAILED if inner == {Status.FAILED} else Status.BROKEN
-    if isinstance(error, pytest.skip.Exception | AwsPermissionMissing | NotPermitted):
+    if isinstance(error, pytest.skip.Exception | NotExecuted | AwsPermissionMissing | NotPermitted):
         return Status.SKIPPED
     if isinstance(error, AssertionError | pytest.fail.Exception | RequestFailed | AwsNotFound):
         return Status.FAILED
     return Status.BROKEN
+
+
+# Most specific first.
+_SKIP_REASONS: tuple[tuple[type[HokusaiError], SkipReason], ...] = (
+    (UnhealthyBefore, SkipReason.UNHEALTHY_BEFORE),
+    (TimeBudgetSpent, SkipReason.TIME_BUDGET),
+    (NotConfigured, SkipReason.NOT_CONFIGURED),
+    (NotPermitted, SkipReason.NOT_PERMITTED),
+    (AwsPermissionMissing, SkipReason.NOT_PERMITTED),
+)
+
+
+def skip_reason_of(error: BaseException) -> SkipReason | None:
+    """Why the test that this ended was not executed; None where it only saw that nothing is there to
+    be judged."""
+    return next((reason for kind, reason in _SKIP_REASONS if isinstance(error, kind)), None)
+
+
+def blocked_by(error: BaseException) -> str | None:
+    """The component that was not well before the test that this ended."""
+    return error.component if isinstance(error, UnhealthyBefore) else None
 
 
 def requests_failed(error: BaseException) -> tuple[RequestFailed, ...]:

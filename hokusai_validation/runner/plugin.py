@@ -251,6 +251,12 @@ def _attempt(
         metrics=evidence.metrics,
         attempt=attempt,
         flaky=attempt > 1 and status is Status.PASSED,
+        skip_reason=next(filter(None, map(outcome.skip_reason_of, telling)), None)
+        if status is Status.SKIPPED
+        else None,
+        blocked_by=next(filter(None, map(outcome.blocked_by, telling)), None)
+        if status is Status.SKIPPED
+        else None,
     )
     raised.clear()  # their tracebacks hold what a target answered, up to 16 MiB each
     return reports, row
@@ -262,9 +268,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
     if state is None or entry is None:
         return (yield)
-    reason = needs.missing(entry, state.settings.target)
-    if reason is not None:
-        pytest.skip(reason)
+    if (unmet := needs.first_unmet(entry, state.settings.target)) is not None:
+        raise unmet
     with _limit(state, entry, _limit_s(state, entry)):
         return (yield)
 
@@ -307,6 +312,10 @@ def pytest_runtest_makereport(
     report = yield
     if call.excinfo is not None and RAISED in item.stash:
         item.stash[RAISED].append(call.excinfo.value)
+        if report.failed and outcome.status_of(call.excinfo.value) is Status.SKIPPED:
+            report.outcome = "skipped"
+            file, line, _ = report.location
+            report.longrepr = (file, line or 0, f"Skipped: {outcome.message_of(call.excinfo.value)}")
     state = item.config.stash.get(STATE, None)
     if state is not None:
         redactor = state.secrets.redactor

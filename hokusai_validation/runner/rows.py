@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.errors import UsageError
 from hokusai_validation.redaction import Redactor
-from hokusai_validation.result import Result, Status, now
+from hokusai_validation.result import Result, SkipReason, Status, now
 
 NEVER_REPORTED = "never reported"
 NOT_SELECTED = "not selected"
@@ -75,7 +75,15 @@ def read_rows(path: Path) -> tuple[Result, ...]:
     return tuple(rows)
 
 
-def unrun(entry: Entry, *, run_id: str, target: str, status: Status, message: str) -> Result:
+def unrun(
+    entry: Entry,
+    *,
+    run_id: str,
+    target: str,
+    status: Status,
+    message: str,
+    skip_reason: SkipReason | None = None,
+) -> Result:
     """The row of a test that did not run."""
     return Result(
         run_id=run_id,
@@ -89,6 +97,7 @@ def unrun(entry: Entry, *, run_id: str, target: str, status: Status, message: st
         status=status,
         started_at=now(),
         message=message,
+        skip_reason=skip_reason,
     )
 
 
@@ -115,7 +124,14 @@ def complete(
             missing.append(unrun(entry, run_id=run_id, target=target, status=Status.BROKEN, message=message))
         else:
             missing.append(
-                unrun(entry, run_id=run_id, target=target, status=Status.SKIPPED, message=NOT_SELECTED)
+                unrun(
+                    entry,
+                    run_id=run_id,
+                    target=target,
+                    status=Status.SKIPPED,
+                    message=NOT_SELECTED,
+                    skip_reason=SkipReason.NOT_SELECTED,
+                )
             )
     return tuple(missing)
 

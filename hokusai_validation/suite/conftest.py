@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hokusai_validation.errors import NotJudged, SecretMissing
+from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
@@ -54,7 +54,7 @@ def resolver(target: Target) -> Resolver:
 def registry(target: Target, secrets: Secrets, resolver: Resolver) -> Iterator[HttpClient]:
     """The API through the load balancer; `key=True` on a call sends the good key."""
     if target.url is None:
-        pytest.skip("no gateway endpoint configured")
+        raise NotConfigured("no gateway endpoint configured")
     with _client(target.url, target, secrets, resolver) as client:
         yield client
 
@@ -63,7 +63,7 @@ def registry(target: Target, secrets: Secrets, resolver: Resolver) -> Iterator[H
 def instances(target: Target, secrets: Secrets, resolver: Resolver) -> Iterator[tuple[ApiInstance, ...]]:
     """Every API instance of the target."""
     if not target.instances:
-        pytest.skip("no instances configured")
+        raise NotConfigured("no instances configured")
     made = tuple(
         ApiInstance(
             name=each.name,
@@ -93,7 +93,7 @@ def links(target: Target) -> "LinkClient":
     from hokusai_validation.resources.links import LinkClient
 
     if target.links is None:
-        pytest.skip("no links configured")
+        raise NotConfigured("no links configured")
     return LinkClient.from_target(target)
 
 
@@ -103,7 +103,7 @@ def control(target: Target, secrets: Secrets) -> "ControlClient":
     from hokusai_validation.resources.control import ControlClient
 
     if target.control is None:
-        pytest.skip("no control agent configured")
+        raise NotConfigured("no control agent configured")
     return ControlClient.from_target(target, secrets)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hokusai_validation.errors import AgentFailed, RequestFailed
+from hokusai_validation.errors import AgentFailed, NotConfigured, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.instances import ApiInstance
@@ -54,7 +54,7 @@ class TestCommunication:
         for name in (start, end):
             component = target.topology.get(name)
             if component is None or not component.deployed:
-                pytest.skip(f"{name} is not deployed on this target")
+                raise NotConfigured(f"{name} is not deployed on this target")
         doors: dict[str, HttpClient] = {"registry": registry}
         if start == "api" and target.instances:
             instances: tuple[ApiInstance, ...] = request.getfixturevalue("instances")
@@ -157,7 +157,7 @@ def _balancer_to_api(target: Target, client: HttpClient, evidence: Evidence, via
 
 def _balancer_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
     if target.endpoints.auth is None:
-        pytest.skip("no auth endpoint configured")
+        raise NotConfigured("no auth endpoint configured")
     return _status_is(client.get(f"{target.endpoints.auth}/health"), 200, "auth", evidence, "load_balancer")
 
 

@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hokusai_validation.errors import AwsNotFound, ConnectionRefused, ConnectTimedOut, RequestFailed
+from hokusai_validation.errors import (
+    AwsNotFound,
+    ConnectionRefused,
+    ConnectTimedOut,
+    NotConfigured,
+    RequestFailed,
+)
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.routes import wanted_routes
@@ -140,7 +146,7 @@ class TestCloudMap:
     def test_instances_reachable(self, target: Target, aws: Aws, evidence: Evidence) -> None:
         """Something accepts connections at each registered instance."""
         if not target.dns.search_private:
-            pytest.skip("private addresses can't be reached from here (`dns.search_private`)")
+            raise NotConfigured("private addresses can't be reached from here (`dns.search_private`)")
         wrong: list[str] = []
         for component, service in self._services(target, aws, evidence).items():
             for instance in service.instances if service is not None else ():
@@ -199,7 +205,7 @@ class TestBalancing:
             component: each.target_group for component, each in settings.services.items() if each.target_group
         }
         if not named:
-            pytest.skip("no target group configured")
+            raise NotConfigured("no target group configured")
         groups = aws.balancing.target_groups(named.values())
         wrong: list[str] = []
         for component, name in named.items():
@@ -224,7 +230,7 @@ class TestBalancing:
         settings = _settings(target)
         routes = wanted_routes(target)
         if not routes:
-            pytest.skip("no public route configured")
+            raise NotConfigured("no public route configured")
         balancers = aws.balancing.load_balancers(settings.load_balancers)
         listeners = {balancer.name: secure(aws.balancing.listeners(balancer)) for balancer in balancers}
         groups = aws.balancing.target_groups(

@@ -11,11 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import hokusai_validation
-from hokusai_validation.errors import (
-    AwsCredentialsRefused,
-    HokusaiError,
-    RequestFailed,
-)
+from hokusai_validation.errors import AwsCredentialsRefused, HokusaiError, NotConfigured, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.resources.aws.client import Aws
@@ -182,7 +178,7 @@ class TestNames:
     def test_private_names_resolve(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """Every private name has an address, asked from inside."""
         if not target.dns.search_private:
-            pytest.skip("private names are not visible from here (`dns.search_private`)")
+            raise NotConfigured("private names are not visible from here (`dns.search_private`)")
         _resolve(target.dns.private_names, "service_discovery", resolver, evidence)
 
 
@@ -237,7 +233,7 @@ class TestTls:
         another host, clients drop the `Authorization` header."""
         plain = _plain_url(target)
         if plain is None:
-            pytest.skip("no plain HTTP address known (`endpoints.plain`)")
+            raise NotConfigured("no plain HTTP address known (`endpoints.plain`)")
         host = urlsplit(target.url or "").hostname or ""
         with HttpClient(plain, tls=target.tls, resolver=resolver, timeout_s=5) as client:
             answer = client.get("/version", headers={"host": host})
@@ -282,7 +278,7 @@ def _secure_endpoints(target: Target) -> dict[str, str]:
     }
     found = {name: url for name, url in pairs.items() if url is not None and url.startswith("https://")}
     if not found:
-        pytest.skip("no HTTPS endpoint configured")
+        raise NotConfigured("no HTTPS endpoint configured")
     return found
 
 

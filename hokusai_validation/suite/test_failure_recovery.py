@@ -15,7 +15,7 @@ from hokusai_validation.chaos.experiment import Experiment
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.plans import faults_of
 from hokusai_validation.chaos.probe import Route
-from hokusai_validation.errors import NoSteadyState, NotJudged
+from hokusai_validation.errors import NoSteadyState, NotConfigured, NotJudged
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import mlflow_client
 from hokusai_validation.probes.contract.answers import Health, Live, MlflowHealthOpen, Ready, Reset
@@ -59,7 +59,7 @@ Start = Callable[..., contextlib.AbstractContextManager[Experiment]]
 def steady(target: Target, request: pytest.FixtureRequest) -> None:
     """Nothing is injected into a target that is not healthy before."""
     if not target.instances:
-        pytest.skip("no instances configured")
+        raise NotConfigured("no instances configured")
     instances: tuple[ApiInstance, ...] = request.getfixturevalue("instances")
     deadline = time.monotonic() + STEADY_WITHIN_S
     while True:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hokusai_validation.errors import RequestFailed
+from hokusai_validation.errors import NotPermitted, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import three_views
 from hokusai_validation.probes.contract.check import expect
@@ -259,7 +259,7 @@ class TestRedis:
     def test_write_and_read_back(self, target: Target, redis: Redis, evidence: Evidence) -> None:
         """A value comes back as written, and goes away by itself."""
         if not target.permissions.write:
-            pytest.skip("writing not permitted on this target")
+            raise NotPermitted("writing not permitted on this target")
         key, value = f"{PREFIX}{tokens.token_hex(8)}", tokens.token_hex(32)
         try:
             redis.set(key, value, ttl_s=30)

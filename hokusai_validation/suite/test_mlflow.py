@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hokusai_validation.errors import HokusaiError, ProtocolViolated
+from hokusai_validation.errors import HokusaiError, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.ownership import owned_name, remove_experiment
@@ -41,7 +41,7 @@ class Bench:
 def bench(target: Target, secrets: Secrets) -> Iterator[Bench]:
     """Where the tests of this file work."""
     if not target.permissions.write:
-        pytest.skip("writing not permitted on this target")
+        raise NotPermitted("writing not permitted on this target")
     direct = target.mlflow is not None and target.mlflow.url is not None
     client = Mlflow.from_target(target, secrets) if direct else Mlflow.through_gateway(target, secrets)
     name = owned_name(datetime.now(UTC), "mlflow")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hokusai_validation.errors import NotJudged, ProtocolViolated
+from hokusai_validation.errors import NotJudged, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.instances import ApiInstance
@@ -109,7 +109,7 @@ class TestProxyRouting:
     def test_body_is_passed_whole(self, target: Target, secrets: Secrets, evidence: Evidence) -> None:
         """Three mebibytes go up and come down through the proxy unchanged."""
         if not target.permissions.write:
-            pytest.skip("writing not permitted on this target")
+            raise NotPermitted("writing not permitted on this target")
         mlflow = Mlflow.through_gateway(target, secrets)
         try:
             experiment_id = mlflow.create_experiment(owned_name(datetime.now(UTC), "proxy"))

@@ -8,7 +8,7 @@ from hokusai_validation import catalogue
 from hokusai_validation.diagnosis import assemble, exit_status
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Report, Verdict
-from hokusai_validation.result import Phase, Result, Status
+from hokusai_validation.result import Phase, Result, SkipReason, Status
 from hokusai_validation.target import Target
 from hokusai_validation_tests.diagnosis.rows import (
     AT,
@@ -205,3 +205,35 @@ def test_nothing_executed_is_inconclusive() -> None:
     report = assemble(run_id="run", target=TARGET, phases=[], started_at=AT, finished_at=AT)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert exit_status(report, TARGET, ()) == 3
+
+
+def followed(test: str, part: str) -> Result:
+    changed = row(test, Status.SKIPPED, message=f"{part} was not healthy before")
+    return changed.model_copy(update={"skip_reason": SkipReason.UNHEALTHY_BEFORE, "blocked_by": part})
+
+
+@pytest.mark.parametrize(
+    ("part", "verdict", "status"),
+    [("postgres", Verdict.UNHEALTHY, 1), ("redis", Verdict.DEGRADED, 0), ("mlflow", Verdict.DEGRADED, 0)],
+)
+def test_a_critical_test_skipped_for_a_part_follows_from_that_parts_finding(
+    part: str, verdict: Verdict, status: int
+) -> None:
+    found = failed(NOT_CRITICAL, fact(FactKind.REFUSED, part))
+    report = report_of(found, followed("test_service_recovery_sequence", part))
+    assert part in {finding.component for finding in report.findings}
+    assert report.verdict is verdict
+    assert exit_status(report, TARGET, tuple(Phase)) == status
+
+
+def test_what_was_skipped_for_a_part_that_nothing_is_found_of_is_inconclusive() -> None:
+    report = report_of(followed("test_service_recovery_sequence", "postgres"))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert exit_status(report, TARGET, tuple(Phase)) == 3
+
+
+def test_what_the_time_budget_left_over_is_inconclusive() -> None:
+    left_over = row(CRITICAL, Status.SKIPPED).model_copy(update={"skip_reason": SkipReason.TIME_BUDGET})
+    report = report_of(left_over, failed(NOT_CRITICAL))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert exit_status(report, TARGET, tuple(Phase)) == 3
