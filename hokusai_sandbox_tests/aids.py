@@ -15,7 +15,8 @@ from botocore.config import Config
 from hokusai_sandbox.asking import ask
 from hokusai_sandbox.plan import CLUSTER, DATABASE_SECRET
 from hokusai_sandbox.stack import Stack
-from hokusai_validation.target import Aws, SecretRef, Target, read_target, secret
+from hokusai_validation.resources.secrets import secret
+from hokusai_validation.target import Aws, SecretRef, Target, read_target
 
 Value = TypeVar("Value")
 

@@ -29,6 +29,10 @@ class SecretMissing(UsageError):
     """An environment variable or secret that the target file names is not there."""
 
 
+class SecretUnusable(UsageError):
+    """A secret is there, but can't be what was meant: blanks or control characters, or too short."""
+
+
 class NotPermitted(UsageError):
     """The target file does not allow what was asked for (a fault, load, production)."""
 

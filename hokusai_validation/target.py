@@ -16,13 +16,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from hokusai_validation.errors import SecretMissing, TargetInvalid, TargetNotFound
+from hokusai_validation.errors import TargetInvalid, TargetNotFound
 from hokusai_validation.topology import DEFAULT_TOPOLOGY, Component, Role, extended
 
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
@@ -383,24 +382,6 @@ def read_target(name_or_path: str, *, follow_include: bool = True) -> Target:
         raise TargetInvalid(_explain(path, error)) from None
 
 
-def secret(ref: SecretRef, target: Target) -> SecretStr:
-    """The value of a secret that is named by an environment variable: the process's own
-    environment first, then the target's `env_file`.
-
-    Raises SecretMissing, also for a `secret_id` (that is resources.aws's to read)."""
-    if ref.env is None:
-        raise SecretMissing(f"Secret '{ref.secret_id}' is in Secrets Manager, not the environment.")
-    value = os.environ.get(ref.env)
-    if value is None and target.env_file is not None:
-        value = _read_env_file(target.env_file).get(ref.env)
-    if not value:
-        raise SecretMissing(
-            f"Environment variable {ref.env} is missing, and target '{target.name}' needs it."
-            f" Set it: export {ref.env}=…"
-        )
-    return SecretStr(value)
-
-
 def secret_refs(section: BaseModel) -> tuple[SecretRef, ...]:
     """Every SecretRef in a section, nested ones too."""
     found: list[SecretRef] = []
@@ -420,16 +401,6 @@ def secret_refs(section: BaseModel) -> tuple[SecretRef, ...]:
 
     visit(section)
     return tuple(found)
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines; blank lines and `#` comments are passed over."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise SecretMissing(f"The secrets file {path} can't be read: {error.strerror}.") from None
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value for name, value in pairs}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hokusai_validation.errors import SecretMissing, TargetInvalid, TargetNotFound
-from hokusai_validation.target import SecretRef, Target, read_target, secret, secret_refs
+from hokusai_validation.resources.secrets import secret
+from hokusai_validation.target import SecretRef, Target, read_target, secret_refs
 
 
 def write(folder: Path, text: str, name: str = "one.toml") -> str:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from hokusai_validation.assets import metadata
 from hokusai_validation.catalogue import Entry
+from hokusai_validation.redaction import shown
 from hokusai_validation.result import Result, Status, final_attempts
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
@@ -61,5 +62,5 @@ def check_results(
 def _description(result: Result) -> str:
     """The UI calls every check that did not pass `Failed`: what is not the target's fault says so."""
     if result.status in (Status.BROKEN, Status.SKIPPED):
-        return f"{result.status.value}: {result.message[:500]}"
-    return result.message[:500] or result.status.value
+        return f"{result.status.value}: {shown(result.message, 500)}"
+    return shown(result.message, 500) or result.status.value

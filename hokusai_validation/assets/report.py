@@ -14,6 +14,7 @@ from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
 from hokusai_validation.diagnosis import results_contract, summarise
+from hokusai_validation.redaction import shown
 from hokusai_validation.report import Verdict
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.resources.injected import ResultsResource, TargetResource
@@ -109,7 +110,7 @@ def build_verdict(target_name: str) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=said in (Verdict.HEALTHY.value, Verdict.DEGRADED.value),
             severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
-            description=str(known.get("headline", said))[:1000],
+            description=shown(known.get("headline", said), 1000),
             metadata={"verdict": said},
         )
 

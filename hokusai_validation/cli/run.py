@@ -15,7 +15,7 @@ from hokusai_validation.cli.progress_view import ProgressView
 from hokusai_validation.errors import NotPermitted, UsageError
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.runner.parentage import end_with_parent
-from hokusai_validation.target import Target, read_target, secret, secret_refs
+from hokusai_validation.target import Target, read_target, secret_refs
 
 REPEAT_LIMIT = 100
 
@@ -195,10 +195,14 @@ def _check_before(request: Request) -> None:
 def _check_secrets(target: Target) -> None:
     """Every secret that is to come from the environment is there.
 
-    Raises SecretMissing."""
+    Raises SecretMissing, SecretUnusable."""
+    from hokusai_validation.resources.secrets import open_to_others, secret
+
     for ref in secret_refs(target):
         if ref.env is not None:
             secret(ref, target)
+    if (note := open_to_others(target)) is not None:
+        click.echo(f"note: {note}", err=True)
 
 
 def _status(request: Request, target: Target, outcome: Outcome, asked: Sequence[Phase]) -> int:

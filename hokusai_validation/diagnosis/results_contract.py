@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hokusai_validation.catalogue import entries
+from hokusai_validation.redaction import shown
 from hokusai_validation.result import Category, Phase, Status
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def expectations(gx: Any, target: str) -> Any:
 
 def _about(result: Any) -> str:
     column = result.expectation_config.kwargs.get("column", "")
-    unexpected = str(result.result.get("partial_unexpected_list", ""))[:200]
+    unexpected = shown(result.result.get("partial_unexpected_list", ""), 200)
     return f"{result.expectation_config.type} {column} {unexpected}".strip()
 
 

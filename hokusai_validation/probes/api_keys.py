@@ -11,6 +11,7 @@ from hokusai_validation.errors import NotConfigured, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import failure
 from hokusai_validation.probes.states import SEARCH
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
@@ -103,7 +104,7 @@ class Keys:
         self.evidence.answer(what, answer)
         if answer.status < 500 and answer.status not in (401, 403, 429):
             return
-        message = f"A good key ({what}) was answered {answer.status}: {answer.text[:80]!r}."
+        message = f"A good key ({what}) was answered {answer.status}: {shown(answer.text, 80)!r}."
         kind, component = self._why_refused(answer)
         raise failure(message, self.evidence, kind, component, via="api")
 

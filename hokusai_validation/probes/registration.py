@@ -19,6 +19,7 @@ from hokusai_validation.probes import mlflow_client
 from hokusai_validation.probes.contract.check import expect, failure
 from hokusai_validation.probes.ownership import owned_name, remaining, remove
 from hokusai_validation.probes.symptoms import note_symptom
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver
@@ -117,7 +118,7 @@ class Journey:
             if note_symptom(text, at_fault, evidence, self.target, via=via) is None:
                 kind = FactKind.ARTIFACT_STORE_FAILED if component == "artifacts" else FactKind.PROXY_ERROR
                 evidence.fact(kind, component, text, "api")
-            raise AssertionError(f"Stage {stage} failed: {text[:400]}") from error
+            raise AssertionError(f"Stage {stage} failed: {shown(text, 400)}") from error
 
     @property
     def _client(self) -> Any:
@@ -166,7 +167,7 @@ class Journey:
             note_symptom(answer.text, "mlflow", evidence, self.target, via="api")
         expect(
             answer.status == 200,
-            f"Experiments through the gateway were answered {answer.status}: {answer.text[:80]!r}.",
+            f"Experiments through the gateway were answered {answer.status}: {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.PROXY_ERROR,
             via="api",

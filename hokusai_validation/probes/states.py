@@ -14,6 +14,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.answers import DetailedHealth, Health, MlflowHealthOpen
 from hokusai_validation.probes.contract.check import conforms, expect, failure, has_status
 from hokusai_validation.probes.symptoms import note_symptom
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
@@ -87,7 +88,7 @@ class Scene:
         except (RequestFailed, KeyError, TypeError, AttributeError):
             raise failure(
                 f"GET /health of {self.name} answered {answer.status} without services:"
-                f" {answer.text[:80]!r}.",
+                f" {shown(answer.text, 80)!r}.",
                 self.evidence,
                 FactKind.SCHEMA_MISMATCH,
                 via=self.name,
@@ -153,7 +154,7 @@ class Scene:
         answer = points.request("PUT", "/failpoints", json={name: True, "lease_s": FAILPOINT_LEASE_S})
         if answer.status != 200 or points.get("/failpoints").json().get(name) is not True:
             raise FaultNotApplied(
-                f"Fail point {name} of {self.name} is not on: {answer.status} {answer.text[:80]!r}."
+                f"Fail point {name} of {self.name} is not on: {answer.status} {shown(answer.text, 80)!r}."
             )
         try:
             yield
@@ -229,7 +230,7 @@ class Scene:
         error = str(seen.get("error") or "")
         note_symptom(error, "mlflow", self.evidence, self.target, via=self.name)
         raise failure(
-            f"{self.name} does not reach MLflow: {error or answer.text[:80]}.",
+            f"{self.name} does not reach MLflow: {error or shown(answer.text, 80)}.",
             self.evidence,
             FactKind.SERVICE_UNHEALTHY,
             "mlflow",

@@ -5,6 +5,7 @@ from typing import Any
 
 from hokusai_validation.errors import AwsError, AwsNotFound, HokusaiError
 from hokusai_validation.probes.three_views import SAID, View, Views
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import HttpClient
@@ -45,7 +46,7 @@ def _seen(component: str, target: Target, secrets: Secrets) -> Taken | None:
     try:
         return ask()
     except HokusaiError as error:
-        return View.DOWN, str(error)[:160]
+        return View.DOWN, shown(error, 160)
 
 
 def _http(url: str, target: Target) -> Taken:
@@ -66,7 +67,7 @@ def _look_api(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
             try:
                 views.append(_http(each.url, target))
             except HokusaiError as error:
-                views.append((View.DOWN, str(error)[:80]))
+                views.append((View.DOWN, shown(error, 80)))
         up = sum(view is View.UP for view, _ in views)
         whole = View.UP if up == len(views) else View.IMPAIRED if up else View.DOWN
         return whole, f"{up} of {len(views)} instances alive"
@@ -131,7 +132,7 @@ def _told_by_aws(component: str, target: Target, aws: Aws) -> Taken | None:
             cluster = aws.data.cache_cluster(settings.elasticache_cluster)
             return (View.UP if cluster.status == "available" else View.DOWN), f"ElastiCache {cluster.status}"
     except AwsNotFound as error:
-        return View.DOWN, str(error)[:120]
+        return View.DOWN, shown(error, 120)
     except AwsError:
         return None  # what may not be looked at is no view
     return None

@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 from hokusai_validation.errors import ReportNotWritten
+from hokusai_validation.redaction import shown
 from hokusai_validation.report import Report
 
 SCHEMA_FILE = "report.schema.json"
@@ -39,7 +40,7 @@ def render(report: Report) -> bytes:
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema()).iter_errors(values))
     if error is not None:
         raise ReportNotWritten(
-            f"The report does not keep its schema at {error.json_path}: {error.message[:200]}."
+            f"The report does not keep its schema at {error.json_path}: {shown(error.message, 200)}."
             " This is a fault of this package: please report it."
         )
     return (json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()

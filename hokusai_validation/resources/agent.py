@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hokusai_validation.errors import AgentFailed, RequestFailed
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
 
 TIMEOUT_S = 3.0
@@ -42,7 +43,7 @@ class Agent:
             if 200 <= answer.status < 300 or answer.status in accept:
                 return answer
             raise AgentFailed(
-                f"{self._what} at {self.url} refused {method} {path}: {answer.status} {answer.text[:200]!r}."
+                f"{self._what} at {self.url} refused {method} {path}: {answer.status} {shown(answer.text, 200)!r}."
             )
         raise AgentFailed(f"{self._what} at {self.url} does not answer: {problem} Is it running?")
 

@@ -26,6 +26,7 @@ from hokusai_validation.errors import (
     TargetInvalid,
     TlsFailed,
 )
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Database as Settings
@@ -240,7 +241,7 @@ _BROKEN = (
 def _named(error: Exception, call: str, limit_s: float) -> RequestFailed:
     code = getattr(error, "pgcode", None) or ""
     low = str(error).lower()
-    first = " ".join(str(error).split())[:240]
+    first = shown(" ".join(str(error).split()), 240)
 
     def says(*parts: str) -> bool:
         return any(part in low for part in parts)

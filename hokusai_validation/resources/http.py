@@ -34,6 +34,7 @@ from hokusai_validation.errors import (
     TlsFailed,
 )
 from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.deadline import DeadlineTransport, within
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.target import Tls
@@ -81,7 +82,7 @@ class Answer:
         except (ValueError, RecursionError):
             raise ProtocolViolated(
                 f"{self.method} {self.url} answered {self.status} with a body that is not JSON:"
-                f" {self.text[:120]!r}."
+                f" {shown(self.text, 120)!r}."
             ) from None
 
     def object(self) -> dict[str, Any]:
@@ -92,7 +93,7 @@ class Answer:
         if not isinstance(body, dict):
             raise ProtocolViolated(
                 f"{self.method} {self.url} answered {self.status} with JSON that is no object:"
-                f" {self.text[:120]!r}."
+                f" {shown(self.text, 120)!r}."
             )
         return body
 
@@ -101,7 +102,7 @@ class Answer:
         return {
             "request": f"{self.method} {self.url}",
             "status": self.status,
-            "body": self.text[:limit],
+            "body": shown(self.text, limit),
             "elapsed_ms": round(self.elapsed_ms, 2),
         }
 
@@ -112,7 +113,7 @@ def fact_of(error: RequestFailed, component: str, via: str | None = None) -> Fac
         kind=FACT_OF_ERROR.get(type(error), FactKind.PROTOCOL_VIOLATED),
         component=component,
         via=via,
-        seen=str(error)[:300],
+        seen=shown(error, 300),
     )
 
 

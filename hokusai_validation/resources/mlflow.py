@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from hokusai_validation.errors import ProtocolViolated, TargetInvalid
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
@@ -262,7 +263,7 @@ def part(body: object, *path: str) -> Any:
     for name in path:
         if not isinstance(found, dict) or name not in found:
             raise ProtocolViolated(
-                f"MLflow's answer has no `{'.'.join(path)}`: {str(body)[:120]}; see what answers there."
+                f"MLflow's answer has no `{'.'.join(path)}`: {shown(body, 120)}; see what answers there."
             )
         found = found[name]
     return found
@@ -287,13 +288,13 @@ def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def refused(answer: Answer) -> MlflowRefused:
     """An error answer as an exception, MLflow's own code in it where the body has one."""
-    code, message = "", answer.text[:200]
+    code, message = "", shown(answer.text, 200)
     try:
         body = answer.json()
     except ProtocolViolated:
         body = None
     if isinstance(body, dict):
-        code, message = str(body.get("error_code", "")), str(body.get("message", body))[:200]
+        code, message = str(body.get("error_code", "")), shown(body.get("message", body), 200)
     return MlflowRefused(
         f"{answer.method} {answer.url} answered {answer.status} {code}: {message}",
         answer.status,

@@ -15,6 +15,7 @@ from hokusai_validation.errors import (
     TargetInvalid,
     TlsFailed,
 )
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import tls_context
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
@@ -163,7 +164,7 @@ class Redis:
             if "ssl" in text.lower() or "certificate" in text.lower():
                 return TlsFailed(f"{call}: TLS failed: {text}.")
             return ConnectionReset(f"{call}: the connection broke: {text}.")
-        return ProtocolViolated(f"{call}: {text[:200]}.")
+        return ProtocolViolated(f"{call}: {shown(text, 200)}.")
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from hokusai_validation.errors import RequestFailed
 from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.redaction import shown
 from hokusai_validation.report import Performance
 from hokusai_validation.resources.http import Answer, fact_of
 
@@ -36,7 +37,7 @@ class Evidence:
 
     def fact(self, kind: FactKind, component: str, seen: str = "", via: str | None = None) -> None:
         """A fact for the diagnosis; the same one twice counts once."""
-        fact = Fact(kind=kind, component=component, via=via, seen=seen[:300])
+        fact = Fact(kind=kind, component=component, via=via, seen=shown(seen, 300))
         if fact not in self._facts:
             self._facts.append(fact)
 
@@ -45,7 +46,7 @@ class Evidence:
         fact = fact_of(error, component, via)
         if fact not in self._facts:
             self._facts.append(fact)
-        self._values.setdefault(f"failure {len(self._facts)}", str(error)[:TEXT_LIMIT])
+        self._values.setdefault(f"failure {len(self._facts)}", shown(error, TEXT_LIMIT))
 
     def metric(self, name: str, number: float) -> None:
         """A plain number, its unit in its name (`health_p99_ms`)."""
@@ -76,7 +77,7 @@ class Evidence:
 
 def _cut(value: JsonValue) -> JsonValue:
     if isinstance(value, str) and len(value) > TEXT_LIMIT:
-        return f"{value[:TEXT_LIMIT]}… ({len(value)} characters)"
+        return f"{shown(value, TEXT_LIMIT)}… ({len(value)} characters)"
     if isinstance(value, list):
         kept = [_cut(item) for item in value[:ITEMS_LIMIT]]
         return kept if len(value) <= ITEMS_LIMIT else [*kept, f"… {len(value)} items"]

@@ -13,6 +13,7 @@ from hokusai_validation.errors import (
     TimeBudgetSpent,
     UnhealthyBefore,
 )
+from hokusai_validation.redaction import shown
 from hokusai_validation.result import SkipReason, Status
 from hokusai_validation.runner.timelimit import TimeLimit
 
@@ -78,7 +79,7 @@ def message_of(error: BaseException) -> str:
     )
     if not ours or not text:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return text[:MESSAGE_LIMIT]
+    return shown(text, MESSAGE_LIMIT)
 
 
 def worst(statuses: list[Status]) -> Status:

@@ -20,6 +20,7 @@ from _pytest.runner import runtestprotocol
 
 from hokusai_validation.catalogue import Entry, find, needs
 from hokusai_validation.errors import HokusaiError
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import fact_of
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Category, Result, Status
@@ -158,7 +159,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
     text = str(report.longrepr).strip().splitlines()
     last = text[-1].removeprefix("E").strip() if text else "unknown error"
     for entry in selection.entries_in(file):
-        _current.unimportable[entry.test] = f"{file.name} can't be imported ({last[:300]})"
+        _current.unimportable[entry.test] = f"{file.name} can't be imported ({shown(last, 300)})"
 
 
 _current: State | None = None
@@ -245,7 +246,7 @@ def _attempt(
         started_at=started_at,
         duration_s=sum(report.duration for report in reports),
         message="; ".join(outcome.message_of(error) for error in telling),
-        detail="\n".join(details)[-outcome.DETAIL_LIMIT :],
+        detail=state.secrets.redactor.text("\n".join(details))[-outcome.DETAIL_LIMIT :],
         evidence=evidence.values,
         facts=tuple(facts),
         metrics=evidence.metrics,

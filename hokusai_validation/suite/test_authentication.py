@@ -20,6 +20,7 @@ from hokusai_validation.probes.api_keys import (
 from hokusai_validation.probes.contract.answers import Refusal, ValidKey
 from hokusai_validation.probes.contract.check import PROBES, conforms, expect, has_status
 from hokusai_validation.probes.states import Scene, retry_after_s
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.redis import Redis
@@ -129,7 +130,7 @@ class TestAuthentication:
         has_status(answer, 200, evidence, "auth")
         expect(
             answer.object().get("status") == "healthy",
-            f"The auth service says {answer.text[:80]!r} of itself.",
+            f"The auth service says {shown(answer.text, 80)!r} of itself.",
             evidence,
             FactKind.SERVICE_UNHEALTHY,
             "auth",

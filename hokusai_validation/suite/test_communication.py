@@ -15,6 +15,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.symptoms import note_symptom, symptom
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.runner.evidence import Evidence
@@ -168,7 +169,7 @@ def _api_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: st
     evidence.answer(f"an unknown key at {via}", answer)
     if answer.status == 401:
         return None
-    seen = f"{via} answered {answer.status} to an unknown key: {answer.text[:120]!r}"
+    seen = f"{via} answered {answer.status} to an unknown key: {shown(answer.text, 120)!r}"
     if answer.status < 500:
         evidence.fact(FactKind.BAD_KEY_ACCEPTED, "api", seen, via)
     else:
@@ -232,7 +233,7 @@ def _api_says(service: str) -> Callable[[Target, HttpClient, Evidence, str], str
         message = str(body.get(f"{service}_error") or body.get(f"{service}_details") or status)
         if note_symptom(message, service, evidence, target, via=via) is None:
             evidence.fact(FactKind.SERVICE_UNHEALTHY, service, message, via)
-        return f"{via} does not reach {service}: {status}, {message[:200]}"
+        return f"{via} does not reach {service}: {status}, {shown(message, 200)}"
 
     return ask
 

@@ -14,6 +14,7 @@ import hokusai_validation
 from hokusai_validation.errors import AwsCredentialsRefused, HokusaiError, NotConfigured, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.certificates import look_at
 from hokusai_validation.resources.database import Database
@@ -58,7 +59,7 @@ class TestCredentials:
             )
             pytest.fail(f"The API key `keys.good` was refused with {answer.status}; {whose}.")
         if answer.status == 503 and "auth" in answer.text.lower():
-            evidence.fact(FactKind.UNEXPECTED_STATUS, "auth", answer.text[:200], via="api")
+            evidence.fact(FactKind.UNEXPECTED_STATUS, "auth", shown(answer.text, 200), via="api")
             pytest.fail("The API key could not be validated: the gateway does not reach the auth service.")
         # Past the key's check, other errors are another test's.
 
@@ -145,7 +146,7 @@ def _version_sources(target: Target, secrets: Secrets) -> Mapping[str, Any]:
     def mlflow() -> str:
         found = Mlflow.from_target(target, secrets)
         try:
-            return found.http.get("/version", timeout_s=5).text.strip()[:40]
+            return shown(found.http.get("/version", timeout_s=5).text.strip(), 40)
         finally:
             found.close()
 

@@ -38,6 +38,7 @@ from hokusai_validation.probes.health_states import (
 )
 from hokusai_validation.probes.states import SLACK_S, Scene, note_services
 from hokusai_validation.probes.symptoms import TIMED_OUT, note_symptom, symptom
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
@@ -267,7 +268,7 @@ class TestHealthEndpointIntegration:
         answer = registry.get("/health/mlflow")
         if answer.status == 503:
             note_mlflow_error(answer, evidence, target)
-            evidence.fact(FactKind.BREAKER_STUCK_OPEN, "api", f"503: {answer.text[:120]}")
+            evidence.fact(FactKind.BREAKER_STUCK_OPEN, "api", f"503: {shown(answer.text, 120)}")
         seen = conforms(answer, MlflowHealth, evidence)
         if not seen.connected:
             note_mlflow_error(answer, evidence, target)

@@ -14,6 +14,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import three_views
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.views import take
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import Answer, HttpClient
@@ -76,7 +77,7 @@ class TestInfrastructure:
         answer = _through_gateway("/version", target, registry, evidence)
         expect(
             answer.text.strip()[:1].isdigit(),
-            f"GET {answer.url} answered no version: {answer.text[:80]!r}.",
+            f"GET {answer.url} answered no version: {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.PROXY_ERROR,
             "mlflow",
@@ -88,7 +89,7 @@ class TestInfrastructure:
         body = answer.json()
         expect(
             isinstance(body, dict) and isinstance(body.get("experiments", []), list),
-            f"GET {answer.url} answered no list of experiments: {answer.text[:80]!r}.",
+            f"GET {answer.url} answered no list of experiments: {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.PROXY_ERROR,
             "mlflow",
@@ -111,7 +112,7 @@ def _answers(
     expect(
         # What `/` says is the service's own affair; that the service says it is what counts.
         answer.status < 500 and not 300 <= answer.status < 400,
-        f"GET {answer.url} answered {answer.status}: {answer.text[:80]!r}.",
+        f"GET {answer.url} answered {answer.status}: {shown(answer.text, 80)!r}.",
         evidence,
         FactKind.UNEXPECTED_STATUS,
         component,
@@ -125,7 +126,7 @@ def _healthy(url: str | None, component: str, target: Target, resolver: Resolver
     evidence.metric("elapsed_ms", answer.elapsed_ms)
     expect(
         answer.status == 200,
-        f"GET {answer.url} answered {answer.status}, expected 200: {answer.text[:80]!r}.",
+        f"GET {answer.url} answered {answer.status}, expected 200: {shown(answer.text, 80)!r}.",
         evidence,
         FactKind.PROBE_NEEDS_KEY if answer.status in (401, 403) else FactKind.UNEXPECTED_STATUS,
         component,
@@ -166,7 +167,7 @@ def _through_gateway(path: str, target: Target, registry: HttpClient, evidence: 
         kind, component = FactKind.PROXY_ERROR, "mlflow"
     expect(
         answer.status == 200,
-        f"GET {answer.url} answered {answer.status}, expected 200: {answer.text[:120]!r}.",
+        f"GET {answer.url} answered {answer.status}, expected 200: {shown(answer.text, 120)!r}.",
         evidence,
         kind,
         component,

@@ -14,6 +14,7 @@ from hokusai_validation.errors import HokusaiError, NotPermitted, ProtocolViolat
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.ownership import owned_name, remove_experiment
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, artifact_path, objects, part
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
@@ -69,7 +70,7 @@ class TestMlflowHealth:
         body = answer.json()
         expect(
             isinstance(body, dict) and isinstance(body.get("experiments", []), list),
-            f"MLflow's search of experiments gave no list: {answer.text[:100]!r}.",
+            f"MLflow's search of experiments gave no list: {shown(answer.text, 100)!r}.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
             "mlflow",

@@ -14,6 +14,7 @@ from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.ownership import owned_name, remove_experiment
 from hokusai_validation.probes.states import Scene, settled
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.resources.mlflow import API, Mlflow, artifact_path, part
@@ -44,7 +45,7 @@ class TestProxyRouting:
                 evidence.fact(FactKind.WRONG_TARGET_GROUP, "load_balancer", f"{each}: 404", via="api")
             has_status(answer, 200, evidence, "mlflow", via="api")
             assert "experiments" in answer.text or answer.json() == {}, (
-                f"GET {each}{SEARCH} gave no list of experiments: {answer.text[:100]!r}."
+                f"GET {each}{SEARCH} gave no list of experiments: {shown(answer.text, 100)!r}."
             )
 
     def test_unknown_path_is_json(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
@@ -184,7 +185,7 @@ def proxied(
 def _is_status(status: int, wanted: int, text: str, state: str, evidence: Evidence, via: str) -> None:
     expect(
         status == wanted,
-        f"With MLflow {state} the proxy of {via} answered {status}, expected {wanted}: {text[:100]!r}.",
+        f"With MLflow {state} the proxy of {via} answered {status}, expected {wanted}: {shown(text, 100)!r}.",
         evidence,
         FactKind.PROXY_ERROR,
         via=via,

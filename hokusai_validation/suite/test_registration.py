@@ -18,6 +18,7 @@ from hokusai_validation.probes.ownership import (
     remove_leftovers,
 )
 from hokusai_validation.probes.registration import STAGES, Journey
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.mlflow import ARTIFACTS, Mlflow, MlflowRefused, part
 from hokusai_validation.resources.names import Resolver
@@ -138,7 +139,7 @@ class TestRegistrationLimits:
         expect(
             400 <= answer.status < 500 and isinstance(body, dict) and body.get("error_code"),
             f"The name {odd!r} was neither accepted nor refused cleanly: {answer.status}"
-            f" {answer.text[:80]!r}.",
+            f" {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.UNEXPECTED_STATUS,
             "mlflow",

@@ -13,8 +13,9 @@ from benchmarks import detection
 from benchmarks.detection_cases import AT_REST, CASES, PAIRS, Case, Expected
 from hokusai_sandbox.scenarios import find, names
 from hokusai_sandbox.stack import Stack
+from hokusai_validation.resources.secrets import secret
 from hokusai_validation.result import Category
-from hokusai_validation.target import read_target, secret
+from hokusai_validation.target import read_target
 
 FIVE = ("rollout_failed", "task_missing", "name_stale", "wrong_listener_rule", "database_stopped")
 

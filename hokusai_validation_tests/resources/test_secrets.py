@@ -1,12 +1,14 @@
 """Secrets come from where the target says, once, and are masked from then on."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from hokusai_validation.errors import SecretMissing
-from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.errors import SecretMissing, SecretUnusable
+from hokusai_validation.resources.secrets import FILE_LIMIT_BYTES, Secrets
 from hokusai_validation.target import SecretRef, Target
 
 
@@ -52,3 +54,50 @@ def test_everything_known_is_masked_also_what_was_learnt_on_the_way(tmp_path: Pa
 def test_without_aws_a_stored_secret_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SecretMissing, match=r"has no \[aws\] section"):
         Secrets(target(tmp_path)).value(SecretRef(secret_id="x"))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("hk_live_abcdef\n", "ends with a blank"),
+        (" hk_live_abcdef", "begins or ends"),
+        ("hk_live\nabcdef", "control character"),
+        ("hk_live\x00abcdef", "control character"),
+        ("hk_live\u2028abcdef", "control character"),
+        ("hk_live\udc80abcdef", "control character"),
+        ("abcde", "fewer than 6"),
+    ],
+)
+def test_a_secret_that_can_not_be_one_is_refused_by_its_name(tmp_path: Path, value: str, reason: str) -> None:
+    def read(_: str) -> str:
+        return json.dumps({"password": value})
+
+    ref = SecretRef(secret_id="x", key="password")
+    with pytest.raises(SecretUnusable, match=reason) as raised:
+        Secrets(target(tmp_path), read=read).value(ref)
+    assert value not in str(raised.value)
+    with pytest.raises(SecretUnusable, match="resource field STUB_KEY"):
+        Secrets(target(tmp_path), given={"STUB_KEY": SecretStr(value)})
+
+
+def test_a_key_of_the_environment_is_checked_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_KEY", "hk_live_abcdef\n")
+    with pytest.raises(SecretUnusable, match="environment variable STUB_KEY begins or ends"):
+        Secrets(target(tmp_path)).value(SecretRef(env="STUB_KEY"))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "absent", "binary", "huge"])
+def test_a_secrets_file_that_is_none_is_said_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    chosen = target(tmp_path)
+    path = tmp_path / "secrets.env"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "binary":
+        path.write_bytes(b"STUB_KEY=\xff\xfe")
+    elif kind == "huge":
+        path.write_bytes(b"#" * (FILE_LIMIT_BYTES + 1))
+    with pytest.raises(SecretMissing, match=r"secrets\.env"):
+        Secrets(chosen).value(SecretRef(env="STUB_KEY"))

@@ -5,6 +5,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hokusai_validation.facts import FactKind
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
 
@@ -55,7 +56,9 @@ def has_status(
     refused_probe = (
         answer.method == "GET" and answer.status in (401, 403) and path.partition("?")[0].startswith(PROBES)
     )
-    seen = f"{name_of(answer)} answered {answer.status}, expected {status}: {answer.text[:SEEN_LIMIT]!r}"
+    seen = (
+        f"{name_of(answer)} answered {answer.status}, expected {status}: {shown(answer.text, SEEN_LIMIT)!r}"
+    )
     evidence.fact(
         FactKind.PROBE_NEEDS_KEY if refused_probe else FactKind.UNEXPECTED_STATUS, component, seen, via
     )
@@ -95,7 +98,7 @@ def differences(error: ValidationError) -> list[str]:
             found.append(text)
             continue
         seen = repr(item["input"])
-        cut = seen if len(seen) <= SEEN_LIMIT else f"{seen[:SEEN_LIMIT]}…"
+        cut = seen if len(seen) <= SEEN_LIMIT else f"{shown(seen, SEEN_LIMIT)}…"
         found.append(f"`{where}`: {text[0].lower()}{text[1:]}, seen {cut}")
     return found
 

@@ -15,6 +15,7 @@ from hokusai_validation.errors import (
     AwsThrottled,
     AwsUnavailable,
 )
+from hokusai_validation.redaction import shown
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
@@ -215,7 +216,7 @@ def named(response: Mapping[str, Any], action: str, region: str) -> AwsError:
     """An error answer of AWS as ours."""
     details = response.get("Error", {})
     code = str(details.get("Code", "unknown"))
-    message = str(details.get("Message", ""))[:200]
+    message = shown(details.get("Message", ""), 200)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
     where = f"{action} in {region}"
     # A HEAD has no body: its code is the bare status.
