@@ -20,6 +20,7 @@ from hokusai_validation.assets import (
     report,
 )
 from hokusai_validation.assets.phase import IO_MANAGER
+from hokusai_validation.assets.resources import PROCESS, RESULTS, target_key
 from hokusai_validation.automation.alerts import build_alert_sensors
 from hokusai_validation.automation.deployments import build_deployment_sensor
 from hokusai_validation.automation.jobs import build_jobs
@@ -35,19 +36,34 @@ from hokusai_validation.resources.injected import (
     RedisResource,
     ResultsResource,
     TargetResource,
+    fixed,
 )
-from hokusai_validation.store.parquet import ParquetIOManager
-from hokusai_validation.target import NAME_PATTERN, read_target, target_path
+from hokusai_validation.store.parquet import frames
+from hokusai_validation.target import NAME_PATTERN, target_path
 
 PHASES = (environment, discovery, health, functional, load, chaos, aggregate, report)
 
 
-def build(source: str, **resources: object) -> dg.Definitions:
-    """The definitions of a target, by name or path. `resources` replace the ones given here: what
-    is injected is what the suite's tests talk to. No stack needs to be up.
+def build(
+    source: str,
+    *,
+    target: TargetResource | None = None,
+    gateway: GatewayResource | None = None,
+    key: KeyResource | None = None,
+    aws: AwsResource | None = None,
+    database: DatabaseResource | None = None,
+    mlflow: MlflowResource | None = None,
+    redis: RedisResource | None = None,
+    results: ResultsResource | None = None,
+    process: ProcessResource | None = None,
+) -> dg.Definitions:
+    """The definitions of a target, by name or path. What is given here replaces what its file says,
+    for every run: it is what the suite's tests talk to. No stack needs to be up.
 
     Raises TargetNotFound, TargetInvalid."""
-    name = read_target(source, follow_include=False).name
+    overrides = tuple(each for each in (gateway, key, aws, database, mlflow, redis) if each is not None)
+    held = target or TargetResource(source, overrides)
+    name = held.name()
     jobs = build_jobs(name)
     return dg.Definitions(
         assets=[module.build(name) for module in PHASES],
@@ -57,17 +73,10 @@ def build(source: str, **resources: object) -> dg.Definitions:
         sensors=[build_deployment_sensor(name, source, jobs), *build_alert_sensors(name, source)],
         executor=dg.in_process_executor,
         resources={
-            "target": TargetResource(source=source),
-            "gateway": GatewayResource(),
-            "key": KeyResource(),
-            "aws": AwsResource(),
-            "database": DatabaseResource(),
-            "mlflow": MlflowResource(),
-            "redis": RedisResource(),
-            "results": ResultsResource(),
-            "process": ProcessResource.from_environment(),
-            IO_MANAGER: ParquetIOManager(),
-            **resources,
+            target_key(name): held.definition(name),
+            RESULTS: fixed(results or ResultsResource(), "Where results lie."),
+            PROCESS: fixed(process or ProcessResource.from_environment(), "How suites run."),
+            IO_MANAGER: frames(results.base if results else ""),
         },
     )
 

@@ -25,6 +25,10 @@ class TargetInvalid(UsageError):
     """The target file can't be read, is not TOML, or has an unknown key or a wrong type."""
 
 
+class TargetChanged(UsageError):
+    """The target's file is another one than the run began with, and that one can't be had again."""
+
+
 class SecretMissing(UsageError):
     """An environment variable or secret that the target file names is not there."""
 

@@ -299,6 +299,7 @@ class Target(Section):
     environment: str = "development"
     env_file: Path | None = None
     include: Path | None = None
+    stack_id: str | None = None  # of a stack that is made anew at the same addresses (the sandbox)
     expected_commit: str | None = None
     endpoints: Endpoints = Endpoints()
     tls: Tls = Tls()

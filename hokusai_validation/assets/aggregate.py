@@ -10,11 +10,11 @@ from hokusai_validation import __version__
 from hokusai_validation.assets import folding, metadata, progress
 from hokusai_validation.assets.deployed_now import deployed_now
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
+from hokusai_validation.assets.resources import RESULTS, store_of, target_key, target_of
 from hokusai_validation.diagnosis import results_contract as contract
 from hokusai_validation.diagnosis.rows import complete
 from hokusai_validation.report import Report
 from hokusai_validation.reporting.escape import markdown
-from hokusai_validation.resources.injected import AwsResource, ResultsResource, TargetResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, to_frame
 from hokusai_validation.runner.rows import redacted
@@ -37,6 +37,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         tags={"target": target_name, "phase": NAME},
         code_version=__version__,
         io_manager_key=IO_MANAGER,
+        required_resource_keys={target_key(target_name), RESULTS},
         check_specs=[
             dg.AssetCheckSpec(
                 CONTRACT, asset=asset_key, description="Rows are complete, unique and of allowed values."
@@ -45,9 +46,6 @@ def build(target_name: str) -> dg.AssetsDefinition:
     )
     def aggregate(
         context: dg.AssetExecutionContext,
-        target: TargetResource,
-        results: ResultsResource,
-        aws: AwsResource,
         environment: Any,
         discovery: Any,
         health: Any,
@@ -57,15 +55,16 @@ def build(target_name: str) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any]]:
         begun = time.monotonic()
         progress.notify(progress.Event(NAME, begun=True))
-        of = target.read()
+        held = target_of(context, target_name)
+        of = held.target
         rows = folding.results_of((environment, discovery, health, functional, load, chaos))
         started_at = folding.run_started_at(context)
         whole = complete(folding.phases_of(rows, context.run.run_id), of, context.run.run_id, started_at)
-        redactor = Secrets(of).redactor
+        redactor = Secrets(of, given=held.secrets).redactor
         frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
-        deployed, why_not = deployed_now(target, [aws])
+        deployed, why_not = deployed_now(held)
         folding.carry(frame, context.run.run_id, deployed, redactor.text(why_not))
-        report = folding.report_of(rows, of, context.run.run_id, results.store(), started_at, deployed)
+        report = folding.report_of(rows, of, context.run.run_id, store_of(context), started_at, deployed)
         checked = contract.check(frame, of.name)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         yield dg.MaterializeResult(

@@ -1,42 +1,35 @@
 """What the six test phases share: the effective target, a suite process, rows, checks."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Set
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from pydantic import SecretStr
 
 from hokusai_validation import __version__
 from hokusai_validation.assets import metadata, progress, task
 from hokusai_validation.assets.checks import check_results, check_specs
+from hokusai_validation.assets.resources import (
+    PROCESS,
+    RESULTS,
+    process_of,
+    store_of,
+    target_key,
+    target_of,
+)
 from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
-from hokusai_validation.resources.injected import (
-    AwsResource,
-    DatabaseResource,
-    GatewayResource,
-    KeyResource,
-    MlflowResource,
-    Overriding,
-    ProcessResource,
-    RedisResource,
-    ResultsResource,
-    TargetResource,
-    TaskSettings,
-    effective_target,
-)
+from hokusai_validation.resources.injected import ProcessResource, TaskSettings
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, Result, to_frame
 from hokusai_validation.runner import process
 from hokusai_validation.runner.rows import complete
 from hokusai_validation.runner.warming import warm_up
-from hokusai_validation.store.lock import target_lock
 from hokusai_validation.store.results import ResultStore, Run
-from hokusai_validation.target import Target
 
 GROUP = "validation"
 IO_MANAGER = "frames"
@@ -74,45 +67,20 @@ def build_phase(
         code_version=__version__,
         io_manager_key=IO_MANAGER,
         check_specs=check_specs(asset_key, entries),
+        required_resource_keys={target_key(target_name), RESULTS, PROCESS},
     )
-    def run_phase(
-        context: dg.AssetExecutionContext,
-        target: TargetResource,
-        gateway: GatewayResource,
-        key: KeyResource,
-        aws: AwsResource,
-        database: DatabaseResource,
-        mlflow: MlflowResource,
-        redis: RedisResource,
-        results: ResultsResource,
-        process: ProcessResource,
-    ) -> Iterator[dg.MaterializeResult[Any]]:
-        overrides = (gateway, key, aws, database, mlflow, redis)
-        yield from _materialize(context, phase, asset_key, target, overrides, results.store(), process)
+    def run_phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        target = target_of(context, target_name)
+        yield _phase_result(context, phase, asset_key, target, store_of(context), process_of(context))
 
     return run_phase
-
-
-def _materialize(
-    context: dg.AssetExecutionContext,
-    phase: Phase,
-    asset_key: dg.AssetKey,
-    source: TargetResource,
-    overrides: Sequence[Overriding],
-    store: ResultStore,
-    settings: ProcessResource,
-) -> Iterator[dg.MaterializeResult[Any]]:
-    target, environment = effective_target(source.read(), overrides)
-    with target_lock(target, str(store.base), what=f"phase {phase.value}"):
-        yield _phase_result(context, phase, asset_key, target, environment, store, settings)
 
 
 def _phase_result(
     context: dg.AssetExecutionContext,
     phase: Phase,
     asset_key: dg.AssetKey,
-    target: Target,
-    environment: Mapping[str, str],
+    target: EffectiveTarget,
     store: ResultStore,
     settings: ProcessResource,
 ) -> dg.MaterializeResult[Any]:
@@ -124,7 +92,7 @@ def _phase_result(
     progress.notify(progress.Event(phase.value, begun=True, expected=len(entries)))
     if phase is Phase.ENVIRONMENT:
         warm_up()
-    results, why, output = _rows(context, phase, target, environment, store, settings)
+    results, why, output = _rows(context, phase, target, store, settings)
     results += complete(
         results,
         scope=entries,
@@ -154,8 +122,7 @@ def _phase_result(
 def _rows(
     context: dg.AssetExecutionContext,
     phase: Phase,
-    target: Target,
-    environment: Mapping[str, str],
+    target: EffectiveTarget,
     store: ResultStore,
     settings: ProcessResource,
 ) -> tuple[tuple[Result, ...], str, str]:
@@ -163,11 +130,12 @@ def _rows(
 
     Raises SuiteError when the process can't start."""
     received: list[Result] = []
-    secrets = Secrets(target, given={name: SecretStr(value) for name, value in environment.items()})
-    extras = {"target": target.model_dump(mode="json"), "run_id": context.run.run_id}
+    secrets = Secrets(target.target, given=target.secrets)
+    extras = {"target": target.target.model_dump(mode="json"), "run_id": context.run.run_id}
     in_task = settings.task()
     if in_task is not None:
-        return _rows_of_task(context, phase, extras, environment, in_task, secrets.redactor)
+        return _rows_of_task(context, phase, extras, target.injected, in_task, secrets.redactor)
+    environment = {name: value.get_secret_value() for name, value in target.secrets.items()}
     with ExitStack() as stack:
         with warnings.catch_warnings():
             # Dagster warns of a preview in its own code.
@@ -210,7 +178,7 @@ def _rows_of_task(
     context: dg.AssetExecutionContext,
     phase: Phase,
     extras: dict[str, Any],
-    environment: Mapping[str, str],
+    injected: Set[str],
     settings: TaskSettings,
     redactor: Redactor,
 ) -> tuple[tuple[Result, ...], str, str]:
@@ -219,9 +187,9 @@ def _rows_of_task(
     Raises SuiteError."""
     import boto3
 
-    if environment:
+    if injected:
         raise SuiteError(
-            f"Injected secrets ({', '.join(sorted(environment))}) can't travel to an ECS task, where whoever"
+            f"Injected secrets ({', '.join(sorted(injected))}) can't travel to an ECS task, where whoever"
             " may describe tasks could read them; name a Secrets Manager id in the target file."
         )
     received: list[Result] = []

@@ -13,11 +13,11 @@ from hokusai_validation.assets import folding, metadata, progress
 from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
+from hokusai_validation.assets.resources import RESULTS, store_of, target_key, target_of
 from hokusai_validation.diagnosis import results_contract, summarise
 from hokusai_validation.redaction import shown
 from hokusai_validation.report import Verdict
 from hokusai_validation.reporting.folder import DOCUMENTS
-from hokusai_validation.resources.injected import ResultsResource, TargetResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import to_frame
 
@@ -39,16 +39,16 @@ def build(target_name: str) -> dg.AssetsDefinition:
         tags={"target": target_name, "phase": NAME},
         code_version=__version__,
         io_manager_key=IO_MANAGER,
+        required_resource_keys={target_key(target_name), RESULTS},
     )
     def report(
         context: dg.AssetExecutionContext,
-        target: TargetResource,
-        results: ResultsResource,
         frame: Any,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         begun = time.monotonic()
         progress.notify(progress.Event(NAME, begun=True))
-        of, store = target.read(), results.store()
+        held, store = target_of(context, target_name), store_of(context)
+        of = held.target
         deployed, why_not = folding.carried(frame)
         evidence = {"dagster_run": context.run.run_id}
         if why_not:
@@ -62,7 +62,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
             deployed,
             evidence,
         )
-        redactor = Secrets(of).redactor
+        redactor = Secrets(of, given=held.secrets).redactor
         with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
             docs = results_contract.write_docs(results_contract.check(frame, of.name), Path(folder) / "docs")
             place = reporting.write(

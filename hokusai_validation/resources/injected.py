@@ -5,17 +5,21 @@ Every field is optional; what is not set is as the target file says. Secret fiel
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
-from hokusai_validation.errors import TargetInvalid
+from hokusai_validation.effective import EffectiveTarget, Snapshot
+from hokusai_validation.errors import SecretMissing, TargetChanged, TargetInvalid
+from hokusai_validation.store.lock import target_lock
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation.store.storage import default_base, default_options
-from hokusai_validation.target import Target, read_target
+from hokusai_validation.target import Target, read_target, secret, secret_refs
 
 SECRET_VARIABLE = "HOKUSAI_INJECTED_{}"
 
@@ -32,9 +36,18 @@ class Overriding(dg.ConfigurableResource[Any]):
         return frozenset()
 
     def given(self) -> dict[str, Any]:
-        """The fields that are set."""
-        names = (name for name in type(self).model_fields if getattr(self, name, None) is not None)
-        return {name: getattr(self, name) for name in names}
+        """The fields that are set, with the values of those that come from the environment.
+
+        Raises SecretMissing when such a variable is not set."""
+        try:
+            ready = self.process_config_and_initialize()
+        except dg.DagsterInvalidConfigError:
+            raise SecretMissing(
+                f"{type(self).__name__} takes a value from an environment variable that is not set;"
+                f" it was given {self!r}. Set the variable, or leave the field out."
+            ) from None
+        names = (name for name in type(self).model_fields if getattr(ready, name) is not None)
+        return {name: getattr(ready, name) for name in names}
 
 
 class GatewayResource(Overriding):
@@ -117,20 +130,82 @@ class RedisResource(Overriding):
         return frozenset({"password"})
 
 
-class TargetResource(dg.ConfigurableResource[Any]):
-    """The target file, by name or path; read when a phase starts, not when definitions load."""
+@dataclass(frozen=True)
+class TargetResource:
+    """Where a run's target comes from: a file by name or path, and what replaces its sections.
+    `resolved` is one that whoever starts the run has resolved already."""
 
     source: str
+    overrides: tuple[Overriding, ...] = ()
     expected_commit: str | None = None
+    resolved: EffectiveTarget | None = None
 
-    def read(self) -> Target:
-        """The target as it is now, `expected_commit` replaced where one is given here.
+    def name(self) -> str:
+        """The target's name; no stack needs to be up.
 
         Raises TargetNotFound, TargetInvalid."""
+        if self.resolved is not None:
+            return self.resolved.name
+        return read_target(self.source, follow_include=False).name
+
+    def resolve(self) -> EffectiveTarget:
+        """The target as it is now, unless it was resolved before.
+
+        Raises TargetNotFound, TargetInvalid."""
+        if self.resolved is not None:
+            return self.resolved
         target = read_target(self.source)
-        if self.expected_commit is None:
-            return target
-        return target.model_copy(update={"expected_commit": self.expected_commit})
+        if self.expected_commit is not None:
+            target = target.model_copy(update={"expected_commit": self.expected_commit})
+        return effective_target(target, self.overrides)
+
+    def of_run(self, name: str, run_id: str, store: ResultStore) -> EffectiveTarget:
+        """The target that a run began with: whoever is first resolves it and keeps it with the run,
+        and the run's later processes get that, whatever has become of the file.
+
+        Raises TargetNotFound, TargetInvalid; TargetChanged when the run's own can't be had again."""
+        kept = store.target(name, run_id)
+        if kept is not None and kept.target is not None:
+            return effective_target(kept.target, self.overrides)
+        now = self.resolve()
+        if now.name != name:
+            raise TargetChanged(
+                f"{self.source} now names the target '{now.name}', not '{name}': reload the definitions."
+            )
+        if kept is None:
+            store.keep_target(name, Snapshot.of(now, run_id, datetime.now(UTC)))
+        elif kept.hash != now.hash:
+            raise TargetChanged(
+                f"Target '{name}' was changed while run {run_id} was under way, and what the run began with"
+                f" holds secrets, so it was not kept. Put {self.source} back, or start a new run."
+            )
+        return now
+
+    def definition(self, name: str) -> dg.ResourceDefinition:
+        """The resource of a run: Dagster asks for it once, before the first step, and ends it after the
+        last; the target is locked in between. It takes no run configuration: a run chooses phases,
+        and never what they are done to."""
+
+        @contextmanager
+        def of_run(context: dg.InitResourceContext) -> Iterator[EffectiveTarget]:
+            results: ResultsResource = context.resources.results
+            run_id = "" if context.run is None else context.run.run_id
+            store = results.store()
+            effective = self.of_run(name, run_id, store)
+            with target_lock(effective.target, str(store.base), what=f"run {run_id}"):
+                yield effective
+
+        return dg.ResourceDefinition(
+            of_run,
+            config_schema={},
+            required_resource_keys={"results"},
+            description=f"Target {name} as the run began with it, locked until the run ends.",
+        )
+
+
+def fixed(resource: object, description: str) -> dg.ResourceDefinition:
+    """A resource that takes no run configuration."""
+    return dg.ResourceDefinition(lambda _: resource, config_schema={}, description=description)
 
 
 class ResultsResource(dg.ConfigurableResource[Any]):
@@ -194,10 +269,21 @@ class ProcessResource(dg.ConfigurableResource[Any]):
         )
 
 
-def effective_target(target: Target, overrides: Sequence[Overriding]) -> tuple[Target, Mapping[str, str]]:
-    """The target with what was injected, and the environment that carries the injected secrets.
+def effective_target(target: Target, overrides: Sequence[Overriding] = ()) -> EffectiveTarget:
+    """The target with what was injected, and with the secrets that its variables hold now. Those
+    that are missing are left out: what needs them says so.
 
     Raises TargetInvalid when the two do not fit."""
+    target, injected = _merged(target, overrides)
+    secrets = {name: SecretStr(value) for name, value in injected.items()}
+    for ref in secret_refs(target):
+        if ref.env is not None and ref.env not in secrets:
+            with suppress(SecretMissing):
+                secrets[ref.env] = secret(ref, target)
+    return EffectiveTarget(target=target, secrets=secrets, injected=frozenset(injected))
+
+
+def _merged(target: Target, overrides: Sequence[Overriding]) -> tuple[Target, Mapping[str, str]]:
     values = target.model_dump(mode="json", exclude_unset=True)
     environment: dict[str, str] = {}
     for override in overrides:

@@ -33,11 +33,11 @@ class _ParquetFrames(dg.UPathIOManager):
         return pd.read_parquet(io.BytesIO(content))
 
 
-class ParquetIOManager(dg.ConfigurableIOManagerFactory[dg.UPathIOManager]):
-    """Frames under `base/assets/TARGET/PHASE.parquet`. `base` is a folder or `s3://bucket/prefix`."""
-
-    base: str = ""
-
-    def create_io_manager(self, context: dg.InitResourceContext) -> dg.UPathIOManager:
-        """The manager itself."""
-        return _ParquetFrames(base_path(self.base or default_base(), default_options()) / "assets")
+def frames(base: str = "") -> dg.IOManagerDefinition:
+    """Frames under `base/assets/TARGET/PHASE.parquet`. `base` is a folder or `s3://bucket/prefix`; none:
+    where all results lie. No run configuration moves it."""
+    return dg.IOManagerDefinition(
+        lambda _: _ParquetFrames(base_path(base or default_base(), default_options()) / "assets"),
+        config_schema={},
+        description="The newest frame of an asset, as Parquet.",
+    )

@@ -3,7 +3,8 @@
 Layout under the base: `rows/target=T/run_id=R/PHASE.parquet` (a Parquet dataset), `runs/T/TIME_R.json`
 (one small file a run, written when it starts: names sort by time), `summaries/T/TIME_R.json` (what a
 trend reads), `live/T/R/PHASE.jsonl` (rows as they came in, so that a killed run loses none),
-`output/T/R/PHASE.log`, `reports/T/R/`, `assets/T/PHASE.parquet` (the newest of each, by the I/O manager).
+`output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated), `reports/T/R/`,
+`assets/T/PHASE.parquet` (the newest of each, by the I/O manager).
 """
 
 import io
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from hokusai_validation.effective import Snapshot
 from hokusai_validation.result import Phase, Result, from_frame, to_frame
 from hokusai_validation.store.storage import base_path, is_local, write_whole
 
@@ -69,6 +71,19 @@ class ResultStore:
         if live is not None:
             live.unlink(missing_ok=True)
         return str(path)
+
+    def keep_target(self, target: str, kept: Snapshot) -> None:
+        """Keep what a run validates, for its later phases and for whoever reads its rows.
+
+        Raises ReportNotWritten."""
+        write_whole(self._snapshot(target, kept.run_id), kept.model_dump_json().encode())
+
+    def target(self, target: str, run_id: str) -> Snapshot | None:
+        """What a run validated; None where that was not kept."""
+        try:
+            return Snapshot.model_validate_json(self._snapshot(target, run_id).read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def phase_rows(self, target: str, run_id: str, phase: Phase) -> tuple[Result, ...] | None:
         """A run's rows of a phase, or None where the run did not finish it."""
@@ -157,6 +172,9 @@ class ResultStore:
     def reports(self) -> "UPath":
         """Where the documents of all targets lie."""
         return self.base / "reports"
+
+    def _snapshot(self, target: str, run_id: str) -> "UPath":
+        return self.base / "targets" / target / f"{run_id}.json"
 
     def _rows_file(self, target: str, run_id: str, phase: Phase) -> "UPath":
         return self.base / "rows" / f"target={target}" / f"run_id={run_id}" / f"{phase.value}.parquet"

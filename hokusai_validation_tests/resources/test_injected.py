@@ -1,8 +1,11 @@
 """What is injected wins over the target file, and secrets travel by environment."""
 
+import dagster as dg
 import pytest
+from pydantic import SecretStr
 
-from hokusai_validation.errors import TargetInvalid
+from hokusai_validation.effective import EffectiveTarget
+from hokusai_validation.errors import SecretMissing, TargetInvalid
 from hokusai_validation.resources.injected import (
     SECRET_VARIABLE,
     AwsResource,
@@ -33,28 +36,31 @@ def test_nothing_injected_changes_nothing() -> None:
         MlflowResource(),
         RedisResource(),
     )
-    assert effective_target(TARGET, nothing) == (TARGET, {})
+    assert effective_target(TARGET, nothing) == EffectiveTarget(target=TARGET)
 
 
 def test_a_field_replaces_that_field_alone() -> None:
-    target, environment = effective_target(TARGET, [GatewayResource(registry="http://injected.test")])
+    effective = effective_target(TARGET, [GatewayResource(registry="http://injected.test")])
+    target = effective.target
     assert target.endpoints.registry == "http://injected.test"
     assert target.endpoints.api == "http://file-api.test"
-    assert environment == {}
+    assert not effective.secrets
 
 
 def test_a_secret_is_named_in_the_target_and_carried_by_the_environment() -> None:
-    target, environment = effective_target(TARGET, [DatabaseResource(password="hunter22", port=6000)])
+    effective = effective_target(TARGET, [DatabaseResource(password="hunter22", port=6000)])
+    target = effective.target
     variable = SECRET_VARIABLE.format("DATABASE_PASSWORD")
-    assert environment == {variable: "hunter22"}
+    assert effective.secrets == {variable: SecretStr("hunter22")}
+    assert effective.injected == {variable}
     assert target.database is not None
     assert target.database.password == SecretRef(env=variable)
     assert (target.database.host, target.database.port) == ("file.test", 6000)
-    assert "hunter22" not in target.model_dump_json()
+    assert "hunter22" not in effective.model_dump_json() + effective.canonical + repr(effective)
 
 
 def test_a_section_that_the_file_lacks_can_be_injected_whole() -> None:
-    target, _ = effective_target(TARGET, [RedisResource(host="redis.test")])
+    target = effective_target(TARGET, [RedisResource(host="redis.test")]).target
     assert target.redis is not None
     assert (target.redis.host, target.redis.port) == ("redis.test", 6379)
 
@@ -62,3 +68,21 @@ def test_a_section_that_the_file_lacks_can_be_injected_whole() -> None:
 def test_half_a_section_is_refused_with_what_is_missing() -> None:
     with pytest.raises(TargetInvalid, match=r"`aws.cluster`: Field required"):
         effective_target(TARGET, [AwsResource(region="eu-west-1")])
+
+
+def test_a_value_from_the_environment_is_looked_up_when_the_run_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = [KeyResource(good=dg.EnvVar("A_GIVEN_KEY"))]
+    with pytest.raises(SecretMissing, match="A_GIVEN_KEY"):
+        effective_target(TARGET, given)
+    monkeypatch.setenv("A_GIVEN_KEY", "hk_live_0123456789")
+    held = effective_target(TARGET, given)
+    assert held.secrets == {SECRET_VARIABLE.format("KEYS_GOOD"): SecretStr("hk_live_0123456789")}
+
+
+def test_a_secret_of_the_environment_is_resolved_with_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILE_PASSWORD", "from outside")
+    held = effective_target(TARGET)
+    assert held.secrets == {"FILE_PASSWORD": SecretStr("from outside")}
+    assert held.injected == frozenset()
