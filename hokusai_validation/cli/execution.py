@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.report import Report
 from hokusai_validation.result import Phase
@@ -68,14 +69,14 @@ def instance() -> Iterator[Any]:
 
 def execute(
     source: str,
-    name: str,
+    held: EffectiveTarget,
     phases: Sequence[Phase],
     dagster_instance: Any,
     *,
-    expected_commit: str | None = None,
     tags: dict[str, str] | None = None,
 ) -> Outcome:
-    """Materialize phases with `aggregate` and `report`, and read the report.
+    """Materialize phases of a target, resolved already, with `aggregate` and `report`, and read the
+    report.
 
     Raises HokusaiError with a step's own message when no report came."""
 
@@ -85,7 +86,8 @@ def execute(
     from hokusai_validation.definitions import build
     from hokusai_validation.resources.injected import ResultsResource, TargetResource
 
-    definitions = build(source, target=TargetResource(source=source, expected_commit=expected_commit))
+    name = held.name
+    definitions = build(source, target=TargetResource(source, resolved=held))
     steps = (*(phase.value for phase in phases), *STEPS[len(Phase) :])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dagster's about itself; ours are rows
@@ -123,17 +125,23 @@ def _interrupted(result: Any) -> bool:
 
 
 def _why(result: Any) -> str:
-    """The first failed step's own sentence."""
+    """The own sentence of the first step that failed, or of what kept the run from its first step."""
     for event in result.all_events:
         if event.is_step_failure:
-            error = event.event_specific_data.error
-            while error.cause is not None:
-                error = error.cause
-            line = error.message.strip().splitlines()[0]
-            match = _ERROR_LINE.match(line)
-            text = match.group(2) if match else line
+            text = _own_words(event.event_specific_data.error)
             return f"Phase {event.step_key.rpartition('__')[2]} could not do its work: {text}"
+        if event.is_failure and event.event_specific_data.error is not None:
+            return f"The run could not start: {_own_words(event.event_specific_data.error)}"
     return "The run ended without a report; its log is in the Dagster UI (`make ui`)."
+
+
+def _own_words(error: Any) -> str:
+    """What the innermost error says, without its class."""
+    while error.cause is not None:
+        error = error.cause
+    line = str(error.message).strip().splitlines()[0]
+    match = _ERROR_LINE.match(line)
+    return match.group(2) if match else line
 
 
 def _owner() -> str:

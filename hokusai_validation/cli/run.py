@@ -12,6 +12,7 @@ from rich.console import Console
 from hokusai_validation.cli import deployed_commit, execution, sandbox_use, verdict_view
 from hokusai_validation.cli.execution import Outcome
 from hokusai_validation.cli.progress_view import ProgressView
+from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import NotPermitted, UsageError
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.runner.parentage import end_with_parent
@@ -115,11 +116,12 @@ def _run(request: Request) -> int:
     view = ProgressView(console)
     with sandbox_use.source(request.target, view.say) as source:
         stack_s = time.monotonic() - started
-        target = read_target(source)
+        held = _resolved(source, request.expect_commit)
+        target = held.target
         _check_secrets(target)
         if request.expect_commit is not None:
             deployed_commit.expect(target, request.expect_commit)
-        outcomes, asked = _outcomes(request, source, target, view)
+        outcomes, asked = _outcomes(request, source, held, view)
     if not outcomes:
         view.say(f"No phase of '{target.name}' has failed or broken tests; nothing to run.")
         return 0
@@ -136,23 +138,28 @@ def _run(request: Request) -> int:
 
 
 def _outcomes(
-    request: Request, source: str, target: Target, view: ProgressView
+    request: Request, source: str, held: EffectiveTarget, view: ProgressView
 ) -> tuple[list[Outcome], tuple[Phase, ...]]:
     from hokusai_validation.store.lock import target_lock
 
-    with target_lock(target), execution.instance() as instance:
-        asked = _asked(request, target.name)
+    with target_lock(held.target), execution.instance() as instance:
+        asked = _asked(request, held.name)
         outcomes = []
         for number in range(request.repeat if asked else 0):
             if request.repeat > 1:
                 view.say(f"run {number + 1} of {request.repeat}")
             with view:
-                outcomes.append(
-                    execution.execute(
-                        source, target.name, asked, instance, expected_commit=request.expect_commit
-                    )
-                )
+                outcomes.append(execution.execute(source, held, asked, instance))
     return outcomes, asked
+
+
+def _resolved(source: str, expected_commit: str | None) -> EffectiveTarget:
+    """The target that every phase of this command gets.
+
+    Raises TargetNotFound, TargetInvalid."""
+    from hokusai_validation.resources.injected import TargetResource
+
+    return TargetResource(source, expected_commit=expected_commit).resolve()
 
 
 def _asked(request: Request, name: str) -> tuple[Phase, ...]:

@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 
 from hokusai_validation.effective import EffectiveTarget, Snapshot
 from hokusai_validation.errors import SecretMissing, TargetChanged, TargetInvalid
+from hokusai_validation.resources.secrets import checked, secret
 from hokusai_validation.store.lock import target_lock
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation.store.storage import default_base, default_options
-from hokusai_validation.target import Target, read_target, secret, secret_refs
+from hokusai_validation.target import Target, read_target, secret_refs
 
 SECRET_VARIABLE = "HOKUSAI_INJECTED_{}"
 
@@ -273,9 +274,9 @@ def effective_target(target: Target, overrides: Sequence[Overriding] = ()) -> Ef
     """The target with what was injected, and with the secrets that its variables hold now. Those
     that are missing are left out: what needs them says so.
 
-    Raises TargetInvalid when the two do not fit."""
+    Raises TargetInvalid when the two do not fit, SecretUnusable."""
     target, injected = _merged(target, overrides)
-    secrets = {name: SecretStr(value) for name, value in injected.items()}
+    secrets = {name: checked(value, f"what was given for {name}") for name, value in injected.items()}
     for ref in secret_refs(target):
         if ref.env is not None and ref.env not in secrets:
             with suppress(SecretMissing):

@@ -1,5 +1,6 @@
 """Phases of a target materialized in this process."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ from hokusai_validation.result import Phase
 
 
 def materialize(
-    source: Path, *phases: Phase, target: str, instance: dg.DagsterInstance, **resources: Any
+    source: Path,
+    *phases: Phase,
+    target: str,
+    instance: dg.DagsterInstance,
+    run_config: Mapping[str, Any] | None = None,
+    **resources: Any,
 ) -> dg.ExecuteInProcessResult:
     """Some phases with what is made of them."""
     steps = [*(phase.value for phase in phases), "aggregate", "report"]
@@ -21,6 +27,6 @@ def materialize(
             instance=instance,
             asset_selection=[dg.AssetKey([target, step]) for step in steps],
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={**(run_config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     )
