@@ -119,7 +119,12 @@ class RequestFailed(HokusaiError):
 
 
 class NameNotResolved(RequestFailed):
-    """The host's name has no address."""
+    """The host's name has no address. `code` is the resolver's own word for why (`NXDOMAIN`,
+    `NoAnswer`, `EAI_AGAIN`)."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ConnectionRefused(RequestFailed):

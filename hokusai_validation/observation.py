@@ -16,6 +16,15 @@ RUN_LIMIT = 20_000
 RUN_LIMIT_BYTES = 20_000_000
 
 
+class Kind(StrEnum):
+    """What kind of question it is; see `operations/`."""
+
+    CONNECT = "connect"
+    READ = "read"
+    WRITE = "write"
+    PROBE = "probe"  # asks for no work: liveness, versions, what a part says of itself
+
+
 class Outcome(StrEnum):
     """What became of the question."""
 
@@ -67,6 +76,7 @@ class ErrorClass(StrEnum):
     STARTING = "starting"
     SHUTTING_DOWN = "shutting_down"
     STATEMENT_TIMEOUT = "statement_timeout"
+    CANCELLED = "cancelled"  # by a person or a program, not by a limit
     LOCK_TIMEOUT = "lock_timeout"
     BLOCKED = "blocked"  # waits for a lock that another session holds
     DEADLOCK = "deadlock"
@@ -87,12 +97,17 @@ class ErrorClass(StrEnum):
     BAD_GATEWAY = "bad_gateway"
     UNAVAILABLE = "unavailable"
     GATEWAY_TIMEOUT = "gateway_timeout"
+    BREAKER_OPEN = "breaker_open"  # a circuit breaker keeps the call back: of failures before it
     # what was promised
     WRONG_FORM = "wrong_form"  # a field missing, of another type, not JSON
     WRONG_VALUE = "wrong_value"
     SLOW = "slow"
     STATE = "state"  # a thing that was read is in another state than it should be
     UNKNOWN = "unknown"
+
+
+# Programs of our own that are dialled as well: what they answer says nothing of the target.
+OURS = frozenset({"links", "control", "failpoints", "notify"})
 
 
 class Frozen(BaseModel):
@@ -102,7 +117,8 @@ class Frozen(BaseModel):
 
 
 class Edge(Frozen):
-    """From who asks to who is asked. `optional`: the asker does its work without it."""
+    """From who asks to who is asked. `optional`: the asker may do without it (a cached key, a last
+    known state), so that it can be blamed for a bad answer, and a good one is no witness of it."""
 
     source: str
     to: str
@@ -112,7 +128,9 @@ class Edge(Frozen):
 
 class Native(Frozen):
     """The error as its own system names it: `("postgresql", "25006")`, `("redis", "READONLY")`,
-    `("errno", "ECONNREFUSED")`, `("http", "413")`, `("s3", "AccessDenied")`."""
+    `("errno", "ECONNREFUSED")`, `("http", "413")`, `("s3", "AccessDenied")`. An error that a component
+    repeats keeps the system whose error it is: in an answer of the API's, `("postgresql", "08001")`
+    with `refused` is a database that the tracking server behind it could not connect to."""
 
     system: str
     code: str
@@ -140,6 +158,7 @@ class Observation(Frozen):
 
     id: str
     operation: str
+    kind: Kind = Kind.READ
     asker: str = "validation"
     dialled: str
     host: str = ""
@@ -166,6 +185,11 @@ class Observation(Frozen):
     def ok(self) -> bool:
         """Whether the answer was a good one."""
         return self.outcome is Outcome.OK
+
+    @property
+    def ours(self) -> bool:
+        """Whether it was asked of a program of our own, not of the target."""
+        return self.dialled in OURS
 
     @property
     def count(self) -> int:

@@ -4,7 +4,6 @@ Redirects are answers, not followed. Nothing a target answers can make this wait
 limit: the whole request has a deadline and the body a size.
 """
 
-import errno
 import json
 import ssl
 import time
@@ -34,7 +33,10 @@ from hokusai_validation.errors import (
     TlsFailed,
 )
 from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.observation import ErrorClass, Native
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import recording
+from hokusai_validation.resources.classification import Classified, of_exception, of_name
 from hokusai_validation.resources.deadline import DeadlineTransport, within
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.target import Tls
@@ -57,9 +59,15 @@ FACT_OF_ERROR: Mapping[type[RequestFailed], FactKind] = {
 }
 
 
+_KEY_HEADERS = frozenset({"authorization", "x-api-key"})
+_TOO_LARGE = Classified(ErrorClass.TOO_LARGE, Native(system="http", code="length"))
+_UNPACKED = Classified(ErrorClass.PROTOCOL, Native(system="http", code="content-encoding"))
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `body` is at most the client's limit; `headers` have lower-case names."""
+    """What came back. `body` is at most the client's limit; `headers` have lower-case names;
+    `observation` is the id under which the answer was recorded, empty where nobody records."""
 
     method: str
     url: str
@@ -67,6 +75,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     elapsed_ms: float
+    observation: str = ""
 
     @property
     def text(self) -> str:
@@ -200,6 +209,40 @@ class HttpClient:
         sent.setdefault("accept-encoding", "identity")
         if key and self._key is not None:
             sent["authorization"] = f"Bearer {self._key.get_secret_value()}"
+        question = recording.ask_http(method, url, with_key=not _KEY_HEADERS.isdisjoint(map(str.lower, sent)))
+        started = time.perf_counter()
+        try:
+            response, body = self._send(method, url, limit_s, sent, json=json, content=content)
+        except httpx.TransportError as error:
+            found = of_exception(error)
+            question.failed(found)
+            raise _failure(found, error, f"{method} {url}", limit_s) from None
+        except httpx.InvalidURL as error:
+            raise ProtocolViolated(f"{method} {url} is not a usable URL: {error}.") from None
+        except NameNotResolved as error:
+            question.failed(of_name(error.code))
+            raise
+        except AnswerTooLarge:
+            question.failed(_TOO_LARGE)
+            raise
+        except ProtocolViolated:
+            question.failed(_UNPACKED)
+            raise
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        headers = dict(response.headers)
+        question.answered(response.status_code, headers, body, elapsed_ms=round(elapsed_ms, 3))
+        return Answer(method, url, response.status_code, headers, body, elapsed_ms, question.id)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        limit_s: float,
+        sent: dict[str, str],
+        *,
+        json: object,
+        content: bytes | None,
+    ) -> tuple[httpx.Response, bytes]:
         parts = urlsplit(url)
         host = parts.hostname or ""
         address = self._resolver.addresses(host)[0]
@@ -207,29 +250,21 @@ class HttpClient:
         if address != host:
             sent.setdefault("host", parts.netloc)
             extensions["sni_hostname"] = host
-        started = time.perf_counter()
-        try:
-            request = self._client.build_request(
-                method,
-                httpx.URL(url).copy_with(host=address),
-                json=json,
-                content=content,
-                headers=sent,
-                timeout=httpx.Timeout(limit_s, connect=min(limit_s, CONNECT_TIMEOUT_S)),
-                extensions=extensions | {"timeout": _timeouts(limit_s)},
-            )
-            with within(limit_s):
-                response = self._client.send(request, stream=True)
-                try:
-                    body = self._read(response, f"{method} {url}")
-                finally:
-                    response.close()
-        except httpx.TransportError as error:
-            raise _named(error, method, url, limit_s) from None
-        except httpx.InvalidURL as error:
-            raise ProtocolViolated(f"{method} {url} is not a usable URL: {error}.") from None
-        elapsed_ms = (time.perf_counter() - started) * 1000
-        return Answer(method, url, response.status_code, dict(response.headers), body, elapsed_ms)
+        request = self._client.build_request(
+            method,
+            httpx.URL(url).copy_with(host=address),
+            json=json,
+            content=content,
+            headers=sent,
+            timeout=httpx.Timeout(limit_s, connect=min(limit_s, CONNECT_TIMEOUT_S)),
+            extensions=extensions | {"timeout": _timeouts(limit_s)},
+        )
+        with within(limit_s):
+            response = self._client.send(request, stream=True)
+            try:
+                return response, self._read(response, f"{method} {url}")
+            finally:
+                response.close()
 
     def _read(self, response: httpx.Response, call: str) -> bytes:
         """The body, no longer than the limit; a compressed one (nobody asked for it) neither."""
@@ -283,28 +318,25 @@ def _timeouts(limit_s: float) -> dict[str, float]:
     }
 
 
-def _named(error: httpx.TransportError, method: str, url: str, limit_s: float) -> RequestFailed:
-    """httpx's error as ours. Its cause chain tells refused from reset and TLS from both."""
-    call = f"{method} {url}"
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.ConnectTimeout):
-        return ConnectTimedOut(f"{call}: no connection within {min(limit_s, CONNECT_TIMEOUT_S):g} s.")
-    if isinstance(error, httpx.TimeoutException):
-        return ReadTimedOut(f"{call}: connected, but no answer within {limit_s:g} s.")
-    if any(isinstance(item, ssl.SSLError) for item in causes):
-        return TlsFailed(f"{call}: TLS failed: {error}.")
-    if any(getattr(item, "errno", None) == errno.ECONNREFUSED for item in causes):
-        return ConnectionRefused(f"{call}: connection refused.")
-    if isinstance(error, httpx.RemoteProtocolError):
-        if "disconnected" in str(error) or "without" in str(error) or "incomplete" in str(error):
-            return ConnectionReset(f"{call}: the connection ended before the answer: {error}.")
-        return ProtocolViolated(f"{call}: not a valid HTTP answer: {error}.")
-    if isinstance(error, httpx.NetworkError):
-        if isinstance(error, httpx.ConnectError):
+def _failure(found: Classified, error: httpx.TransportError, call: str, limit_s: float) -> RequestFailed:
+    """The leaf of our tree that a classified error is."""
+    kind = found.error_class
+    if kind is ErrorClass.CONNECT_TIMEOUT:
+        if found.native.system == "errno":
             return ConnectTimedOut(f"{call}: no connection: {error}.")
+        return ConnectTimedOut(f"{call}: no connection within {min(limit_s, CONNECT_TIMEOUT_S):g} s.")
+    if kind in (ErrorClass.READ_TIMEOUT, ErrorClass.CONNECTIONS_EXHAUSTED):
+        return ReadTimedOut(f"{call}: connected, but no answer within {limit_s:g} s.")
+    if found.native.system == "openssl":
+        return TlsFailed(f"{call}: TLS failed: {error}.")
+    if kind is ErrorClass.REFUSED:
+        return ConnectionRefused(f"{call}: connection refused.")
+    if kind is ErrorClass.CLOSED_EARLY or found.native.code == "disconnected":
+        return ConnectionReset(f"{call}: the connection ended before the answer: {error}.")
+    if kind is ErrorClass.PROTOCOL:
+        return ProtocolViolated(f"{call}: not a valid HTTP answer: {error}.")
+    if isinstance(error, httpx.ConnectError):
+        return ConnectTimedOut(f"{call}: no connection: {error}.")
+    if isinstance(error, httpx.NetworkError):
         return ConnectionReset(f"{call}: the connection broke: {error}.")
     return ProtocolViolated(f"{call}: {error}.")

@@ -7,6 +7,8 @@ import dns.exception
 import dns.resolver
 
 from hokusai_validation.errors import NameNotResolved
+from hokusai_validation.resources import recording
+from hokusai_validation.resources.classification import of_exception, of_name
 
 LOOKUP_TIMEOUT_S = 3.0
 
@@ -33,21 +35,32 @@ class Resolver:
             return (name,)
         except ValueError:
             pass
-        if self._resolver is None or name == "localhost":
-            return self._from_system(name)
+        question = recording.ask_name(name)
         try:
-            answer = self._resolver.resolve(name, "A")
+            if self._resolver is None or name == "localhost":
+                found = self._from_system(name)
+            else:
+                found = self._from_server(self._resolver, name)
+        except NameNotResolved as error:
+            question.failed(of_name(error.code))
+            raise
+        question.ok(addresses=len(found))
+        return found
+
+    def _from_server(self, resolver: dns.resolver.Resolver, name: str) -> tuple[str, ...]:
+        try:
+            answer = resolver.resolve(name, "A")
         except dns.resolver.NXDOMAIN:
-            raise NameNotResolved(f"Name {name} does not exist (asked {self.server}).") from None
+            raise NameNotResolved(f"Name {name} does not exist (asked {self.server}).", "NXDOMAIN") from None
         except dns.exception.DNSException as error:
-            raise NameNotResolved(
-                f"Name {name} has no address: {type(error).__name__} from {self.server}."
-            ) from None
+            word = type(error).__name__
+            raise NameNotResolved(f"Name {name} has no address: {word} from {self.server}.", word) from None
         return tuple(sorted(str(record) for record in answer))
 
     def _from_system(self, name: str) -> tuple[str, ...]:
         try:
             found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
         except OSError as error:
-            raise NameNotResolved(f"Name {name} has no address: {error}.") from None
+            word = of_exception(error).native.code
+            raise NameNotResolved(f"Name {name} has no address: {error}.", word) from None
         return tuple(sorted({str(item[4][0]) for item in found}))

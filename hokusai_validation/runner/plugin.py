@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from hokusai_validation.catalogue import Entry, find, needs
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import fact_of
+from hokusai_validation.resources.places import Places
+from hokusai_validation.resources.recording import Recorder, recording
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Category, Result, Status
 from hokusai_validation.runner import outcome, rows, selection
@@ -52,6 +55,11 @@ class State:
     unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
     running: tuple[Entry, int, datetime] | None = None
     interrupted: str = ""
+
+    @cached_property
+    def places(self) -> Places:
+        """Which component each address of the target is."""
+        return Places(self.settings.target)
 
     def send(self, result: Result) -> None:
         """A row out, masked."""
@@ -222,7 +230,9 @@ def _attempt(
     item.stash[RAISED] = raised
     started_at = datetime.now(UTC)
     state.running = (entry, attempt, started_at)
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    recorder = Recorder(state.places, f"{entry.id}.{attempt}.")
+    with recording(recorder):
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
     state.running = None
     statuses = [outcome.status_of(error) for error in raised]
     status = outcome.worst(statuses)
@@ -249,6 +259,7 @@ def _attempt(
         detail=state.secrets.redactor.text("\n".join(details))[-outcome.DETAIL_LIMIT :],
         evidence=evidence.values,
         facts=tuple(facts),
+        observations=recorder.finished(passed=status is Status.PASSED),
         metrics=evidence.metrics,
         attempt=attempt,
         flaky=attempt > 1 and status is Status.PASSED,

@@ -5,7 +5,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hokusai_validation.facts import FactKind
+from hokusai_validation.observation import ErrorClass
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
 
@@ -51,7 +53,9 @@ def has_status(
     """Assert an answer's status, with the fitting fact."""
     evidence.answer(name_of(answer), answer)
     if answer.status == status:
+        recording.met(answer.observation)
         return
+    recording.unmet(answer.observation, f"status {status}", ErrorClass.WRONG_VALUE)
     path = path_of(answer)
     refused_probe = (
         answer.method == "GET" and answer.status in (401, 403) and path.partition("?")[0].startswith(PROBES)
@@ -80,6 +84,7 @@ def conforms(
     try:
         return model.model_validate_json(answer.body)
     except ValidationError as error:
+        recording.unmet(answer.observation, f"form {model.__name__}", ErrorClass.WRONG_FORM)
         message = f"{name_of(answer)}: {'; '.join(differences(error))}."
         evidence.fact(FactKind.SCHEMA_MISMATCH, component, message, via)
         raise AssertionError(message) from None
