@@ -87,9 +87,9 @@ class ControlClient:
         """SIGKILL; the supervisor starts it again, after `down_s`."""
         self._do(name, "kill", {} if down_s is None else {"down_s": down_s})
 
-    def pause(self, name: str, *, lease: str) -> None:
-        """SIGSTOP, until `resume` or the lease's end."""
-        self._do(name, "pause", {"lease": lease})
+    def pause(self, name: str, *, lease: str | None = None) -> None:
+        """SIGSTOP, until `resume` or the end of the lease, where there is one."""
+        self._do(name, "pause", _leased({}, lease))
 
     def resume(self, name: str) -> None:
         """SIGCONT. May be repeated."""
