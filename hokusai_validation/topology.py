@@ -27,7 +27,8 @@ class Role(StrEnum):
 
 
 class Component(BaseModel):
-    """A node of the topology; edges go to what it depends on. Without a `role` it is a part of the
+    """A node of the topology; edges go to what it depends on. `known_unhealthy`: it is out, and whoever
+    runs it knows; what relies on it is not executed. Without a `role` it is a part of the
     target's own, which no test of the contract asks about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class Component(BaseModel):
     optional: bool = False
     team: str = "platform"
     deployed: bool = True
+    known_unhealthy: bool = False
 
 
 # The stack of the service contract. A target file may override or extend it, component by component.

@@ -14,6 +14,7 @@ Need = tuple[Callable[[Target], object], str]
 Unmet = NotConfigured | NotPermitted
 
 PERMISSIONS = frozenset({"faults", "load", "write"})
+HEALTHY = "healthy:"
 
 NEEDS: Mapping[str, Need] = {
     "gateway": (lambda t: t.url, "no gateway endpoint configured"),
@@ -50,12 +51,20 @@ def missing(entry: Entry, target: Target) -> str | None:
 
 def first_unmet(entry: Entry, target: Target) -> Unmet | None:
     """The first need that is not met, as the error that says so. A need is a name of `NEEDS`,
-    `fault:KIND`, or a dotted path in the target file that must be set (`aws.rds_instance`)."""
+    `fault:KIND`, `healthy:PART` (looked at when the test begins), or a dotted path in the target file
+    that must be set (`aws.rds_instance`)."""
     found = (_unmet(need, target) for need in entry.needs)
     return next((unmet for unmet in found if unmet is not None), None)
 
 
+def relied_on(entry: Entry) -> tuple[str, ...]:
+    """The parts of the contract (`postgres`, `mlflow`) that must be well before the test begins."""
+    return tuple(need.removeprefix(HEALTHY) for need in entry.needs if need.startswith(HEALTHY))
+
+
 def _unmet(need: str, target: Target) -> Unmet | None:
+    if need.startswith(HEALTHY):
+        return None
     if need in NEEDS:
         test, reason = NEEDS[need]
         if test(target):

@@ -74,9 +74,9 @@ class Experiment:
         evidence: Evidence,
         description: str = "",
         away: str = "",
-        healthy: Callable[[], str | None] = lambda: None,
+        deviation: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`healthy` says why the target is not in its steady state, None when it is. `away` (`MLflow
+        """`deviation` says how the target differs from its steady state, None when it does not. `away` (`MLflow
         was away`): `/live` of every instance must go on answering meanwhile, and that is judged."""
         self.target = target
         self.probe = Probe(
@@ -89,14 +89,14 @@ class Experiment:
         self._faults_on_at: float | None = None
         self._injector = injector
         self._evidence = evidence
-        self._healthy = healthy
+        self._deviation = deviation
         self._away = away
         self._injection: Injection | None = None
         self._low: float | None = None
         self._locks = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Raises NoSteadyState when the target is not healthy, TargetBusy when another run has it."""
+        """Raises NoSteadyState when the target is not in its steady state, TargetBusy when another run has it."""
         what = f"experiment: {self.journal.title}"
         self._locks.enter_context(TargetLock(self.target, what, wait_s=LOCK_WAIT_S))
         try:
@@ -214,7 +214,7 @@ class Experiment:
 
     def _steady_problem(self, route: str) -> str | None:
         try:
-            problem = self._healthy()
+            problem = self._deviation()
         except (RequestFailed, AssertionError) as error:
             problem = str(error)
         if problem is not None:

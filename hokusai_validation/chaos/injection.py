@@ -24,6 +24,7 @@ from hokusai_validation.chaos.interruption import sigterm_is_ctrl_c, uninterrupt
 from hokusai_validation.chaos.lease import LEASE_S, Renewer
 from hokusai_validation.chaos.permission import check_permitted
 from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultOrphaned
+from hokusai_validation.resources import own_faults
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
@@ -209,6 +210,7 @@ class Injector:
             ExperimentLock(self.target, what, wait_s=LOCK_WAIT_S),
             sigterm_is_ctrl_c(),
             self._watchdog(injection),
+            own_faults.on(),
         ):
             self._injections.append(injection)
             try:

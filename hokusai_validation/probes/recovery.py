@@ -9,9 +9,10 @@ from hokusai_validation.chaos.experiment import Experiment
 from hokusai_validation.chaos.probe import AUTHENTICATED, percentile_ms
 from hokusai_validation.errors import NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.baseline import WELL
 from hokusai_validation.probes.contract.answers import Health
 from hokusai_validation.probes.contract.check import expect, failure, has_status
-from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.probes.contract.overall import overall
 from hokusai_validation.probes.registration import Journey
 from hokusai_validation.probes.states import POLL_S, Scene
 from hokusai_validation.resources.http import HttpClient
@@ -27,34 +28,25 @@ CALLS_LIMIT_S = 3.0
 OTHERS = ("/live", "/ready", "/version", "/health")
 
 
-def not_healthy(instances: tuple[ApiInstance, ...]) -> str | None:
-    """Why the target is not in its steady state: every instance says healthy."""
-    for each in instances:
-        try:
-            body = each.client.get("/health").json()
-            if body["status"] != "healthy":
-                return f"/health of {each.name} says {body['status']} ({body.get('services')})"
-        except RequestFailed as error:
-            return str(error)
-        except (KeyError, TypeError):
-            return f"/health of {each.name} has no status"
-    return None
+def as_before(scene: Scene) -> bool:
+    """Whether what the instance called well before is so again: healthy, where all was."""
+    health = scene.health()
+    seen = health.services.states()
+    return health.status == overall(seen) and all(
+        seen[name] == state for name, state in scene.before.items() if state in WELL
+    )
 
 
-def healthy(scene: Scene) -> bool:
-    """Whether the instance says healthy."""
-    return scene.health().status == "healthy"
+def left_out(scene: Scene) -> set[str]:
+    """Services that this deployment does without, or that were not well before: nothing can be told of
+    them by a fault."""
+    return {name for name, state in scene.before.items() if state != "healthy"}
 
 
-def disabled(scene: Scene) -> set[str]:
-    """Services that this deployment does without."""
-    return {name for name, state in scene.health().services.states().items() if state == "disabled"}
-
-
-def traffic_and_healthy(scene: Scene) -> bool:
-    """Whether it is healthy, after one more ordinary call to MLflow."""
+def traffic_and_as_before(scene: Scene) -> bool:
+    """Whether it is as before, after one more ordinary call to MLflow."""
     scene.proxied()
-    return healthy(scene)
+    return as_before(scene)
 
 
 def opens(scene: Scene, run: Experiment) -> None:

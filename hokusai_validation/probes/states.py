@@ -5,16 +5,18 @@ Nothing here calls a breaker: it is opened by calls that fail and closed by the 
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hokusai_validation.errors import FaultNotApplied, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes import direct
 from hokusai_validation.probes.contract.answers import DetailedHealth, Health, MlflowHealthOpen
 from hokusai_validation.probes.contract.check import conforms, expect, failure, has_status
 from hokusai_validation.probes.symptoms import note_symptom
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import own_faults
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 # Beyond the time that the target promises itself: scheduling, one more look of a background check.
 SLACK_S = 3.0
+# How long a part has to come back before it is looked at past the API.
+LOOK_AFTER_S = 2.0
 FAILPOINT_LEASE_S = 20.0
 EXTRA_CALLS = 2
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -35,13 +39,15 @@ STATE_IN_HEALTH = {"degraded": "OPEN", "recovering": "HALF_OPEN"}
 
 @dataclass(frozen=True)
 class Scene:
-    """One API instance, its breaker and its links, as a test uses them."""
+    """One API instance, its breaker and its links, as a test uses them; `before` are the states that it
+    said its services were in before the test."""
 
     instance: "ApiInstance"
     links: "LinkClient | None"
     target: Target
     evidence: Evidence
     injector: "Injector | None" = field(default=None)
+    before: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -156,10 +162,11 @@ class Scene:
             raise FaultNotApplied(
                 f"Fail point {name} of {self.name} is not on: {answer.status} {shown(answer.text, 80)!r}."
             )
-        try:
-            yield
-        finally:
-            points.request("DELETE", "/failpoints")
+        with own_faults.on():
+            try:
+                yield
+            finally:
+                points.request("DELETE", "/failpoints")
 
     def open_breaker(self) -> MlflowHealthOpen:
         """With MLflow's link cut: counted calls until the instance says OPEN; its answer then.
@@ -268,9 +275,15 @@ class Scene:
         )
 
     def await_health(
-        self, wanted: Callable[[Health], bool], what: str, *, limit_s: float | None = None
+        self,
+        wanted: Callable[[Health], bool],
+        what: str,
+        *,
+        limit_s: float | None = None,
+        part: str | None = None,
     ) -> Health:
-        """`/health` of the instance, asked until it is as wanted.
+        """`/health` of the instance, asked until it is as wanted, or until the `part` that must come back
+        for it is seen to be out itself.
 
         Raises AssertionError when it never is: its answer is wrong, or nothing recovers."""
         longest = self.target.gateway.health_timeout_s + SLACK_S if limit_s is None else limit_s
@@ -279,46 +292,22 @@ class Scene:
             health = self.health()
             if wanted(health):
                 return health
-            if time.monotonic() - started > longest:
+            waited_s = time.monotonic() - started
+            gone = None
+            if part is not None and waited_s > LOOK_AFTER_S:
+                gone, part = direct.out(part, self.target), None
+            if waited_s > longest or gone:
                 seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
                 message = (
-                    f"{self.name} does not say {what} within {longest:.1f} s:"
-                    f" it says {health.status} ({seen})."
+                    f"{self.name} does not say {what} within {waited_s:.1f} s:"
+                    f" it says {health.status} ({seen})"
+                    + (f", and the part itself is out: {gone}." if gone else ".")
                 )
                 self._note_services(health)
                 # Who gives it the time to recover waits for that; else it is slow to see what is.
                 kind = FactKind.HEALTH_ANSWER_WRONG if limit_s is None else FactKind.NOT_RECOVERED
                 raise failure(message, self.evidence, kind, via=self.name)
             time.sleep(POLL_S)
-
-    def await_services(self, states: dict[str, str], *, limit_s: float) -> None:
-        """Wait until `/health` shows these states again.
-
-        Raises AssertionError with what did not recover."""
-        deadline = time.monotonic() + limit_s
-        seen: dict[str, str] = {}
-        problem = ""
-        while time.monotonic() < deadline:
-            try:
-                seen = self.services()
-                problem = ""
-            except (AssertionError, RequestFailed) as error:
-                problem = str(error)
-            if not problem and seen == states:
-                return
-            time.sleep(POLL_S)
-        differs = [
-            f"{name} is {seen.get(name)}, was {state}"
-            for name, state in states.items()
-            if seen.get(name) != state
-        ]
-        for name, state in states.items():
-            if seen.get(name) != state:
-                self.evidence.fact(FactKind.NOT_RECOVERED, name, f"{seen.get(name)}, was {state}", self.name)
-        raise AssertionError(
-            f"{self.name} is not what it was {limit_s:g} s after the faults were undone:"
-            f" {problem or '; '.join(differs)}."
-        )
 
     def _note_services(self, health: Health) -> None:
         """Facts of what the instance says of its services, with the errors that it gives."""
@@ -366,23 +355,3 @@ def retry_after_s(answer: Answer, evidence: Evidence, *, via: str | None = None)
         via=via,
     )
     return float(text)
-
-
-@contextlib.contextmanager
-def settled(
-    instance: "ApiInstance", links: "LinkClient | None", target: Target, evidence: Evidence
-) -> Iterator[Scene]:
-    """A scene whose breaker is CLOSED with nothing counted, before and behind the block; behind it
-    the instance shows what it showed before.
-
-    Raises AssertionError when it does not."""
-    scene = Scene(instance, links, target, evidence)
-    scene.close_breaker()
-    scene.counted()  # so that the last known result is of now
-    before = scene.services()
-    try:
-        yield scene
-    finally:
-        scene.close_breaker()
-        scene.counted()
-        scene.await_services(before, limit_s=target.limits.recovery_s / 4)

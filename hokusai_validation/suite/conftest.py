@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hokusai_validation.catalogue import needs
 from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.resources.http import HttpClient
@@ -12,6 +13,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.plugin import EVIDENCE, STATE
+from hokusai_validation.runner.selection import entry_of
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
@@ -117,15 +119,26 @@ def injector(target: Target, secrets: Secrets, evidence: Evidence) -> Iterator["
 
 
 @pytest.fixture
+def relied_on(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The parts whose healthy state the test relies on, as the catalogue says."""
+    entry = entry_of(request.node)
+    return () if entry is None else needs.relied_on(entry)
+
+
+@pytest.fixture
 def settled_instance(
-    instance: ApiInstance, target: Target, evidence: Evidence, request: pytest.FixtureRequest
+    instance: ApiInstance,
+    target: Target,
+    evidence: Evidence,
+    relied_on: tuple[str, ...],
+    request: pytest.FixtureRequest,
 ) -> Iterator["Scene"]:
     """The first instance, its breaker CLOSED before and behind the test. Older than the injector,
     so that what was changed is checked when the faults are off again."""
-    from hokusai_validation.probes.states import settled
+    from hokusai_validation.probes.baseline import settled
 
     links = request.getfixturevalue("links") if target.links is not None else None
-    with settled(instance, links, target, evidence) as scene:
+    with settled(instance, links, target, evidence, relied_on) as scene:
         yield scene
 
 

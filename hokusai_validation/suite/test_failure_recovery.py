@@ -15,19 +15,20 @@ from hokusai_validation.chaos.experiment import Experiment
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.plans import faults_of
 from hokusai_validation.chaos.probe import Route
-from hokusai_validation.errors import NoSteadyState, NotConfigured, NotJudged
+from hokusai_validation.errors import NoSteadyState, NotJudged
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import mlflow_client
+from hokusai_validation.probes.baseline import Baseline, unsteady
 from hokusai_validation.probes.contract.answers import Health, Live, MlflowHealthOpen, Ready, Reset
 from hokusai_validation.probes.contract.check import conforms, expect, has_status
+from hokusai_validation.probes.contract.overall import overall
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.recovery import (
+    as_before,
     call_mlflow,
-    disabled,
     failures_until_open,
-    healthy,
+    left_out,
     live_is_fast,
-    not_healthy,
     opens,
     overall_is,
     p95_ms,
@@ -37,9 +38,9 @@ from hokusai_validation.probes.recovery import (
     served,
     slower,
     traffic,
-    traffic_and_healthy,
+    traffic_and_as_before,
 )
-from hokusai_validation.probes.states import POLL_S, Scene
+from hokusai_validation.probes.states import Scene
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
@@ -47,7 +48,6 @@ from hokusai_validation.target import Target
 
 LEAST_AVAILABILITY = 0.8
 MLFLOW_AWAY = "MLflow was away"
-STEADY_WITHIN_S = 15.0
 PROBES = 10
 TRIES = 3  # a short wait may be over before it is used
 SERVED_FOR_S = 2.0
@@ -56,19 +56,11 @@ Start = Callable[..., contextlib.AbstractContextManager[Experiment]]
 
 
 @pytest.fixture(autouse=True)
-def steady(target: Target, request: pytest.FixtureRequest) -> None:
-    """Nothing is injected into a target that is not healthy before."""
-    if not target.instances:
-        raise NotConfigured("no instances configured")
-    instances: tuple[ApiInstance, ...] = request.getfixturevalue("instances")
-    deadline = time.monotonic() + STEADY_WITHIN_S
-    while True:
-        problem = not_healthy(instances)
-        if problem is None:
-            return
-        if time.monotonic() > deadline:
-            pytest.skip(f"no steady state: {problem}")
-        time.sleep(POLL_S)
+def baseline(
+    target: Target, instances: tuple[ApiInstance, ...], relied_on: tuple[str, ...], evidence: Evidence
+) -> Baseline:
+    """What every instance says before: the parts that the experiment relies on are well."""
+    return Baseline.of(instances, target, relied_on, evidence)
 
 
 @pytest.fixture
@@ -87,8 +79,9 @@ def experiment(
     instances: tuple[ApiInstance, ...],
     routes: list[Route],
     evidence: Evidence,
+    baseline: Baseline,
 ) -> Start:
-    """Starts an experiment; skips the test where there is no steady state to start from."""
+    """Starts an experiment; the test is skipped where there is no steady state to start from."""
 
     @contextlib.contextmanager
     def start(title: str, away: str = "") -> Iterator[Experiment]:
@@ -100,13 +93,13 @@ def experiment(
             routes=routes,
             watched=Route(instances[0].name, instances[0].client, authenticated=False),
             evidence=evidence,
-            healthy=lambda: not_healthy(instances),
+            deviation=baseline.deviation,
         )
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(made)
             except NoSteadyState as error:
-                pytest.skip(f"no steady state: {error}")
+                raise unsteady(error, target) from None
             yield made
 
     return start
@@ -123,7 +116,7 @@ class TestServiceFailureScenarios:
                 opens(scene, run)
                 health = scene.await_health(lambda seen: seen.status == "degraded", "degraded")
                 says(scene, health, mlflow="degraded")
-            run.recovers("healthy", lambda: traffic_and_healthy(scene), component="mlflow")
+            run.recovers("healthy", lambda: traffic_and_as_before(scene), component="mlflow")
             share = run.availability()
             expect(
                 share >= LEAST_AVAILABILITY,
@@ -149,7 +142,7 @@ class TestServiceFailureScenarios:
                     FactKind.HEALTH_ANSWER_WRONG,
                     via=scene.name,
                 )
-            run.recovers("healthy", lambda: healthy(scene), component="postgres")
+            run.recovers("healthy", lambda: as_before(scene), component="postgres")
             has_status(scene.get("/ready"), 200, evidence, via=scene.name)
             after = conforms(scene.get("/live"), Live, evidence, via=scene.name)
             expect(
@@ -177,7 +170,7 @@ class TestServiceFailureScenarios:
             evidence.metric("connections_reset", broken)
             if broken == 0:
                 raise NotJudged(f"{scene.name} held no connection to redis that could be reset.")
-            run.recovers("healthy", lambda: healthy(scene), component="redis")
+            run.recovers("healthy", lambda: as_before(scene), component="redis")
 
     def test_circuit_breaker_cascading_failures(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
@@ -190,7 +183,7 @@ class TestServiceFailureScenarios:
                 evidence.metric("failures_until_open", failures)
                 with ThreadPoolExecutor(1) as pool, traffic(pool, scene):
                     during = p95_ms(scene)
-            run.recovers("CLOSED and healthy", lambda: traffic_and_healthy(scene))
+            run.recovers("CLOSED and healthy", lambda: traffic_and_as_before(scene))
             if slower(before, during):
                 # A machine that became busy meanwhile is slow without the fault, too.
                 with ThreadPoolExecutor(1) as pool, traffic(pool, scene):
@@ -235,7 +228,7 @@ class TestServiceFailureScenarios:
                     via=scene.name,
                 )
                 registers(scene, target, secrets, resolver, evidence)
-            run.recovers("healthy", lambda: healthy(scene), component="message_queue")
+            run.recovers("healthy", lambda: as_before(scene), component="message_queue")
 
     def test_network_partition_simulation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
@@ -253,7 +246,7 @@ class TestServiceFailureScenarios:
                 overall_is(scene, health, "unhealthy")
                 live_is_fast(scene, target, evidence, "cut off from everything")
                 waiting.result()
-            run.recovers("healthy", lambda: traffic_and_healthy(scene))
+            run.recovers("healthy", lambda: traffic_and_as_before(scene))
 
 
 class TestRecoveryMechanisms:
@@ -301,14 +294,14 @@ class TestRecoveryMechanisms:
             conforms(scene.reset(), Reset, evidence, via=scene.name)
             scene.expect_breaker("CLOSED", "right after the reset")
             has_status(scene.proxied(), 200, evidence, "mlflow", via=scene.name)
-            run.recovers("healthy", lambda: healthy(scene))
+            run.recovers("healthy", lambda: as_before(scene))
 
     def test_gradual_service_recovery(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("Everything is down and comes back piece by piece", away=MLFLOW_AWAY) as run:
             faults = {
                 name: fault
                 for name in ("postgres", "redis", "message_queue", "mlflow")
-                for fault in faults_of("C9", scene.target, without=disabled(scene))
+                for fault in faults_of("C9", scene.target, without=left_out(scene))
                 if fault.touches == (f"link {scene.edge(name)}",)
             }
             present = [name for name in faults if name != "mlflow"]
@@ -327,12 +320,13 @@ class TestRecoveryMechanisms:
                         lambda seen, name=name: seen.services.states()[name] == "healthy",  # type: ignore[misc]
                         f"{name} healthy again",
                         limit_s=scene.target.limits.recovery_s,
+                        part=name,
                     )
                     order.append(health.status)
-            run.recovers("healthy", lambda: traffic_and_healthy(scene))
+            run.recovers("healthy", lambda: traffic_and_as_before(scene))
             order.append(scene.health().status)
             evidence.record("states in order", order)
-            expected = ["unhealthy", *["degraded"] * len(present), "healthy"]
+            expected = ["unhealthy", *["degraded"] * len(present), overall(scene.before)]
             expect(
                 order == expected,
                 f"/health of {scene.name} went {' → '.join(order)}, expected {' → '.join(expected)}.",
@@ -370,8 +364,8 @@ class TestFailureIsolation:
         self, scene: Scene, experiment: Start, evidence: Evidence
     ) -> None:
         with experiment("Everything that is not critical is gone", away=MLFLOW_AWAY) as run:
-            faults = faults_of("C11", scene.target, without=disabled(scene))
-            gone = [name for name in ("redis", "message_queue") if name not in disabled(scene)]
+            faults = faults_of("C11", scene.target, without=left_out(scene))
+            gone = [name for name in ("redis", "message_queue") if name not in left_out(scene)]
             with run.inject(*faults):
                 opens(scene, run)
                 health = scene.await_health(
@@ -392,12 +386,12 @@ class TestFailureIsolation:
                 conforms(scene.get("/live"), Live, evidence, via=scene.name)
                 for _ in range(PROBES):
                     served(scene, evidence, "without redis, queue and MLflow")
-            run.recovers("healthy", lambda: traffic_and_healthy(scene))
+            run.recovers("healthy", lambda: traffic_and_as_before(scene))
 
     def test_timeout_handling_isolation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
     ) -> None:
-        faults = faults_of("C12", target, without=disabled(scene))
+        faults = faults_of("C12", target, without=left_out(scene))
         with experiment("Every dependency is slow") as run:
             scene.counted()
             before = scene.get("/health").elapsed_ms
@@ -414,6 +408,6 @@ class TestFailureIsolation:
                     FactKind.SLOW,
                     via=scene.name,
                 )
-                overall_is(scene, conforms(answer, Health, evidence, via=scene.name), "healthy")
+                overall_is(scene, conforms(answer, Health, evidence, via=scene.name), overall(scene.before))
                 live_is_fast(scene, target, evidence, "its dependencies are 100 ms slower")
-            run.recovers("healthy", lambda: healthy(scene))
+            run.recovers("healthy", lambda: as_before(scene))

@@ -24,6 +24,7 @@ from hokusai_validation.probes.contract.answers import (
     Version,
 )
 from hokusai_validation.probes.contract.check import conforms, expect, has_status
+from hokusai_validation.probes.contract.overall import overall
 from hokusai_validation.probes.health_states import (
     DATABASE_CHECK,
     MLFLOW_CHECK,
@@ -135,7 +136,7 @@ class TestHealthEndpointIntegration:
         self, scene: Scene, target: Target, evidence: Evidence
     ) -> None:
         before = scene.services()
-        deployed = [name for name in ("redis", "message_queue") if before[name] != "disabled"]
+        deployed = [name for name in ("redis", "message_queue") if before[name] == "healthy"]
         with scene.cut("mlflow", "postgres", *deployed):
             scene.open_breaker()
             wanted: dict[str, tuple[str, ...]] = {"mlflow": ("degraded", "unhealthy")}
@@ -369,7 +370,8 @@ class TestHealthEndpointScenarios:
     """I21–I23: several states, one after the other."""
 
     def test_gradual_service_degradation(self, scene: Scene, evidence: Evidence) -> None:
-        says_overall(scene.health(), "healthy", scene)
+        before = scene.health()
+        says_overall(before, overall(before.services.states()), scene)
         with scene.cut("mlflow"):
             scene.open_breaker()
             says(scene.health(), "mlflow", ("degraded",), "degraded", scene, "MLflow cut off")
@@ -381,13 +383,17 @@ class TestHealthEndpointScenarios:
 
     def test_service_recovery_sequence(self, scene: Scene, target: Target, evidence: Evidence) -> None:
         limit_s = target.limits.recovery_s
+        before = scene.health()
         with scene.cut("mlflow"):
             scene.open_breaker()
             with scene.cut("postgres"):
                 scene.await_health(lambda seen: seen.status == "unhealthy", "unhealthy")
             started = time.monotonic()
             health = scene.await_health(
-                lambda seen: seen.services.postgres == "healthy", "postgres healthy again", limit_s=limit_s
+                lambda seen: seen.services.postgres == "healthy",
+                "postgres healthy again",
+                limit_s=limit_s,
+                part="postgres",
             )
             evidence.metric("postgres_recovery_s", time.monotonic() - started)
             says_overall(health, "degraded", scene)
@@ -395,13 +401,13 @@ class TestHealthEndpointScenarios:
         scene.half_open_breaker()
         says(scene.health(), "mlflow", ("recovering",), "degraded", scene, "MLflow's link restored")
         has_status(scene.counted(), 200, evidence, "mlflow", via=scene.name)
-        health = scene.await_health(lambda seen: seen.status == "healthy", "healthy", limit_s=limit_s)
+        health = scene.await_health(lambda seen: seen.status == before.status, before.status, limit_s=limit_s)
         evidence.metric("mlflow_recovery_s", time.monotonic() - started)
         scene.expect_breaker("CLOSED", "after two good calls")
 
     def test_timeout_handling(self, scene: Scene, target: Target, evidence: Evidence) -> None:
         before = scene.services()
-        hanging = [name for name in ("redis", "postgres") if before[name] != "disabled"]
+        hanging = [name for name in ("redis", "postgres") if before[name] == "healthy"]
         limit_s = target.gateway.health_timeout_s
         with scene.hanging("mlflow", *hanging), ThreadPoolExecutor(3) as pool:
             waiting = [pool.submit(_quietly, scene.counted), pool.submit(_quietly, scene.proxied)]

@@ -10,10 +10,11 @@ import pytest
 
 from hokusai_validation.errors import NotJudged, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.baseline import settled
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.ownership import owned_name, remove_experiment
-from hokusai_validation.probes.states import Scene, settled
+from hokusai_validation.probes.states import Scene
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.links import LinkClient
@@ -175,10 +176,11 @@ def proxied(
     instance: ApiInstance,
     links: LinkClient,
     evidence: Evidence,
+    relied_on: tuple[str, ...],
     request: pytest.FixtureRequest,
 ) -> Iterator[Scene]:
     """One instance, left with its breaker CLOSED and its links whole."""
-    with settled(instance, links, target, evidence) as scene:
+    with settled(instance, links, target, evidence, relied_on) as scene:
         yield scene.with_injector(request.getfixturevalue("injector"))
 
 

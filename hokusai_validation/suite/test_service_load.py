@@ -16,9 +16,9 @@ from hokusai_validation.load.engine import Engine
 from hokusai_validation.load.outcome import Outcome
 from hokusai_validation.load.samplers import ProcessSampler, Sampler, Watch
 from hokusai_validation.load.verdict import BASELINE_FLOOR_MS, carried, growth_mb, kept_up
+from hokusai_validation.probes.baseline import settled
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.load_session import SAMPLES_P95, SAMPLES_P99, LoadSession, endpoint, samplers
-from hokusai_validation.probes.states import settled
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
@@ -100,6 +100,7 @@ class TestServiceLoadCapacity:
         injector: "Injector",
         target: Target,
         evidence: Evidence,
+        relied_on: tuple[str, ...],
     ) -> None:
         load = session("L6")
         url = instance.client.base_url
@@ -107,7 +108,7 @@ class TestServiceLoadCapacity:
         live = endpoint("/live", weight=10)
         problem = ""
         try:
-            with settled(instance, links, target, evidence) as settled_scene, Engine() as beside:
+            with settled(instance, links, target, evidence, relied_on) as settled_scene, Engine() as beside:
                 scene = settled_scene.with_injector(injector)
                 with scene.cut("mlflow"), scene.hanging("redis"):
                     scene.open_breaker()

@@ -98,7 +98,7 @@ def test_no_steady_state_and_nothing_is_injected(
     elif how == "does not answer":
         api.blocked.set()
     problem = "it says degraded" if how == "unhealthy" else None
-    with pytest.raises(NoSteadyState), make(healthy=lambda: problem):
+    with pytest.raises(NoSteadyState), make(deviation=lambda: problem):
         pytest.fail("the block must not begin")
     assert injector.events == []
     assert scenery.dirty() == []

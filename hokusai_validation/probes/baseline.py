@@ -1,0 +1,198 @@
+"""The state that a target is in before a fault is put on: what an experiment is measured against.
+
+A test names the parts whose healthy state it relies on (the catalogue's `healthy:PART`). One that is
+not well before can neither be broken by a fault nor recover from it, so the test is not executed. What
+a test doesn't rely on may be as it is, and must be so again behind it.
+"""
+
+import contextlib
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from hokusai_validation.errors import NoSteadyState, RequestFailed, UnhealthyBefore
+from hokusai_validation.facts import FactKind
+from hokusai_validation.probes import direct
+from hokusai_validation.probes.states import LOOK_AFTER_S, POLL_S, Scene, note_services
+from hokusai_validation.resources import own_faults
+from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.target import Target
+from hokusai_validation.topology import DEFAULT_TOPOLOGY
+
+if TYPE_CHECKING:
+    from hokusai_validation.probes.instances import ApiInstance
+    from hokusai_validation.resources.links import LinkClient
+
+WELL = ("healthy", "disabled")
+# An instance may look at its parts in the background; two looks so far apart are not the same one.
+CONFIRM_S = 1.0
+# How long a part that was seen out counts as out without another look.
+KNOWN_FOR_S = 20.0
+
+_out: dict[tuple[str, str], tuple[float, str]] = {}  # (instance, part) -> when, what was seen
+
+
+@contextlib.contextmanager
+def settled(
+    instance: "ApiInstance",
+    links: "LinkClient | None",
+    target: Target,
+    evidence: Evidence,
+    relies_on: Collection[str] = (),
+) -> Iterator[Scene]:
+    """A scene whose breaker is CLOSED with nothing counted, before and behind the block, and in which
+    the parts that are relied on are well; behind it the instance shows again what was well before.
+
+    Raises UnhealthyBefore when one of them is not, AssertionError when something does not come back."""
+    scene = Scene(instance, links, target, evidence)
+    _raise_if_known(scene, relies_on)
+    try:
+        scene.close_breaker()
+    except (AssertionError, RequestFailed):
+        _raise_if_out(scene, ("auth", *relies_on))
+        raise
+    if "mlflow" in relies_on:
+        scene.counted()  # so that the last known result is of now
+    before = _await_well(scene, relies_on)
+    well = {name: state for name, state in before.items() if state in WELL}
+    try:
+        yield replace(scene, before=before)
+    finally:
+        scene.close_breaker()
+        if well.get("mlflow") == "healthy":
+            scene.counted()
+        await_services(scene, well, limit_s=target.limits.recovery_s / 4)
+
+
+def component_of(part: str, target: Target) -> str:
+    """What this target calls a part of the contract."""
+    role = DEFAULT_TOPOLOGY[part].role if part in DEFAULT_TOPOLOGY else None
+    return part if role is None else target.part(role)
+
+
+def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -> None:
+    """Wait until `/health` shows these states again, or until one of the parts is seen to be out.
+
+    Raises AssertionError with what did not recover."""
+    started = time.monotonic()
+    seen: dict[str, str] = {}
+    problem = ""
+    looked = False
+    while True:
+        try:
+            seen, problem = scene.services(), ""
+        except (AssertionError, RequestFailed) as error:
+            problem = str(error)
+        differs = {name: state for name, state in states.items() if seen.get(name) != state}
+        if not problem and not differs:
+            return
+        waited_s = time.monotonic() - started
+        if not looked and not problem and waited_s > LOOK_AFTER_S:
+            looked = True
+            if gone := {name: why for name in differs if (why := direct.out(name, scene.target))}:
+                problem = "; ".join(f"{name} itself is out: {why}" for name, why in gone.items())
+                break
+        if waited_s > limit_s:
+            break
+        time.sleep(POLL_S)
+    told = [f"{name} is {seen.get(name)}, was {state}" for name, state in differs.items()]
+    for name, text in zip(differs, told, strict=True):
+        scene.evidence.fact(FactKind.NOT_RECOVERED, name, text, scene.name)
+    raise AssertionError(
+        f"{scene.name} is not what it was {waited_s:.1f} s after the faults were undone:"
+        f" {problem or '; '.join(told)}."
+    )
+
+
+def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
+    """The states in `/health` once every part that is relied on is well. What a fault of ours left behind
+    is waited for; what was there before is not."""
+    started = time.monotonic()
+    while True:
+        seen = scene.services()
+        unwell = [part for part in relies_on if seen.get(part, "healthy") not in WELL]
+        _raise_if_out(scene, [part for part in relies_on if part not in seen])
+        if not unwell:
+            return seen
+        waited_s = time.monotonic() - started
+        recovering = own_faults.since_last_s() < scene.target.limits.recovery_s / 4
+        if waited_s > CONFIRM_S and (not recovering or direct.out(unwell[0], scene.target)):
+            _note(scene, unwell[0], seen[unwell[0]])
+        time.sleep(POLL_S)
+        if "mlflow" in unwell:
+            scene.counted()
+
+
+def _note(scene: Scene, part: str, state: str) -> None:
+    """Remember that a part is out.
+
+    Raises UnhealthyBefore."""
+    with contextlib.suppress(AssertionError, RequestFailed):
+        health = scene.health()
+        detailed = scene.get("/health?detailed=true").object()
+        note_services(health, detailed, scene.evidence, scene.target, via=scene.name)
+    _out[scene.name, part] = (time.monotonic(), f"/health of {scene.name} says {state}")
+    _raise_if_known(scene, (part,))
+
+
+def _raise_if_known(scene: Scene, parts: Collection[str]) -> None:
+    for part in parts:
+        declared = scene.target.topology.get(component_of(part, scene.target))
+        if declared is not None and declared.known_unhealthy:
+            raise UnhealthyBefore(
+                f"{part} was not healthy before (the target file says so)", component_of(part, scene.target)
+            )
+        at, seen = _out.get((scene.name, part), (float("-inf"), ""))
+        if time.monotonic() - at < KNOWN_FOR_S:
+            raise UnhealthyBefore(f"{part} was not healthy before: {seen}", component_of(part, scene.target))
+
+
+def _raise_if_out(scene: Scene, parts: Collection[str]) -> None:
+    for part in parts:
+        if why := direct.out(part, scene.target):
+            _out[scene.name, part] = (time.monotonic(), why)
+    _raise_if_known(scene, parts)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What each instance said of its services before an experiment."""
+
+    instances: "tuple[ApiInstance, ...]"
+    states: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(
+        cls,
+        instances: "tuple[ApiInstance, ...]",
+        target: Target,
+        relies_on: Collection[str],
+        evidence: Evidence,
+    ) -> Self:
+        """Of every instance, once the parts that are relied on are well.
+
+        Raises UnhealthyBefore when one is not."""
+        scenes = [Scene(each, None, target, evidence) for each in instances]
+        for scene in scenes:
+            _raise_if_known(scene, relies_on)
+        return cls(instances, {scene.name: _await_well(scene, relies_on) for scene in scenes})
+
+    def deviation(self) -> str | None:
+        """How an instance differs from what it said before, in what was well then; None where none does."""
+        for each in self.instances:
+            try:
+                seen = each.client.get("/health").object().get("services")
+            except RequestFailed as error:
+                return str(error)
+            well = {name: state for name, state in self.states[each.name].items() if state in WELL}
+            if not isinstance(seen, dict) or any(seen.get(name) != state for name, state in well.items()):
+                return f"/health of {each.name} says {seen}, of which {', '.join(well)} were well before"
+        return None
+
+
+def unsteady(error: NoSteadyState, target: Target) -> UnhealthyBefore:
+    """An experiment's missing steady state, and the part that prevents it: the auth service where that is
+    out, else the API."""
+    part = "auth" if direct.out("auth", target) else "api"
+    return UnhealthyBefore(f"no steady state: {error}", component_of(part, target))
