@@ -133,6 +133,9 @@ def declared_skip(row: Result, target: Target) -> bool:
     component = target.topology.get(row.component)
     if component is not None and not component.deployed:
         return True
+    blocking = target.topology.get(row.blocked_by or "")
+    if blocking is not None and blocking.known_unhealthy:
+        return True
     entry = catalogue.find(row.test)
     if entry is None:
         return False

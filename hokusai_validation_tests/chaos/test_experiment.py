@@ -24,7 +24,7 @@ Make = Callable[..., Experiment]
 @pytest.fixture
 def make(scenery: Stage, injector: Injector, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Experiments on the stage, with little patience."""
-    monkeypatch.setattr("hokusai_validation.chaos.experiment.STEADY_WITHIN_S", 1.0)
+    monkeypatch.setattr("hokusai_validation.chaos.experiment.STEADY_WITHIN_S", 5.0)
     api = scenery.apis["api-1"]
     users = HttpClient(api.url, key=SecretStr("hk_live_0123456789"))
 
