@@ -188,6 +188,29 @@ class Finding(Frozen):
     speaks_against: tuple[Reference, ...] = ()
 
 
+class NodeState(StrEnum):
+    """How a part of the stack came out of a run."""
+
+    WORKING = "working"
+    CAUSE = "cause"  # a finding's place
+    AFFECTED = "affected"  # its tests failed because of a part below it
+    NOT_SEEN = "not seen"  # nothing was executed that would tell
+    ABSENT = "not deployed"
+
+
+class StackNode(Frozen):
+    """One part of the stack as the topology declares it, and its state; `findings` are the keys of
+    the findings whose place it is, `reached_by` those whose failure reached it."""
+
+    name: str
+    depends_on: tuple[str, ...] = ()
+    critical: bool = False
+    optional: bool = False
+    state: NodeState
+    findings: tuple[str, ...] = ()
+    reached_by: tuple[str, ...] = ()
+
+
 class Scores(Frozen):
     """Shares between 0 and 1; None where nothing was to be counted."""
 
@@ -334,6 +357,7 @@ class Report(Frozen):
     counts: Counts
     results: tuple[Result, ...]
     findings: tuple[Finding, ...] = ()
+    stack: tuple[StackNode, ...] = ()
     performance: tuple[Performance, ...] = ()
     trend: Trend = Trend()
     provenance: Provenance = Provenance()

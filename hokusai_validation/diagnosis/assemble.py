@@ -13,6 +13,7 @@ from hokusai_validation.diagnosis.performance import performances
 from hokusai_validation.diagnosis.provenance import newest_deployment, provenance
 from hokusai_validation.diagnosis.rows import PhaseRows, complete, source, without_stale
 from hokusai_validation.diagnosis.scores import scores
+from hokusai_validation.diagnosis.stack import stack
 from hokusai_validation.diagnosis.summary import summary
 from hokusai_validation.diagnosis.trend import trend
 from hokusai_validation.diagnosis.verdict import headline, judge
@@ -77,6 +78,7 @@ def assemble(
         counts=count(rows),
         results=rows,
         findings=findings,
+        stack=stack(target, final_attempts(rows), findings),
         performance=performances(final_attempts(rows)),
         trend=trend([row for row in rows if row.run_id == run_id], past, here),
         provenance=provenance(seen, sources, target, deployed_at_end),
