@@ -61,12 +61,17 @@ class Timeline(Part):
 
 def timeline(row: Result) -> str:
     """The picture of a row's journal; empty where it has none."""
+    content = timeline_of(row)
+    return _draw(row, content) if content is not None and content.duration_s > 0 else ""
+
+
+def timeline_of(row: Result) -> Timeline | None:
+    """The time line in a row's journal; None where it has none."""
     journal = row.evidence.get("journal")
     try:
-        content = Timeline.model_validate(journal.get("timeline") if isinstance(journal, dict) else None)
+        return Timeline.model_validate(journal.get("timeline") if isinstance(journal, dict) else None)
     except ValidationError:
-        return ""
-    return _draw(row, content) if content.duration_s > 0 else ""
+        return None
 
 
 def _draw(row: Result, content: Timeline) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hokusai_validation.catalogue import find
 from hokusai_validation.report import Report
-from hokusai_validation.reporting import chaos_charts, performance_charts, views
+from hokusai_validation.reporting import chaos_charts, performance_charts, run_timeline, stack_picture, views
 from hokusai_validation.reporting.charts import Series, line_chart, linear_axis, strip
 from hokusai_validation.reporting.escape import one_line, plain
 from hokusai_validation.reporting.handoff import MEANING
@@ -60,6 +60,14 @@ def _content(report: Report) -> dict[str, Any]:
         "statuses": list(Status),
         "score_titles": SCORE_TITLES,
         "meaning": MEANING,
+        "stack": stack_picture.picture(report.stack, report.findings),
+        "stack_of": {
+            finding.key: stack_picture.picture(report.stack, report.findings, finding)
+            for finding in report.findings
+            if len(report.findings) > 1
+        },
+        "run_timeline": run_timeline.run_timeline(report),
+        "ids": {row.test: row.id for row in rows},
         "matrix": views.matrix(report),
         "endpoints": views.endpoints(report),
         "edges": views.edges(report),

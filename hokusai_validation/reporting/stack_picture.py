@@ -13,7 +13,7 @@ from hokusai_validation.reporting.escape import one_line
 
 WIDTH = 380
 PER_ROW = 3
-BOX_WIDTH, BOX_HEIGHT = 116, 40
+BOX_WIDTH, BOX_HEIGHT = 122, 40
 GAP = 34
 
 _MARKS = {
@@ -35,16 +35,17 @@ def picture(nodes: Sequence[StackNode], findings: Sequence[Finding], only: Findi
     height = max(y for _, y in places.values()) + BOX_HEIGHT + 6
     by_name = {node.name: node for node in shown}
     keys = [only.key] if only is not None else [finding.key for finding in findings]
-    lines, boxes = [], []
+    lines: list[str] = []
+    boxes: list[str] = []
     for node in shown:
-        for below in node.depends_on:
-            if below in places:
-                lines.append(
-                    _line(places[node.name], places[below], on_way=_on_way(node, by_name[below], keys))
-                )
+        lines += [
+            _line(places[node.name], places[below], on_way=_on_way(node, by_name[below], keys))
+            for below in node.depends_on
+            if below in places
+        ]
         boxes.append(_box(node, places[node.name], _since(node, findings)))
     said = "; ".join(f"{node.name}: {node.state}" for node in shown)
-    title = "The stack" if only is None else f"How far it reached: {one_line(only.title, 120)}"
+    title = "Who stands on whom" if only is None else f"How far it reached: {one_line(only.title, 120)}"
     return (
         f'<figure class="stack"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(f"{title}. {said}")}">'
