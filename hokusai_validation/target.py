@@ -34,17 +34,19 @@ class Section(BaseModel):
 
 
 class SecretRef(Section):
-    """Where a secret is: the environment variable `env`, or the Secrets Manager secret
-    `secret_id` (with `key` inside its JSON). Exactly one of the two."""
+    """Where a secret is: the environment variable `env`, the Secrets Manager secret `secret_id`, or
+    the Systems Manager parameter `parameter` (of the last two with `key` inside their JSON). Exactly
+    one of the three."""
 
     env: str | None = None
     secret_id: str | None = None
+    parameter: str | None = None
     key: str | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if (self.env is None) == (self.secret_id is None):
-            raise ValueError("name either `env` or `secret_id`")
+        if sum(name is not None for name in (self.env, self.secret_id, self.parameter)) != 1:
+            raise ValueError("name one of `env`, `secret_id` and `parameter`")
         return self
 
 
@@ -170,13 +172,17 @@ class ListenerRoute(Section):
 
 
 class Aws(Section):
-    """Names in AWS. `endpoint_url` and the keys are for a stand-in; otherwise the usual
-    credential chain is used."""
+    """Names in AWS. `endpoint_url` is for a stand-in. Without keys or a `profile` the usual credential
+    chain is used; `role_arn` (with `external_id`) is a role that is taken over it, in another account."""
 
     region: str = "us-east-1"
     endpoint_url: str | None = None
     access_key: SecretRef | None = None
     secret_key: SecretRef | None = None
+    session_token: SecretRef | None = None
+    profile: str | None = None
+    role_arn: Annotated[str, Field(pattern=r"^arn:aws[\w-]*:iam::\d{12}:role/.+$")] | None = None
+    external_id: SecretRef | None = None
     account_id: str | None = None
     cluster: str
     services: Mapping[str, EcsService] = Field(default_factory=dict)
@@ -280,11 +286,34 @@ class Alerts(Section):
     max_connection_share: float = 0.8
 
 
-class Automation(Section):
-    """What follows by itself: how long a rollout must be quiet before its run, who is told of
-    critical causes (`webhook`: a URL of Slack's form), and the UI's base URL for the link."""
+class FollowUp(StrEnum):
+    """What runs after a deployment: all phases, the light ones, or nothing."""
 
-    quiet_s: float = 60.0
+    VALIDATE = "validate"
+    LIGHT = "light"
+    NOTHING = "nothing"
+
+
+class After(Section):
+    """What runs after a deployment that came to this end. `removed`: its service was deleted."""
+
+    finished: FollowUp = FollowUp.VALIDATE
+    failed: FollowUp = FollowUp.LIGHT
+    rolled_back: FollowUp = FollowUp.LIGHT
+    stopped: FollowUp = FollowUp.LIGHT
+    removed: FollowUp = FollowUp.LIGHT
+
+
+class Automation(Section):
+    """What follows by itself: how long a rollout must be quiet before its run, after how long an
+    unfinished one no longer holds the others up, what runs after what, the SQS queue that
+    EventBridge tells of deployments (polling stays in any case), who is told of critical causes
+    (`webhook`: a URL of Slack's form), and the UI's base URL for the link."""
+
+    quiet_s: Annotated[float, Field(ge=0)] = 60.0
+    patience_s: Annotated[float, Field(gt=0)] = 3600.0
+    after: After = After()
+    deployment_queue_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     sns_topic_arn: str | None = None
     webhook: SecretRef | None = None
     ui_url: str | None = None

@@ -1,22 +1,27 @@
-"""The sensor after deployments: looks at ECS, and asks for one run when a rollout is over."""
+"""The sensor after deployments: looks at ECS, and asks for one run when a rollout is over.
+
+It looks each minute, and at once when a message in the target's queue tells of an end."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from hokusai_validation.automation.jobs import LIGHT, VALIDATE
-from hokusai_validation.automation.rollouts import Cursor, Fire, decide
-from hokusai_validation.errors import AwsNotFound
+from hokusai_validation.automation.rollouts import Cursor, Decision, Fire, decide
+from hokusai_validation.errors import AwsNotFound, UsageError
+from hokusai_validation.resources.aws.rollouts import Outcome
+from hokusai_validation.target import Automation, FollowUp, Target, read_target
 from hokusai_validation.target import Aws as AwsSection
-from hokusai_validation.target import Target, read_target
 
 if TYPE_CHECKING:
     from hokusai_validation.resources.aws.client import Aws
+    from hokusai_validation.resources.aws.queue import DeploymentEvent
 
 INTERVAL_S = 60
+QUEUE_INTERVAL_S = 5
 TAG = "hokusai/{}"
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -36,75 +41,150 @@ def build_deployment_sensor(
     @dg.sensor(
         name="after_deployments",
         jobs=[job for job in jobs if job.name in (VALIDATE, LIGHT)],
-        minimum_interval_seconds=INTERVAL_S,
-        description="Validates each finished rollout once; a failed one gets the light job.",
+        minimum_interval_seconds=_interval_s(source),
+        description="Validates each finished rollout once; one that failed or was rolled back gets the light job.",
         tags={"target": target_name},
     )
     def after_deployments(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from hokusai_validation.resources.aws.client import Aws
         from hokusai_validation.resources.secrets import Secrets
 
+        cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
         target = read_target(source)
         if target.aws is None or not target.aws.services:
             return dg.SkipReason(f"Target '{target_name}' declares no ECS services ([aws.services]).")
+        due = (
+            target.automation.deployment_queue_url is None
+            or cursor.since is None
+            or datetime.now(UTC) - cursor.since >= timedelta(seconds=INTERVAL_S)
+        )
         aws = Aws.from_target(target, Secrets(target))
         try:
-            return _tick(context, target, target.aws, aws)
+            return _tick(context, cursor, target, target.aws, aws, due=due)
         finally:
             aws.close()
 
     return after_deployments
 
 
-def _tick(
-    context: dg.SensorEvaluationContext, target: Target, section: AwsSection, aws: "Aws"
-) -> dg.SensorResult:
-    from hokusai_validation.resources.aws.rollouts import replaced_deployments
+def _interval_s(source: str) -> int:
+    """Often where there is a queue to look into, since that asks nothing of the target's account."""
+    try:
+        queue = read_target(source).automation.deployment_queue_url
+    except UsageError:
+        return INTERVAL_S  # the tick says what is wrong with the file
+    return INTERVAL_S if queue is None else QUEUE_INTERVAL_S
 
-    cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
+
+def _tick(
+    context: dg.SensorEvaluationContext,
+    cursor: Cursor,
+    target: Target,
+    section: AwsSection,
+    aws: "Aws",
+    *,
+    due: bool,
+) -> dg.SensorResult | dg.SkipReason:
+    from hokusai_validation.resources.aws import queue
+
+    url = target.automation.deployment_queue_url
+    calls = None if url is None else aws.own_calls(queue.region_of(url))
+    try:
+        events = () if calls is None or url is None else queue.receive(calls, url)
+        if not due and not events:
+            return dg.SkipReason("No message tells of a deployment.")
+        decision = _look(context, cursor, target, section, aws, events)
+        result = _result(decision, target, aws)
+        # Only now: what a tick that failed was told of must come again.
+        if calls is not None and url is not None:
+            queue.remove(calls, url, events)
+        return result
+    finally:
+        if calls is not None:
+            calls.close()
+
+
+def _look(
+    context: dg.SensorEvaluationContext,
+    cursor: Cursor,
+    target: Target,
+    section: AwsSection,
+    aws: "Aws",
+    events: "Sequence[DeploymentEvent]",
+) -> Decision:
+    from hokusai_validation.resources.aws.rollouts import rollouts
+
+    now = datetime.now(UTC)
     names = sorted({item.service for item in section.services.values()})
-    services = aws.ecs.services(names)
-    missing = sorted(set(names) - services.keys())
-    if missing:
+    states = aws.ecs.services(names)
+    if not states:
         raise AwsNotFound(
-            f"ECS cluster {section.cluster} has no service {', '.join(missing)}: a deployment removed it,"
-            f" or target '{target.name}' names it wrongly."
+            f"ECS cluster {section.cluster} has none of the services {', '.join(names)}: they were all removed,"
+            f" or target '{target.name}' names them wrongly."
         )
-    # Only a service whose deployment is another one now can have had one in between.
-    moved = [n for n, item in services.items() if item.primary and item.primary.id not in cursor.seen]
-    replaced = (
-        replaced_deployments(aws.calls, section.cluster, moved, cursor.since)
-        if cursor.since and moved
-        else ()
+    found = rollouts(
+        aws.calls,
+        section.cluster,
+        names,
+        states,
+        at_rest={name: each.id for name, each in cursor.settled.items()},
+        since=cursor.since,
+        now=now,
     )
     running = context.instance.get_runs_count(dg.RunsFilter(tags={"target": target.name}, statuses=UNDER_WAY))
-    decision = decide(
+    return decide(
         cursor,
-        services,
-        now=datetime.now(UTC),
+        found,
+        now=now,
         quiet_s=target.automation.quiet_s,
+        patience_s=target.automation.patience_s,
         busy=running > 0,
-        replaced=replaced,
+        announced=any(each.ended for each in events),
+        failed=tuple(each.failed for each in events if each.failed is not None),
     )
+
+
+def _result(decision: Decision, target: Target, aws: "Aws") -> dg.SensorResult:
     kept = decision.cursor.model_dump_json()
     if decision.fire is None:
         return dg.SensorResult(skip_reason=decision.reason, cursor=kept)
     fire = decision.fire
+    follow_up = _follow_up(target.automation, fire.outcome)
+    if follow_up is FollowUp.NOTHING:
+        reason = f"{decision.reason} Nothing is to run after that (`automation.after`)."
+        return dg.SensorResult(skip_reason=reason, cursor=kept)
     request = dg.RunRequest(
         run_key=f"{target.name}:{fire.run_key}",
-        job_name=LIGHT if fire.light else VALIDATE,
+        job_name=LIGHT if follow_up is FollowUp.LIGHT else VALIDATE,
         tags={"target": target.name, **_tags(fire, aws)},
     )
     return dg.SensorResult(run_requests=[request], cursor=kept)
 
 
+def _follow_up(automation: Automation, outcome: Outcome) -> FollowUp:
+    after = automation.after
+    return {
+        Outcome.FINISHED: after.finished,
+        Outcome.FAILED: after.failed,
+        Outcome.ROLLED_BACK: after.rolled_back,
+        Outcome.STOPPED: after.stopped,
+        Outcome.REMOVED: after.removed,
+    }[outcome]
+
+
 def _tags(fire: Fire, aws: "Aws") -> Mapping[str, str]:
     """What was deployed, as tags: they lead from a deployment to its run and back."""
-    tags = {TAG.format("deployments"): " ".join(sorted(fire.deployments.values()))}
+    tags = {
+        TAG.format("deployments"): " ".join(sorted(fire.deployments.values())),
+        TAG.format("outcome"): fire.outcome.value,
+    }
     images: list[str] = []
     commits: list[str] = []
     for service, name in sorted(fire.task_definitions.items()):
-        definition = aws.ecs.task_definition(name)
+        try:
+            definition = aws.ecs.task_definition(name)
+        except AwsNotFound:
+            continue  # deregistered and deleted meanwhile: the run is asked for in any case
         container = definition.container(None)
         if container is not None:
             images.append(f"{service}={container.image}")
@@ -118,6 +198,8 @@ def _tags(fire: Fire, aws: "Aws") -> Mapping[str, str]:
         tags[TAG.format("commits")] = " ".join(commits)
     if fire.finished_at is not None:
         tags[TAG.format("deployed_at")] = fire.finished_at.isoformat()
+    if fire.unfinished:
+        tags[TAG.format("unfinished")] = " ".join(fire.unfinished)
     if fire.superseded:
         tags[TAG.format("superseded")] = " ".join(fire.superseded)
     return tags

@@ -1,5 +1,5 @@
 """The values of the secrets that a target file names: from the environment, the target's
-`env_file`, or Secrets Manager."""
+`env_file`, Secrets Manager, or Systems Manager's parameters."""
 
 import json
 import os
@@ -10,11 +10,10 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from hokusai_validation import redaction
-from hokusai_validation.errors import SecretMissing, SecretUnusable
+from hokusai_validation.errors import AwsError, SecretMissing, SecretUnusable
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.target import SecretRef, Target, secret_refs
 
-AWS_TIMEOUT_S = 5
 FILE_LIMIT_BYTES = 1_000_000
 
 
@@ -22,9 +21,10 @@ def secret(ref: SecretRef, target: Target) -> SecretStr:
     """The value of a secret that is named by an environment variable: the process's own
     environment first, then the target's `env_file`.
 
-    Raises SecretMissing, also for a `secret_id` (that is for `Secrets` to read), SecretUnusable."""
+    Raises SecretMissing, also for a `secret_id` or `parameter` (those are for `Secrets` to read),
+    SecretUnusable."""
     if ref.env is None:
-        raise SecretMissing(f"Secret '{ref.secret_id}' is in Secrets Manager, not the environment.")
+        raise SecretMissing(f"Secret '{_name(ref)}' is in AWS, not the environment.")
     value = os.environ.get(ref.env)
     if value is None and target.env_file is not None:
         value = _read_env_file(target.env_file).get(ref.env)
@@ -89,13 +89,13 @@ class Secrets:
         self,
         target: Target,
         *,
-        read: Callable[[str], str] | None = None,
+        read: Callable[[SecretRef], str] | None = None,
         given: Mapping[str, SecretStr] | None = None,
     ) -> None:
         """`given` are values by the variable's name, for what was injected and is not in our own
-        environment; `read` gets a secret of Secrets Manager by its id."""
+        environment; `read` gets the text of a secret that lies in AWS."""
         self._target = target
-        self._read = read or self._from_secrets_manager
+        self._read = read or self._from_aws
         self._values = {
             SecretRef(env=name): checked(value.get_secret_value(), f"resource field {name}")
             for name, value in (given or {}).items()
@@ -110,11 +110,7 @@ class Secrets:
 
         Raises SecretMissing, SecretUnusable."""
         if ref not in self._values:
-            self._values[ref] = (
-                secret(ref, self._target)
-                if ref.env is not None
-                else self._stored(ref.secret_id or "", ref.key)
-            )
+            self._values[ref] = secret(ref, self._target) if ref.env is not None else self._stored(ref)
             redaction.remember(self._values[ref])
             self._redactor = None
         return self._values[ref]
@@ -139,50 +135,57 @@ class Secrets:
             self._redactor = Redactor([*self._values.values(), *self._others])
         return self._redactor
 
-    def _stored(self, secret_id: str, key: str | None) -> SecretStr:
-        text = self._read(secret_id)
+    def _stored(self, ref: SecretRef) -> SecretStr:
+        text = self._read(ref)
         self.remember(SecretStr(text))
-        if key is None:
-            return checked(text, f"Secrets Manager's '{secret_id}'")
+        if ref.key is None:
+            return checked(text, f"AWS's '{_name(ref)}'")
         try:
-            value = str(json.loads(text)[key])
+            value = str(json.loads(text)[ref.key])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise SecretMissing(
-                f"Secret '{secret_id}' has no key '{key}'; correct `key` in target '{self._target.name}'."
+                f"Secret '{_name(ref)}' has no key '{ref.key}'; correct `key` in target '{self._target.name}'."
             ) from None
-        return checked(value, f"key '{key}' of Secrets Manager's '{secret_id}'")
+        return checked(value, f"key '{ref.key}' of AWS's '{_name(ref)}'")
 
-    def _from_secrets_manager(self, secret_id: str) -> str:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
+    def _from_aws(self, ref: SecretRef) -> str:
+        from hokusai_validation.resources.aws.calls import AwsCalls
+        from hokusai_validation.resources.aws.session import Login
 
         aws = self._target.aws
         if aws is None:
             raise SecretMissing(
-                f"Secret '{secret_id}' is in Secrets Manager, but target '{self._target.name}' has no"
+                f"Secret '{_name(ref)}' is in AWS, but target '{self._target.name}' has no"
                 " [aws] section; add one, or name an environment variable."
             )
-        access = None if aws.access_key is None else self.value(aws.access_key).get_secret_value()
-        hidden = None if aws.secret_key is None else self.value(aws.secret_key).get_secret_value()
-        client = boto3.client(
-            "secretsmanager",
-            region_name=aws.region,
-            endpoint_url=aws.endpoint_url,
-            aws_access_key_id=access,
-            aws_secret_access_key=hidden,
-            config=Config(
-                connect_timeout=AWS_TIMEOUT_S,
-                read_timeout=AWS_TIMEOUT_S,
-                retries={"mode": "standard", "total_max_attempts": 3},
-            ),
-        )
+        calls = AwsCalls(aws.region, endpoint_url=aws.endpoint_url, login=Login.of(aws, self._of_login))
         try:
-            answer = client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")
-        except (ClientError, BotoCoreError) as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            if ref.parameter is not None:
+                answer = calls.call("ssm", "get_parameter", Name=ref.parameter, WithDecryption=True)
+                return str(answer["Parameter"]["Value"])
+            answer = calls.call(
+                "secretsmanager", "get_secret_value", SecretId=ref.secret_id, VersionStage="AWSCURRENT"
+            )
+        except AwsError as error:
             raise SecretMissing(
-                f"Secret '{secret_id}' can't be read from Secrets Manager in {aws.region}: {code}."
+                f"Secret '{_name(ref)}' can't be read: {error}"
                 f" Check the credentials and the id in target '{self._target.name}'."
             ) from None
+        finally:
+            calls.close()
+        if "SecretString" not in answer:
+            raise SecretMissing(f"Secret '{_name(ref)}' holds bytes, no text; store it as a string.")
         return str(answer["SecretString"])
+
+    def _of_login(self, ref: SecretRef) -> SecretStr:
+        """What is needed to ask AWS can't be asked of AWS."""
+        if ref.env is None:
+            raise SecretMissing(
+                f"Secret '{_name(ref)}' is needed to log in to AWS, so it can't lie there; name an"
+                f" environment variable in `[aws]` of target '{self._target.name}'."
+            )
+        return self.value(ref)
+
+
+def _name(ref: SecretRef) -> str:
+    return ref.secret_id or ref.parameter or ref.env or ""

@@ -29,6 +29,8 @@ class Daemon:
     def tick(self) -> list[dg.RunRequest]:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
         result = self.sensor(context)
+        if isinstance(result, dg.SkipReason):
+            return []
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         known = {request.run_key for request in self.launched}
@@ -94,7 +96,7 @@ def test_a_deployment_during_a_run_queues_one_more_not_five(stack: Ecs, daemon: 
     assert len(request.tags["hokusai/superseded"].split()) == 4
 
 
-@pytest.mark.parametrize("trouble", ["unreachable", "service gone"])
+@pytest.mark.parametrize("trouble", ["unreachable", "services gone"])
 def test_when_aws_fails_the_tick_fails_and_the_next_catches_up(
     stack: Ecs, daemon: Daemon, trouble: str, tmp_path: Path
 ) -> None:
@@ -106,7 +108,10 @@ def test_when_aws_fails_the_tick_fails_and_the_next_catches_up(
         stack.target.write_text(good.replace(stack.url, "http://127.0.0.1:9"))
         expected: type[AwsError] = AwsError
     else:
-        stack.target.write_text(good.replace('"mlflow"', '"not-there"'))
+        gone = good
+        for name in SERVICES:
+            gone = gone.replace(f'service = "{name}"', f'service = "not-there-{name}"')
+        stack.target.write_text(gone)
         expected = AwsNotFound
     with pytest.raises(expected):
         daemon.tick()

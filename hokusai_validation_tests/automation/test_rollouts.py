@@ -1,5 +1,6 @@
 """When a deployment calls for a run: tables, and a machine that deploys at random."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hokusai_validation.automation.rollouts import Cursor, Decision, decide
 from hokusai_validation.resources.aws.models import EcsDeployment, EcsServiceState
+from hokusai_validation.resources.aws.rollouts import Outcome, ServiceDeployment, rollout
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 QUIET_S = 60.0
+PATIENCE_S = 3600.0
 
 
 def deployment(
@@ -43,17 +46,42 @@ def service(name: str, *deployments: EcsDeployment, running: int = 1) -> EcsServ
 
 
 def tick(
-    cursor: Cursor, *services: EcsServiceState, busy: bool = False, replaced: tuple[str, ...] = ()
+    cursor: Cursor,
+    *services: EcsServiceState,
+    busy: bool = False,
+    listed: Sequence[ServiceDeployment] = (),
+    now: datetime = NOW,
+    gone: tuple[str, ...] = (),
+    announced: bool = False,
+    failed: tuple[str, ...] = (),
 ) -> Decision:
-    states = {item.name: item for item in services}
-    return decide(cursor, states, now=NOW, quiet_s=QUIET_S, busy=busy, replaced=replaced)
+    """One tick; `listed` is the history of the first service, `gone` are services that are not there."""
+    states = {item.name: rollout(item.name, item, (), cursor.since) for item in services}
+    if listed:
+        states[services[0].name] = rollout(services[0].name, services[0], listed, cursor.since)
+    states |= {name: rollout(name, None) for name in gone}
+    return decide(
+        cursor,
+        states,
+        now=now,
+        quiet_s=QUIET_S,
+        patience_s=PATIENCE_S,
+        busy=busy,
+        announced=announced,
+        failed=failed,
+    )
+
+
+def attempt(name: str, status: str, *, age_s: float = 600) -> ServiceDeployment:
+    moment = NOW - timedelta(seconds=age_s)
+    return ServiceDeployment(id=name, status=status, created_at=moment, finished_at=moment)
 
 
 def test_several_services_deployed_together_give_one_run() -> None:
     decision = tick(Cursor(), service("api", deployment("a1")), service("auth", deployment("b1")))
     assert decision.fire is not None
     assert decision.fire.run_key == "deployed:a1+b1"
-    assert not decision.fire.light
+    assert decision.fire.outcome is Outcome.FINISHED
     again = tick(decision.cursor, service("api", deployment("a1")), service("auth", deployment("b1")))
     assert again.fire is None
     assert "already" in again.reason
@@ -86,30 +114,140 @@ def test_a_deployment_during_a_run_gets_one_run_after_it() -> None:
 
 
 def test_one_superseded_between_two_ticks_is_on_record() -> None:
+    first = service("api", deployment("a1", age_s=9_000))
+    cursor = tick(Cursor(), first, now=NOW - timedelta(hours=1)).cursor
+    listed = (attempt("s3", "SUCCESSFUL", age_s=300), attempt("s2", "STOPPED"))
+    decision = tick(cursor, service("api", deployment("a3")), listed=listed)
+    assert decision.fire is not None
+    assert decision.fire.superseded == ("api/s2",)
+
+
+def test_a_failed_rollout_is_told_once_and_stays_known() -> None:
     cursor = tick(Cursor(), service("api", deployment("a1"))).cursor
-    decision = tick(cursor, service("api", deployment("a3")), replaced=("api/a2",))
-    assert decision.fire is not None
-    assert decision.fire.superseded == ("api/a2",)
-
-
-def test_a_failed_rollout_asks_for_the_light_job_once() -> None:
     state = service("api", deployment("a2", state="FAILED"), deployment("a1", status="ACTIVE"))
-    decision = tick(Cursor(validated=("a1",)), state)
+    decision = tick(cursor, state)
     assert decision.fire is not None
-    assert decision.fire.light
     assert decision.fire.run_key == "failed:a2"
     again = tick(decision.cursor, state)
     assert again.fire is None
-
-
-def test_a_rollback_after_a_failure_is_validated() -> None:
-    failed = deployment("a2", state="FAILED", status="ACTIVE")
-    decision = tick(Cursor(validated=("a1",)), service("api", deployment("a3"), failed))
-    assert decision.fire is not None
-    assert decision.fire.light
-    decision = tick(decision.cursor, service("api", deployment("a3"), failed))
+    decision = tick(again.cursor, service("api", deployment("a3")))
     assert decision.fire is not None
     assert decision.fire.run_key == "deployed:a3"
+
+
+def test_one_service_that_failed_and_stays_holds_nobody_up() -> None:
+    failed = service("api", deployment("a2", state="FAILED"))
+    cursor = tick(Cursor(), failed, service("auth", deployment("b1"))).cursor
+    first = tick(cursor, failed, service("auth", deployment("b1")))
+    assert first.fire is not None
+    assert first.fire.run_key == "deployed:a2+b1"
+    later = tick(first.cursor, failed, service("auth", deployment("b2")))
+    assert later.fire is not None
+    assert later.fire.run_key == "deployed:a2+b2"
+
+
+def test_a_rollback_is_not_a_deployment_that_went_well() -> None:
+    """Between two ticks: only the history tells it, for what runs now is COMPLETED."""
+    cursor = tick(Cursor(), service("api", deployment("a1"))).cursor
+    state = service("api", deployment("a3"))
+    decision = tick(cursor, state, listed=(attempt("s2", "ROLLBACK_SUCCESSFUL"),))
+    assert decision.fire is not None
+    assert decision.fire.outcome is Outcome.ROLLED_BACK
+    assert decision.fire.run_key == "rolled_back:s2"
+    # Its history may not be read again, nor be there for ever.
+    assert tick(decision.cursor, state).fire is None
+    assert tick(decision.cursor, state, listed=(attempt("s2", "ROLLBACK_SUCCESSFUL"),)).fire is None
+
+
+def test_a_rollback_during_a_run_is_told_as_one_after_it() -> None:
+    cursor = tick(Cursor(), service("api", deployment("a1"))).cursor
+    state, listed = service("api", deployment("a3")), (attempt("s2", "ROLLBACK_SUCCESSFUL"),)
+    waiting = tick(cursor, state, listed=listed, busy=True)
+    assert waiting.fire is None
+    after = tick(waiting.cursor, state, listed=listed)
+    assert after.fire is not None
+    assert after.fire.outcome is Outcome.ROLLED_BACK
+
+
+def test_without_the_history_a_repeated_definition_beside_a_failure_is_a_rollback() -> None:
+    old = deployment("a1")
+    cursor = tick(Cursor(), service("api", old)).cursor
+    back = deployment("a3").model_copy(update={"task_definition": old.task_definition})
+    decision = tick(cursor, service("api", back, deployment("a2", state="FAILED", status="ACTIVE")))
+    assert decision.fire is not None
+    assert decision.fire.outcome is Outcome.ROLLED_BACK
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("PENDING", Outcome.MOVING),
+        ("IN_PROGRESS", Outcome.MOVING),
+        ("STOP_REQUESTED", Outcome.MOVING),
+        ("ROLLBACK_REQUESTED", Outcome.MOVING),
+        ("ROLLBACK_IN_PROGRESS", Outcome.MOVING),
+        ("SUCCESSFUL", Outcome.FINISHED),
+        ("STOPPED", Outcome.STOPPED),
+        ("ROLLBACK_SUCCESSFUL", Outcome.ROLLED_BACK),
+        ("ROLLBACK_FAILED", Outcome.FAILED),
+        ("A_STATE_OF_NEXT_YEAR", Outcome.FINISHED),
+    ],
+)
+def test_every_state_of_a_service_deployment(status: str, outcome: Outcome) -> None:
+    found = rollout("api", service("api", deployment("a1")), (attempt("s1", status),))
+    assert found.outcome is outcome
+
+
+def test_what_either_call_sees_moving_moves() -> None:
+    state = service("api", deployment("a1", state="IN_PROGRESS"))
+    assert rollout("api", state, (attempt("s1", "SUCCESSFUL"),)).outcome is Outcome.MOVING
+
+
+def test_a_deleted_service_is_told_once_and_holds_nobody_up() -> None:
+    cursor = tick(Cursor(), service("api", deployment("a1")), service("auth", deployment("b1"))).cursor
+    decision = tick(cursor, service("auth", deployment("b1")), gone=("api",))
+    assert decision.fire is not None
+    assert decision.fire.run_key == "removed:api"
+    later = tick(decision.cursor, service("auth", deployment("b1")), gone=("api",))
+    assert later.fire is None
+    assert "api is not there" in later.reason
+    other = tick(later.cursor, service("auth", deployment("b2")), gone=("api",))
+    assert other.fire is not None
+    assert other.fire.run_key == "deployed:b2"
+
+
+def test_a_service_that_is_touched_for_ever_comes_to_rest() -> None:
+    cursor, fired = Cursor(), []
+    for minute in range(4):
+        now = NOW + timedelta(minutes=minute)
+        touched = deployment("a1").model_copy(update={"updated_at": now})
+        decision = tick(cursor, service("api", touched), now=now)
+        cursor = decision.cursor
+        fired += [decision.fire.run_key] if decision.fire else []
+    assert fired == ["deployed:a1"]
+
+
+def test_a_rollout_without_end_holds_the_others_up_for_a_while_only() -> None:
+    states = [service("api", deployment("a1", state="IN_PROGRESS")), service("auth", deployment("b1"))]
+    first = tick(Cursor(), *states)
+    assert first.fire is None
+    later = tick(first.cursor, *states, now=NOW + timedelta(seconds=PATIENCE_S))
+    assert later.fire is not None
+    assert later.fire.unfinished == ("api",)
+
+
+def test_a_service_scaled_to_zero_or_up_is_no_deployment() -> None:
+    cursor = tick(Cursor(), service("api", deployment("a1"))).cursor
+    for desired in (0, 5):
+        state = service("api", deployment("a1"), running=0).model_copy(update={"desired": desired})
+        assert tick(cursor, state).fire is None
+
+
+def test_an_announced_end_waits_for_no_quiet() -> None:
+    cursor = tick(Cursor(), service("api", deployment("a1"))).cursor
+    fresh = service("api", deployment("a2", age_s=1))
+    assert tick(cursor, fresh).fire is None
+    assert tick(cursor, fresh, announced=True).fire is not None
 
 
 def test_a_cursor_survives_being_stored() -> None:
@@ -139,8 +277,8 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(crash=st.booleans())
     def tick(self, crash: bool) -> None:
-        states = {name: service(name, item) for name, item in self.services.items()}
-        decision = decide(self.cursor, states, now=NOW, quiet_s=QUIET_S, busy=self.running is not None)
+        states = [service(name, item) for name, item in self.services.items()]
+        decision = tick(self.cursor, *states, busy=self.running is not None)
         if decision.fire is not None:
             key = decision.fire.run_key
             if key not in self.validated:  # Dagster drops a run key that it has seen

@@ -13,6 +13,7 @@ from hokusai_validation.report import Performance
 from hokusai_validation.reporting.performance_charts import over_time
 from hokusai_validation.resources.aws.calls import ATTEMPTS, AwsCalls
 from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.aws.session import Login
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Aws as AwsSection
 from hokusai_validation.target import Control, EcsService, SecretRef, Target
@@ -57,7 +58,9 @@ def recorder(server: str) -> Iterator[Recorder]:
 @pytest.fixture
 def aws(recorder: Recorder) -> Iterator[Aws]:
     calls = AwsCalls(
-        "us-east-1", endpoint_url=recorder.url, access_key=SecretStr("key"), secret_key=SecretStr("any")
+        "us-east-1",
+        endpoint_url=recorder.url,
+        login=Login(access_key=SecretStr("key"), secret_key=SecretStr("any")),
     )
     yield Aws(calls, CLUSTER)
     calls.close()

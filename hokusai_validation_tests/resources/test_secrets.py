@@ -29,8 +29,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
 def test_a_stored_secret_is_read_once_and_its_key_taken(tmp_path: Path) -> None:
     asked = []
 
-    def read(secret_id: str) -> str:
-        asked.append(secret_id)
+    def read(ref: SecretRef) -> str:
+        asked.append(ref.secret_id)
         return '{"username": "mlflow", "password": "stored-password"}'
 
     secrets = Secrets(target(tmp_path), read=read)

@@ -22,6 +22,7 @@ from hokusai_validation.errors import (
 )
 from hokusai_validation.resources.aws.calls import PAGES_LIMIT, AwsCalls, named
 from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.aws.session import Login
 from hokusai_validation.result import Status
 from hokusai_validation.suite.test_discovery import TestEcs as Ecs
 from hokusai_validation.suite.test_discovery import TestStores as Stores
@@ -117,8 +118,10 @@ def test_throttling_without_end_is_given_up(cloud: Cloud) -> None:
     calls = AwsCalls(
         "us-east-1",
         endpoint_url=cloud.plan.url("aws"),
-        access_key=SecretStr(cloud.plan.secrets.aws_access_key),
-        secret_key=SecretStr(cloud.plan.secrets.aws_secret_key),
+        login=Login(
+            access_key=SecretStr(cloud.plan.secrets.aws_access_key),
+            secret_key=SecretStr(cloud.plan.secrets.aws_secret_key),
+        ),
         attempts=2,
     )
     with cloud.state("throttled", action="rds:DescribeDBInstances"), pytest.raises(AwsThrottled):
@@ -129,8 +132,10 @@ def test_wrong_credentials_are_refused_with_their_own_message(cloud: Cloud) -> N
     calls = AwsCalls(
         "us-east-1",
         endpoint_url=cloud.plan.url("aws"),
-        access_key=SecretStr("wrong-key-id"),
-        secret_key=SecretStr("wrong"),
+        login=Login(
+            access_key=SecretStr("wrong-key-id"),
+            secret_key=SecretStr("wrong"),
+        ),
         attempts=1,
     )
     aws = Aws(calls, "any")
@@ -145,8 +150,10 @@ def test_no_answer_is_unavailable() -> None:
         calls = AwsCalls(
             "us-east-1",
             endpoint_url=f"http://127.0.0.1:{reserved.ports['nobody']}",
-            access_key=SecretStr("any-key-id"),
-            secret_key=SecretStr("any"),
+            login=Login(
+                access_key=SecretStr("any-key-id"),
+                secret_key=SecretStr("any"),
+            ),
             attempts=1,
         )
         with pytest.raises(AwsUnavailable, match="sts:GetCallerIdentity in us-east-1 got no answer"):

@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import SecretStr
-
 from hokusai_validation.errors import (
     AwsCredentialsRefused,
     AwsError,
@@ -16,6 +14,7 @@ from hokusai_validation.errors import (
     AwsUnavailable,
 )
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources.aws.session import Login, make
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
@@ -67,15 +66,13 @@ class AwsCalls:
         region: str,
         *,
         endpoint_url: str | None = None,
-        access_key: SecretStr | None = None,
-        secret_key: SecretStr | None = None,
+        login: Login | None = None,
         attempts: int = ATTEMPTS,
         observer: Observer | None = None,
     ) -> None:
         self.region = region
         self._endpoint_url = endpoint_url
-        self._access_key = access_key
-        self._secret_key = secret_key
+        self._login = login or Login()
         self._attempts = attempts
         self._observer = observer
         self._clients: dict[str, Any] = {}
@@ -87,9 +84,18 @@ class AwsCalls:
         return AwsCalls(
             self.region,
             endpoint_url=self._endpoint_url,
-            access_key=self._access_key,
-            secret_key=self._secret_key,
+            login=self._login,
             attempts=1,
+            observer=self._observer,
+        )
+
+    def own(self, region: str | None = None) -> "AwsCalls":
+        """The same without the target's role: what is ours is asked as ourselves."""
+        return AwsCalls(
+            region or self.region,
+            endpoint_url=self._endpoint_url,
+            login=self._login.own(),
+            attempts=self._attempts,
             observer=self._observer,
         )
 
@@ -104,7 +110,7 @@ class AwsCalls:
         """One call; `operation` as boto3 names it (`describe_services`).
 
         Raises the leaves of AwsError."""
-        client = self.client(service)
+        client = self._guarded(service, lambda: self.client(service))
         action = self._told(client, service, operation)
         answer: Mapping[str, Any] = self._guarded(action, lambda: getattr(client, operation)(**arguments))
         return answer
@@ -113,7 +119,7 @@ class AwsCalls:
         """Every item under `items` of every page.
 
         Raises the leaves of AwsError."""
-        client = self.client(service)
+        client = self._guarded(service, lambda: self.client(service))
         action = self._told(client, service, operation)
         if not client.can_paginate(operation):
             yield from self._by_token(client, operation, items, action, arguments)
@@ -156,17 +162,10 @@ class AwsCalls:
         return action
 
     def _make(self, service: str) -> Any:
-        import boto3
         from botocore.config import Config
 
         if self._session is None:
-            self._session = boto3.session.Session(
-                region_name=self.region,
-                aws_access_key_id=None if self._access_key is None else self._access_key.get_secret_value(),
-                aws_secret_access_key=None
-                if self._secret_key is None
-                else self._secret_key.get_secret_value(),
-            )
+            self._session = make(self._login, self.region, self._endpoint_url)
         return self._session.client(
             service,
             endpoint_url=self._endpoint_url,
@@ -191,17 +190,21 @@ class AwsCalls:
             CredentialRetrievalError,
             NoCredentialsError,
             PartialCredentialsError,
+            ProfileNotFound,
             TokenRetrievalError,
         )
 
         try:
             return make()
         except ClientError as error:
+            if error.operation_name == "AssumeRole":
+                raise AwsCredentialsRefused(_role_refused(self._login, error.response)) from None
             raise named(error.response, action, self.region) from None
         except (
             NoCredentialsError,
             PartialCredentialsError,
             CredentialRetrievalError,
+            ProfileNotFound,
             TokenRetrievalError,
         ) as error:
             raise AwsCredentialsRefused(
@@ -210,6 +213,15 @@ class AwsCalls:
             ) from None
         except BotoCoreError as error:
             raise AwsUnavailable(f"{action} in {self.region} got no answer: {error}.") from None
+
+
+def _role_refused(login: Login, response: Mapping[str, Any]) -> str:
+    """An external id is not repeated here: whoever reads a report need not know it."""
+    code = response.get("Error", {}).get("Code", "unknown")
+    return (
+        f"Role {login.role_arn} could not be taken ({code}): its trust policy must name who we are, and the"
+        " external id of `aws.external_id` where it asks for one."
+    )
 
 
 def named(response: Mapping[str, Any], action: str, region: str) -> AwsError:

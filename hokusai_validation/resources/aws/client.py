@@ -12,6 +12,7 @@ from hokusai_validation.resources.aws.data import Data
 from hokusai_validation.resources.aws.ecs import Ecs
 from hokusai_validation.resources.aws.models import Identity
 from hokusai_validation.resources.aws.network import Balancing, Discovery
+from hokusai_validation.resources.aws.session import Login
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
 
@@ -37,11 +38,14 @@ class Aws:
         calls = AwsCalls(
             aws.region,
             endpoint_url=aws.endpoint_url,
-            access_key=None if aws.access_key is None else secrets.value(aws.access_key),
-            secret_key=None if aws.secret_key is None else secrets.value(aws.secret_key),
+            login=Login.of(aws, secrets.value),
             observer=observer,
         )
         return cls(calls, aws.cluster)
+
+    def own_calls(self, region: str | None = None) -> AwsCalls:
+        """Calls as ourselves, not in the target's role; to be closed by the caller."""
+        return self.calls.own(region)
 
     def identity(self) -> Identity:
         """Who we are: the one call that needs no permission.

@@ -14,6 +14,7 @@ from hokusai_validation.resources.aws.models import (
     Task,
     TaskContainer,
     TaskDefinition,
+    TaskSet,
 )
 
 # What one call takes at most, by AWS's own limits.
@@ -82,6 +83,14 @@ def _groups(items: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
 
 
 def _service(item: Mapping[str, Any]) -> EcsServiceState:
+    sets = tuple(_task_set(each) for each in item.get("taskSets", ()))
+    balancers = item.get("loadBalancers", ())
+    alternate = {
+        str(each["advancedConfiguration"]["alternateTargetGroupArn"])
+        for each in balancers
+        if (each.get("advancedConfiguration") or {}).get("alternateTargetGroupArn")
+    }
+    groups = {*_groups_of(balancers), *alternate, *(arn for each in sets for arn in each.target_groups)}
     return EcsServiceState(
         name=item["serviceName"],
         arn=item["serviceArn"],
@@ -90,7 +99,13 @@ def _service(item: Mapping[str, Any]) -> EcsServiceState:
         running=item.get("runningCount", 0),
         pending=item.get("pendingCount", 0),
         task_definition=item.get("taskDefinition", ""),
+        controller=(item.get("deploymentController") or {}).get("type") or "ECS",
+        strategy=(item.get("deploymentConfiguration") or {}).get("strategy") or "ROLLING",
+        scheduling=item.get("schedulingStrategy") or "REPLICA",
         deployments=tuple(_deployment(each) for each in item.get("deployments", ())),
+        task_sets=sets,
+        target_groups=tuple(sorted(groups)),
+        alternate_groups=tuple(sorted(alternate)),
         events=tuple(
             EcsEvent(at=each["createdAt"], message=each.get("message", ""))
             for each in item.get("events", ())
@@ -112,6 +127,23 @@ def _deployment(item: Mapping[str, Any]) -> EcsDeployment:
         created_at=item.get("createdAt"),
         updated_at=item.get("updatedAt"),
     )
+
+
+def _task_set(item: Mapping[str, Any]) -> TaskSet:
+    return TaskSet(
+        id=item.get("id", ""),
+        status=item.get("status", ""),
+        task_definition=item.get("taskDefinition", ""),
+        stability=item.get("stabilityStatus", "") or "",
+        external_id=item.get("externalId", "") or "",
+        target_groups=tuple(sorted(_groups_of(item.get("loadBalancers", ())))),
+        created_at=item.get("createdAt"),
+        updated_at=item.get("updatedAt"),
+    )
+
+
+def _groups_of(balancers: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(each["targetGroupArn"]) for each in balancers if each.get("targetGroupArn")}
 
 
 def _task(item: Mapping[str, Any]) -> Task:

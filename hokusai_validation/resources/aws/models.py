@@ -39,6 +39,20 @@ class EcsDeployment(AwsModel):
         return self.status == "PRIMARY"
 
 
+class TaskSet(AwsModel):
+    """A task set: what CodeDeploy, or another controller than ECS itself, deploys. `stability` is
+    STEADY_STATE or STABILIZING."""
+
+    id: str
+    status: str
+    task_definition: str
+    stability: str = ""
+    external_id: str = ""
+    target_groups: tuple[str, ...] = ()
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+
+
 class EcsEvent(AwsModel):
     """One line of a service's event list, newest first there."""
 
@@ -47,7 +61,9 @@ class EcsEvent(AwsModel):
 
 
 class EcsServiceState(AwsModel):
-    """A service as `DescribeServices` shows it."""
+    """A service as `DescribeServices` shows it. `target_groups` are the ARNs that it registers its
+    tasks with, by any of its task sets too; `alternate_groups` those of them that take over in a
+    blue/green deployment."""
 
     name: str
     arn: str
@@ -56,8 +72,14 @@ class EcsServiceState(AwsModel):
     running: int
     pending: int
     task_definition: str
+    controller: str = "ECS"
+    strategy: str = "ROLLING"
+    scheduling: str = "REPLICA"
     deployments: tuple[EcsDeployment, ...] = ()
+    task_sets: tuple[TaskSet, ...] = ()
     events: tuple[EcsEvent, ...] = ()
+    target_groups: tuple[str, ...] = ()
+    alternate_groups: tuple[str, ...] = ()
 
     @property
     def primary(self) -> EcsDeployment | None:

@@ -1,0 +1,114 @@
+"""Where AWS's credentials come from, for everything that asks AWS about a target: keys of the target file,
+a profile, or boto3's usual chain; and over them a role of the target's account.
+
+Proxies and FIPS endpoints are boto3's own variables (`HTTPS_PROXY`, `NO_PROXY`, `AWS_USE_FIPS_ENDPOINT`):
+set once for a process, they hold for each of its clients, the results' bucket too.
+"""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from hokusai_validation.target import Aws, SecretRef
+
+SESSION_NAME = "hokusai-validation"
+STS_TIMEOUT_S = 5.0
+
+
+class Login(BaseModel):
+    """Who asks. Without anything here it is boto3's usual chain."""
+
+    model_config = ConfigDict(frozen=True)
+
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    external_id: SecretStr | None = None
+
+    @classmethod
+    def of(cls, aws: Aws, value: Callable[[SecretRef], SecretStr]) -> Self:
+        """As the target file says; `value` looks secrets up.
+
+        Raises SecretMissing."""
+
+        def looked_up(ref: SecretRef | None) -> SecretStr | None:
+            return None if ref is None else value(ref)
+
+        return cls(
+            access_key=looked_up(aws.access_key),
+            secret_key=looked_up(aws.secret_key),
+            session_token=looked_up(aws.session_token),
+            profile=aws.profile,
+            role_arn=aws.role_arn,
+            external_id=looked_up(aws.external_id),
+        )
+
+    def own(self) -> "Login":
+        """The same without the role: who we are before we take it."""
+        return self.model_copy(update={"role_arn": None, "external_id": None})
+
+
+def make(login: Login, region: str, endpoint_url: str | None = None) -> Any:
+    """A boto3 session. A role's credentials are fetched with the first call and anew before they end."""
+    import boto3
+    from botocore.session import Session
+
+    own = boto3.session.Session(
+        region_name=region,
+        profile_name=login.profile,
+        aws_access_key_id=_text(login.access_key),
+        aws_secret_access_key=_text(login.secret_key),
+        aws_session_token=_text(login.session_token),
+    )
+    if login.role_arn is None:
+        return own
+    taken = Session()
+    taken.set_config_variable("region", region)
+    # botocore has no public way to give a session credentials that renew themselves.
+    taken._credentials = _role(own, login, region, endpoint_url)
+    return boto3.session.Session(botocore_session=taken, region_name=region)
+
+
+def _role(own: Any, login: Login, region: str, endpoint_url: str | None) -> Any:
+    from botocore.config import Config
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    def client(service: str, **arguments: Any) -> Any:
+        return own.client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint_url,
+            config=Config(
+                connect_timeout=STS_TIMEOUT_S,
+                read_timeout=STS_TIMEOUT_S,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            ),
+            **arguments,
+        )
+
+    arguments: dict[str, Any] = {"RoleSessionName": SESSION_NAME}
+    if login.external_id is not None:
+        arguments["ExternalId"] = login.external_id.get_secret_value()
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=client,
+        source_credentials=own.get_credentials() or _NoCredentials(),
+        role_arn=login.role_arn,
+        extra_args=arguments,
+    )
+    return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+
+class _NoCredentials:
+    """In place of credentials that boto3 does not find: says so when they are used, not before."""
+
+    def get_frozen_credentials(self) -> Any:
+        from botocore.exceptions import NoCredentialsError
+
+        raise NoCredentialsError
+
+
+def _text(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
