@@ -31,7 +31,7 @@ class Ecs:
             self.client.register_task_definition(family=name, containerDefinitions=[self._container(name, 1)])
             self.client.create_service(cluster=CLUSTER, serviceName=name, taskDefinition=name, desiredCount=1)
             self.roll_out(name)
-        (folder / "secrets.env").write_text("TEST_AWS_KEY=test\n")
+        (folder / "secrets.env").write_text("TEST_AWS_KEY=testing\n")
         self.target = folder / "deployed.toml"
         rows = "\n".join(f'[aws.services."s{i}"]\nservice = "{name}"' for i, name in enumerate(services))
         self.target.write_text(
