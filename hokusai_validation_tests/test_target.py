@@ -34,7 +34,10 @@ def test_a_name_alone_is_a_target(tmp_path: Path) -> None:
         ('description = "nameless"', "missing key `name`"),
         ('name = "No Name"', "`name`"),
         ('name = "one', "not valid TOML"),
-        ('name = "one"\n[keys.good]\nenv = "A"\nsecret_id = "B"', "name one of `env`, `secret_id` and `parameter`"),
+        (
+            'name = "one"\n[keys.good]\nenv = "A"\nsecret_id = "B"',
+            "name one of `env`, `secret_id` and `parameter`",
+        ),
         ('name = "one"\n[permissions]\nfaults = ["everything"]', "`permissions.faults.0`"),
     ],
 )

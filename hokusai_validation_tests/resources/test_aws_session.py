@@ -55,7 +55,9 @@ def test_secrets_are_read_in_the_targets_role(url: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     session = make(KEYS.model_copy(update={"role_arn": ROLE}), "us-east-1", url)
-    session.client("secretsmanager", endpoint_url=url).create_secret(Name="s", SecretString='{"k": "stored-there"}')
+    session.client("secretsmanager", endpoint_url=url).create_secret(
+        Name="s", SecretString='{"k": "stored-there"}'
+    )
     session.client("ssm", endpoint_url=url).put_parameter(Name="/p", Value="also-there", Type="SecureString")
     there, here = target(url, role_arn=ROLE), target(url)
     assert Secrets(there).value(SecretRef(secret_id="s", key="k")).get_secret_value() == "stored-there"
