@@ -69,7 +69,7 @@ def test_without_aws_a_stored_secret_is_a_clear_error(tmp_path: Path) -> None:
     ],
 )
 def test_a_secret_that_can_not_be_one_is_refused_by_its_name(tmp_path: Path, value: str, reason: str) -> None:
-    def read(_: str) -> str:
+    def read(_: SecretRef) -> str:
         return json.dumps({"password": value})
 
     ref = SecretRef(secret_id="x", key="password")
