@@ -6,12 +6,14 @@ import json
 import sys
 from typing import Any
 
+from hokusai_sandbox.changes import Applied, ChangeInvalid
 from hokusai_sandbox.leases import Leases
 from hokusai_sandbox.limits import lift_memory, limit_memory
 from hokusai_sandbox.process import Process
 from hokusai_sandbox.stressors import Stressors
 from hokusai_sandbox.supervisor import Supervisor
 from hokusai_sandbox.webserver import Refused, Request
+from hokusai_validation.errors import StackError
 
 MAX_DOWN_S = 120.0
 
@@ -19,8 +21,9 @@ MAX_DOWN_S = 120.0
 class Control:
     """Answers requests. All methods run in the supervisor's loop."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, changes: Applied) -> None:
         self.supervisor = supervisor
+        self.changes = changes
         self.leases = Leases()
         self.stressors = Stressors(supervisor, sys.executable)
 
@@ -51,12 +54,28 @@ class Control:
                 if not self.leases.end(lease):
                     raise Refused(404, f"There is no lease {lease!r}; it has ended already.")
                 return {"ended": lease}
+            case "GET", ("changes",):
+                return self.changes.listed()
+            case "POST", ("changes",):
+                return {"id": await self._changed(values)}
+            case "DELETE", ("changes", change):
+                if not await self.changes.take_off(change):
+                    raise Refused(404, f"There is no change {change!r}.")
+                return {"undone": change}
             case "POST", ("reset",):
                 return await self._reset()
             case (method, ("aws", *rest)):
                 return await self._aws(method, rest, values)
             case _:
                 raise Refused(404, f"{request.method} /{'/'.join(request.parts)} is not known.")
+
+    async def _changed(self, values: dict[str, Any]) -> str:
+        try:
+            return await self.changes.put(values)
+        except ChangeInvalid as error:
+            raise Refused(400, str(error)) from None
+        except StackError as error:
+            raise Refused(409, str(error)) from None
 
     def _process(self, name: str) -> Process:
         found = self.supervisor.processes.get(name)

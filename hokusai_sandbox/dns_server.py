@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord
+from dnslib import AAAA, QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
 from hokusai_sandbox.plan import LOOPBACK
 from hokusai_sandbox.refresh import keep_fresh
@@ -42,9 +42,11 @@ class Zone:
             reply.header.rcode = RCODE.SERVFAIL
         elif name not in self.names:
             reply.header.rcode = RCODE.NXDOMAIN
-        elif asked.q.qtype in (QTYPE.A, QTYPE.ANY):
+        else:
             for address in self.names[name]:
-                reply.add_answer(RR(asked.q.qname, QTYPE.A, ttl=TTL_S, rdata=A(address)))
+                kind, record = (QTYPE.AAAA, AAAA) if ":" in address else (QTYPE.A, A)
+                if asked.q.qtype in (kind, QTYPE.ANY):
+                    reply.add_answer(RR(asked.q.qname, kind, ttl=TTL_S, rdata=record(address)))
         packed: bytes = reply.pack()
         return packed
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hokusai_sandbox import certificates, postgres
+from hokusai_sandbox.changes import Applied, Ground
 from hokusai_sandbox.control import Control
 from hokusai_sandbox.plan import EDGES, LOOPBACK, PORT_NAMES, Plan, Secrets
 from hokusai_sandbox.ports import Reservations
-from hokusai_sandbox.preparation import apply_links, apply_sql
 from hokusai_sandbox.scenarios import Scenario, find
 from hokusai_sandbox.services import all_services
 from hokusai_sandbox.supervisor import Supervisor, write_json
@@ -63,7 +63,9 @@ async def run(
         for name in ALL:
             plan.log(name).unlink(missing_ok=True)
         supervisor = Supervisor(plan)
-        starting = asyncio.create_task(_start(plan, scenario, wanted, began, say, supervisor))
+        made = certificates.make(days=scenario.certificate_days)
+        applied = Applied(Ground(supervisor, made))
+        starting = asyncio.create_task(_start(plan, scenario, wanted, began, say, supervisor, made, applied))
         ending = asyncio.create_task(end.wait())
         await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
         try:
@@ -71,7 +73,7 @@ async def run(
                 starting.cancel()
                 return 0
             starting.result()
-            control = Control(supervisor)
+            control = Control(supervisor, applied)
             server = await serve(LOOPBACK, plan.ports["control"], control.handle)
             status = describe(plan, supervisor, began)
             write_json(directory / "status.json", status)
@@ -93,17 +95,18 @@ async def _start(
     began: float,
     say: Callable[..., None],
     supervisor: Supervisor,
+    made: certificates.Certificates,
+    applied: Applied,
 ) -> None:
     programs = postgres.programs()
     # The template first: without it MLflow would have to make its tables while it starts.
     postgres.template_folder(
         programs, plan.run_folder, on_build=lambda: say(step="database template (first start)")
     )
-    made = certificates.make(days=scenario.certificate_days)
     (plan.directory / "ca.pem").write_text(made.authority)
     services = all_services(plan, scenario, made, programs, began)
     services = {name: item for name, item in services.items() if not wanted.only or name in wanted.only}
-    supervisor.manage(services, made.authority)
+    supervisor.manage(services, made)
     for name, service in services.items():
         if name != "postgres" and not service.after:
             supervisor.launch(name)
@@ -119,9 +122,10 @@ async def _start(
         supervisor.launch("postgres")
     write_secrets(plan)
     await supervisor.up(lambda name: say(ready_process=name))
-    await apply_sql(plan, scenario)
-    await apply_links(plan, scenario)
     write_target(plan, scenario)
+    # Only now: what needs a part to come up has come up, as in life, where a way is cut while all runs.
+    for change in scenario.changes:
+        await applied.put(change)
     if wanted.only:
         return
     clean = scenario.name == "clean"

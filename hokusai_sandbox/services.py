@@ -91,6 +91,7 @@ def _mlflow(plan: Plan, scenario: Scenario, home: Path) -> Service:
             "/api/2.0/mlflow/experiments/search",
             method="POST",
             body=b'{"max_results": 1}',
+            server_name=f"mlflow.{NAMESPACE}",  # a name that it serves in every scenario
             timeout_s=10.0,
         ),
         limit_s=60.0,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from hokusai_sandbox.certificates import Certificates
 from hokusai_sandbox.plan import HOSTS, Plan
 from hokusai_sandbox.process import Process, Service, direct_children, send
 from hokusai_sandbox.webclient import fetch, fetch_json
@@ -32,7 +33,7 @@ class Supervisor:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.processes: dict[str, Process] = {}
-        self.authority = ""
+        self.certificates: Certificates | None = None
         self.stopping = False
         self.helpers: set[int] = set()  # stressors: ours, not services
         self._held_until: dict[str, float] = {}
@@ -47,9 +48,9 @@ class Supervisor:
 
     # --- start
 
-    def manage(self, services: dict[str, Service], authority: str) -> None:
-        """Look after these from now on. `authority` is the CA (PEM) of the balancer's certificate."""
-        self.authority = authority
+    def manage(self, services: dict[str, Service], certificates: Certificates) -> None:
+        """Look after these from now on. `certificates` are the balancer's."""
+        self.certificates = certificates
         self.processes = {name: Process(item, self.plan.log(name)) for name, item in services.items()}
         self._ready = {name: asyncio.Event() for name in services}
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
@@ -88,7 +89,9 @@ class Supervisor:
         """The first `/health` through the balancer that says healthy; the last one otherwise.
 
         Raises StackDidNotStart when there was no answer at all, and one is `needed`."""
-        context = ssl.create_default_context(cadata=self.authority)
+        context = ssl.create_default_context(
+            cadata=self.certificates.authority if self.certificates else None
+        )
         deadline = time.monotonic() + limit_s
         last: dict[str, object] = {}
         reason = "no answer"
@@ -170,6 +173,29 @@ class Supervisor:
 
         self.later(insist())
 
+    def release(self, name: str) -> None:
+        """Start one again that is kept away."""
+        self._hold(name, 0.0)
+
+    async def take_in(self, service: Service) -> None:
+        """Start one more process and wait until it is ready; it is looked after like the others.
+
+        Raises StackDidNotStart."""
+        name = service.name
+        self.processes[name] = Process(service, self.plan.log(name))
+        self._ready[name] = asyncio.Event()
+        self.launch(name)
+        try:
+            async with asyncio.timeout(service.limit_s):
+                await self._ready[name].wait()
+        except TimeoutError:
+            raise StackDidNotStart(self._explain(name, "was not ready in time")) from None
+
+    def take_out(self, name: str) -> None:
+        """End one that was taken in."""
+        process = self.processes.pop(name)
+        process.kill()
+
     def _hold(self, name: str, seconds: float) -> None:
         self._held_until[name] = time.monotonic() + seconds
         if self.processes[name].pid is None:
@@ -217,7 +243,9 @@ class Supervisor:
                 send(pid, signal.SIGKILL)
 
     async def _start_again(self, name: str) -> None:
-        process = self.processes[name]
+        process = self.processes.get(name)
+        if process is None:  # taken out meanwhile
+            return
         while (left_s := self._held_until.get(name, 0.0) - time.monotonic()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left_s, 0.5))
         await asyncio.sleep(0.02)

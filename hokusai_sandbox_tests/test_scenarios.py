@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hokusai_sandbox.aws.states import States
+from hokusai_sandbox.changes.applied import kinds
 from hokusai_sandbox.gateway.defects import DEFECTS
 from hokusai_sandbox.plan import EDGES, INSTANCES
 from hokusai_sandbox.scenarios import Scenario, find, names
@@ -39,7 +40,9 @@ def test_what_a_scenario_names_exists(name: str) -> None:
         values = dict(state)
         method = getattr(States, f"_set_{values.pop('state')}")
         inspect.signature(method).bind(None, **values)
-    for edge in (*scenario.broken_links, *scenario.upstreams, *(edge for edge, _ in scenario.toxics)):
+    for change in scenario.changes:
+        assert change["do"] in kinds()
+    for edge in (*scenario.upstreams, *(edge for item in scenario.changes for edge in item.get("edges", ()))):
         assert edge in EDGES
     assert set(scenario.absent) <= {"mlflow", "auth", "redis", "api-1", "api-2", "postgres"}
 
@@ -49,7 +52,7 @@ def test_joined_scenarios_have_what_each_has(chosen: list[str]) -> None:
     joined = find("+".join(chosen))
     for name in chosen:
         one = find(name)
-        for key in ("defects", "aws", "sql", "absent", "broken_links", "toxics"):
+        for key in ("defects", "aws", "absent", "changes"):
             assert set(map(str, getattr(one, key))) <= set(map(str, getattr(joined, key)))
         for key in ("api", "auth", "mlflow", "postgres", "upstreams"):
             mapping: Mapping[str, Any] = getattr(one, key)

@@ -49,13 +49,14 @@ def table(resources: Resources) -> dict[str, Any]:
 
 
 def names(resources: Resources) -> dict[str, list[str]]:
-    """Every name that resolves, with its addresses: Cloud Map's, and the public ones."""
+    """Every name that resolves, with its addresses of both families: Cloud Map's, and the public ones."""
     found = {host: [LOOPBACK] for host in HOSTS.values()}
     for service in list(resources.discovery.services.values()):
         addresses = [
-            str(instance.attributes["AWS_INSTANCE_IPV4"])
+            str(instance.attributes[family])
             for instance in service.instances
-            if "AWS_INSTANCE_IPV4" in instance.attributes
+            for family in ("AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6")
+            if family in instance.attributes
         ]
         if addresses:
             found[f"{service.name}.{NAMESPACE}"] = addresses

@@ -80,6 +80,13 @@ class WayStates:
                     )
         return undo
 
+    def _set_health_check_path(self, component: str, path: str) -> list[Undo]:
+        """The component's target group asks another path whether a target is well."""
+        group = self.resources.groups[component]
+        before = group.health_check_path
+        group.health_check_path = path
+        return [lambda: setattr(group, "health_check_path", before)]
+
     def _set_targets_missing(self, component: str) -> list[Undo]:
         """Nothing is registered in the component's target group."""
         group = self.resources.groups[component]
@@ -96,10 +103,18 @@ class WayStates:
 
     def _set_name_stale(self, component: str, address: str = "127.0.0.99") -> list[Undo]:
         """The private name leads to an address of a task that is gone."""
+        return self._registered(component, {"AWS_INSTANCE_IPV4": address})
+
+    def _set_name_without_ipv4(self, component: str, address: str = "fd00::1") -> list[Undo]:
+        """The private name has an IPv6 address alone."""
+        return self._registered(component, {"AWS_INSTANCE_IPV6": address})
+
+    def _registered(self, component: str, addresses: dict[str, str]) -> list[Undo]:
         service = self._discovery_service(component)
         before = [dict(item.attributes) for item in service.instances]
         for item in service.instances:
-            item.attributes["AWS_INSTANCE_IPV4"] = address
+            item.attributes.pop("AWS_INSTANCE_IPV4", None)
+            item.attributes.update(addresses)
 
         def back() -> None:
             for item, attributes in zip(service.instances, before, strict=True):

@@ -11,6 +11,7 @@ from hokusai_sandbox.webclient import fetch
 EVERY_S = 0.5
 TIMEOUT_S = 2.5  # longer than the gateway's own health time-out: a slow truth is not a dead target
 THRESHOLD = 2
+STARTING = 30  # bad answers until a target that was never good is unhealthy: it may still be starting
 
 
 async def check_forever(table: Table, aws_address: str, token: str) -> None:
@@ -78,5 +79,5 @@ def seen(target: TargetState, good: bool, reason: str, description: str) -> None
             target.state, target.reason, target.description = "healthy", "", ""
     else:
         target.bad, target.good = target.bad + 1, 0
-        if target.state != "initial" and target.bad >= THRESHOLD:
+        if target.bad >= (STARTING if target.state == "initial" else THRESHOLD):
             target.state, target.reason, target.description = "unhealthy", reason, description

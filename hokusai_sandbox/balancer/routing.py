@@ -101,14 +101,17 @@ class Table:
     groups: dict[str, Group] = field(default_factory=dict)
 
     def take(self, values: Mapping[str, Any]) -> None:
-        """Another state of what is registered; targets that stay keep their health."""
+        """Another state of what is registered; targets that stay keep their health, and are asked what
+        their group asks now."""
         known = {item.key: item for group in self.groups.values() for item in group.targets}
         groups = {}
         for arn, group in values["groups"].items():
             targets = []
             for item in group["targets"]:
                 fresh = TargetState(arn, item["id"], item["port"], group["health_path"])
-                targets.append(known.get(fresh.key, fresh))
+                target = known.get(fresh.key, fresh)
+                target.health_path = fresh.health_path
+                targets.append(target)
             groups[arn] = Group(group["name"], targets)
         self.groups = groups
         self.balancers = [_balancer(item) for item in values["balancers"]]

@@ -26,4 +26,9 @@ class BalancerSettings:
     @classmethod
     def from_environment(cls) -> Self:
         """In the process."""
-        return cls(**json.loads(os.environ[VARIABLE]))
+        return cls.from_text(os.environ[VARIABLE])
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """From what stands in the process's environment."""
+        return cls(**json.loads(text))

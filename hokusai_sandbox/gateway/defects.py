@@ -122,6 +122,8 @@ _ALL = (
     _one("reset_error_hidden", _RESET, "health", health.ResetErrorHidden),
     _one("status_disagrees", _STATUS, "health", health.StatusDisagrees),
     _one("status_not_found", _STATUS, "health", health.StatusNotFound),
+    _one("status_500", _STATUS, "health", health.StatusFails),
+    _one("queue_never_loads", _HEALTH, "health", health.QueueNeverLoads),
     _one(
         "leaks_connections",
         "Pool filled to its size, released and reused.",

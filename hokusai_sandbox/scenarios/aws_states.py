@@ -5,10 +5,11 @@ from hokusai_sandbox.scenarios.model import Scenario
 # A login that nobody else has: it comes up in no other sandbox.
 _OTHER_PASSWORD = "changed-by-the-scenario"
 
-_NEW_PASSWORD = (
-    f"ALTER ROLE mlflow PASSWORD '{_OTHER_PASSWORD}'",
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mlflow'",
-)
+_NEW_PASSWORD = {
+    "do": "sql",
+    "statements": [f"ALTER ROLE mlflow PASSWORD '{_OTHER_PASSWORD}'"],
+    "end_sessions": True,
+}
 
 SCENARIOS = (
     Scenario(
@@ -60,12 +61,12 @@ SCENARIOS = (
         "secret_rotated",
         "The password was changed after the tasks had started: they keep the old one.",
         aws=({"state": "secret_changed", "password": _OTHER_PASSWORD},),
-        sql=_NEW_PASSWORD,
+        changes=(_NEW_PASSWORD,),
     ),
     Scenario(
         "password_changed",
         "The database's password was changed, the secret was not.",
-        sql=_NEW_PASSWORD,
+        changes=(_NEW_PASSWORD,),
     ),
     Scenario(
         "name_missing",

@@ -6,6 +6,7 @@ from hokusai_sandbox.scenarios import (
     dependency_outages,
     gateway_defects,
     ingress_outages,
+    public_reports,
 )
 from hokusai_sandbox.scenarios.model import CLEAN, Scenario
 
@@ -16,4 +17,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *gateway_defects.SCENARIOS,
     *database_states.SCENARIOS,
     *ingress_outages.SCENARIOS,
+    *public_reports.SCENARIOS,
 )

@@ -1,6 +1,13 @@
 """What is wrong inside PostgreSQL."""
 
+from typing import Any
+
 from hokusai_sandbox.scenarios.model import Scenario
+
+
+def _sql(*statements: str, **more: Any) -> dict[str, Any]:
+    return {"do": "sql", "statements": list(statements), **more}
+
 
 SCENARIOS = (
     Scenario(
@@ -11,19 +18,21 @@ SCENARIOS = (
     Scenario(
         "database_superuser",
         "The service's database user is a superuser.",
-        sql=("ALTER ROLE mlflow SUPERUSER",),
+        changes=(_sql("ALTER ROLE mlflow SUPERUSER"),),
     ),
     Scenario(
         "rights_taken",
         "The service's database user may no longer write.",
-        sql=(
-            "REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public FROM mlflow",
-            "REVOKE CREATE ON SCHEMA public FROM mlflow, PUBLIC",
+        changes=(
+            _sql(
+                "REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public FROM mlflow",
+                "REVOKE CREATE ON SCHEMA public FROM mlflow, PUBLIC",
+            ),
         ),
     ),
     Scenario(
         "schema_differs",
         "The tables are of another MLflow than the one that runs.",
-        sql=("UPDATE alembic_version SET version_num = '0000deadbeef'",),
+        changes=(_sql("UPDATE alembic_version SET version_num = '0000deadbeef'"),),
     ),
 )

@@ -6,19 +6,19 @@ from typing import Any
 from hokusai_sandbox.plan import INSTANCES
 from hokusai_sandbox.scenarios.model import Scenario
 
-Toxics = tuple[tuple[str, Mapping[str, Any]], ...]
+Changes = tuple[Mapping[str, Any], ...]
 
 
 def _edges(component: str) -> tuple[str, ...]:
     return tuple(f"{instance}->{component}" for instance in INSTANCES)
 
 
-def _on(edges: tuple[str, ...], kind: str, stream: str = "downstream", **attributes: Any) -> Toxics:
-    toxic = {"name": f"scenario_{kind}", "type": kind, "stream": stream, "attributes": attributes}
-    return tuple((edge, toxic) for edge in edges)
+def _on(edges: tuple[str, ...], kind: str, stream: str = "downstream", **attributes: Any) -> Changes:
+    toxic = {"type": kind, "stream": stream, "attributes": attributes}
+    return ({"do": "link", "edges": list(edges), "toxic": toxic},)
 
 
-def _closed_off(component: str) -> Toxics:
+def _closed_off(component: str) -> Changes:
     """Connections that were made before the group was closed don't live on either."""
     edges = _edges(component)
     return _on(edges, "connect_timeout") + _on(edges, "reset_existing")
@@ -31,31 +31,31 @@ SCENARIOS = (
     Scenario(
         "mlflow_closed_off",
         "A security group lets nobody from the API to MLflow: connections are never accepted.",
-        toxics=_closed_off("mlflow"),
+        changes=_closed_off("mlflow"),
     ),
     Scenario(
         "postgres_closed_off",
         "A security group lets nobody from the API to RDS: connections are never accepted.",
-        toxics=_closed_off("postgres"),
+        changes=_closed_off("postgres"),
     ),
     Scenario(
         "mlflow_hangs",
         "MLflow accepts connections and never answers.",
-        toxics=_on(_edges("mlflow"), "timeout", timeout=0),
+        changes=_on(_edges("mlflow"), "timeout", timeout=0),
     ),
     Scenario(
         "auth_resets",
         "Connections from the API to the auth service are broken off.",
-        toxics=_on(_edges("auth"), "reset_peer", timeout=0),
+        changes=_on(_edges("auth"), "reset_peer", timeout=0),
     ),
     Scenario(
         "mlflow_slow",
         "MLflow answers each request a second and a half late.",
-        toxics=_on(_edges("mlflow"), "latency", latency=1500, jitter=0),
+        changes=_on(_edges("mlflow"), "latency", latency=1500, jitter=0),
     ),
     Scenario(
         "one_instance_cut_off",
         "One API instance of two has no connection to its database.",
-        broken_links=(f"{INSTANCES[1]}->postgres",),
+        changes=({"do": "link", "edges": [f"{INSTANCES[1]}->postgres"], "cut": True},),
     ),
 )

@@ -17,12 +17,12 @@ SCENARIOS = (
     Scenario(
         "mlflow_database_cut",
         "MLflow has no connection to its database.",
-        broken_links=("mlflow->postgres",),
+        changes=({"do": "link", "edges": ["mlflow->postgres"], "cut": True},),
     ),
     Scenario(
         "artifact_store_cut",
         "MLflow has no connection to its bucket.",
-        broken_links=("mlflow->artifacts",),
+        changes=({"do": "link", "edges": ["mlflow->artifacts"], "cut": True},),
     ),
     Scenario(
         "no_targets",

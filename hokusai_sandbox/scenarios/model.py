@@ -17,9 +17,8 @@ class Scenario:
 
     `defects` are the gateway's (`NAME` or `NAME@INSTANCE`); `aws` are states of the AWS process
     (`{"state": NAME, …}`); `api`, `auth`, `mlflow` are environment variables of those services;
-    `postgres` are server settings, `sql` statements run in the database as superuser once it is up;
-    `absent` are processes that are not started; `broken_links` are edges that are cut (refused),
-    `toxics` are put on links as (edge, toxic); `upstreams` lead an edge to another address."""
+    `postgres` are server settings; `absent` are processes that are not started; `upstreams` lead an
+    edge to another address; `changes` are made once all is up (`hokusai_sandbox/changes`)."""
 
     name: str
     summary: str = ""
@@ -29,11 +28,9 @@ class Scenario:
     auth: Mapping[str, str] = field(default_factory=dict)
     mlflow: Mapping[str, str] = field(default_factory=dict)
     postgres: Mapping[str, str] = field(default_factory=dict)
-    sql: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
-    broken_links: tuple[str, ...] = ()
-    toxics: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     upstreams: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Mapping[str, Any], ...] = ()
     certificate_days: int | None = None
     redis_deployed: bool = True
 

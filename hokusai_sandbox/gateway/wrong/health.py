@@ -224,6 +224,24 @@ class StatusNotFound(Health):
         return refusal("Not Found", 404)
 
 
+class StatusFails(Health):
+    """/health/status raises."""
+
+    async def status(self, request: Request) -> Response:
+        raise AttributeError("'NoneType' object has no attribute 'get_status'")
+
+
+class QueueNeverLoads(Health):
+    """The queue's check fails by an import error of the service's own, whatever the queue is."""
+
+    async def health_content(self, detailed: bool) -> dict[str, Any]:
+        content = await super().health_content(detailed)
+        services = content["services"] | {"message_queue": "unhealthy"}
+        status = "degraded" if content["status"] == "healthy" else content["status"]
+        error = {"message_queue_error": "cannot import name 'Publisher' from 'events'"} if detailed else {}
+        return content | {"status": status, "services": services} | error
+
+
 class MlflowHealthWrong(Health):
     """/health/mlflow leaves out the state and the time."""
 

@@ -12,6 +12,7 @@ from hokusai_validation.links.toxics.half_open import HalfOpen
 from hokusai_validation.links.toxics.latency import Latency
 from hokusai_validation.links.toxics.limit_data import LimitData
 from hokusai_validation.links.toxics.reset_existing import ResetExisting
+from hokusai_validation.links.toxics.reset_idle import ResetIdle
 from hokusai_validation.links.toxics.reset_peer import ResetPeer
 from hokusai_validation.links.toxics.slicer import Slicer
 from hokusai_validation.links.toxics.slow_close import SlowClose
@@ -28,6 +29,7 @@ TYPES: Mapping[str, type[Toxic]] = {
         Slicer,
         LimitData,
         ResetExisting,
+        ResetIdle,
         HalfOpen,
         ConnectTimeout,
         EveryNth,
