@@ -17,7 +17,15 @@ def processes(directory: Path, address: str) -> list[dict[str, Any]]:
     return list(found) if isinstance(found, list) else []
 
 
-def ask(directory: Path, address: str, method: str, path: str, value: object = None) -> Any:
+def ask(
+    directory: Path,
+    address: str,
+    method: str,
+    path: str,
+    value: object = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
+) -> Any:
     """One request to the control agent, with the token from `secrets.env`.
 
     Raises OSError, ValueError, http.client.HTTPException."""
@@ -27,7 +35,7 @@ def ask(directory: Path, address: str, method: str, path: str, value: object = N
         if name == "HOKUSAI_SANDBOX_CONTROL_TOKEN":
             token = found
     host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(host, int(port), timeout=timeout_s)
     try:
         body = None if value is None else json.dumps(value)
         connection.request(method, path, body=body, headers={"Authorization": f"Bearer {token}"})

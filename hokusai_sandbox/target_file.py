@@ -77,7 +77,7 @@ def write_target(plan: Plan, scenario: Scenario) -> Path:
     """`target.toml`."""
     path = plan.directory / "target.toml"
     making = path.with_suffix(".making")
-    making.write_text(_toml(_values(plan, scenario)), encoding="utf-8")
+    making.write_text(to_toml(_values(plan, scenario)), encoding="utf-8")
     making.replace(path)
     return path
 
@@ -218,7 +218,8 @@ def _aws(plan: Plan) -> dict[str, object]:
     }
 
 
-def _toml(values: dict[str, object]) -> str:
+def to_toml(values: dict[str, object]) -> str:
+    """A target file's text."""
     lines = ["# Written by `hokusai-validation sandbox up`; made anew with every start."]
     _table(values, (), lines)
     return "\n".join(lines) + "\n"

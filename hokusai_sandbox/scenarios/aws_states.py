@@ -18,6 +18,11 @@ SCENARIOS = (
         aws=({"state": "rollout_failed", "component": "api"},),
     ),
     Scenario(
+        "deployment_in_progress",
+        "A deployment of the API is in progress: nothing is wrong.",
+        aws=({"state": "rollout_in_progress", "component": "api"},),
+    ),
+    Scenario(
         "task_missing",
         "The API runs one task where two are wanted.",
         aws=({"state": "running_count", "component": "api", "running": 1},),
