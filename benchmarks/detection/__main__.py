@@ -3,6 +3,7 @@
     --random N --seed S   N generated draws: singles, pairs and triples as 3 : 1.5 : 1
     --draws FILE          draws from elsewhere, with what must come out (JSON lines of a draw)
     --cases [NAME…]       the cases from public reports, controls among them
+    --scenarios [NAME…]   the sandbox's own scenarios
     --controls N          N runs of a clean sandbox
     --resume DIR          keep a JSON line a draw and its rows there; what is there is not run again
     --replay DIR          run nothing: diagnose the rows that lie there again
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.detection.bench import run_all, tell
-from benchmarks.detection.cases import cases
+from benchmarks.detection.cases import CASES, SCENARIOS, read
 from benchmarks.detection.model import Draw, Record
 from benchmarks.detection.records import Records
 from benchmarks.detection.totals import table, totals
@@ -54,21 +55,23 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--draws", type=Path, metavar="FILE")
     parser.add_argument("--cases", nargs="*", metavar="NAME")
+    parser.add_argument("--scenarios", nargs="*", metavar="NAME")
     parser.add_argument("--controls", type=int, default=0, metavar="N")
     parser.add_argument("--resume", type=Path, metavar="DIR")
     parser.add_argument("--replay", type=Path, metavar="DIR")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--table", type=Path, metavar="FILE")
     asked = parser.parse_args()
-    if not (asked.random or asked.draws or asked.cases is not None or asked.controls or asked.replay):
-        parser.error("give --random, --draws, --cases, --controls or --replay")
+    named = asked.cases is not None or asked.scenarios is not None
+    if not (named or asked.random or asked.draws or asked.controls or asked.replay):
+        parser.error("give --random, --draws, --cases, --scenarios, --controls or --replay")
     return asked
 
 
 def _draws(asked: argparse.Namespace) -> list[Draw]:
     from benchmarks.detection.draws import random_draws, read_draws
 
-    draws = list(_cases(asked.cases)) if asked.cases is not None else []
+    draws = [*_named(CASES, asked.cases), *_named(SCENARIOS, asked.scenarios)]
     draws += read_draws(asked.draws) if asked.draws else ()
     draws += random_draws(asked.random, asked.seed)
     # Half of them with two busy loops beside.
@@ -76,11 +79,13 @@ def _draws(asked: argparse.Namespace) -> list[Draw]:
     return draws
 
 
-def _cases(names: Sequence[str]) -> Iterable[Draw]:
-    known = {draw.id: draw for draw in cases()}
+def _named(path: Path, names: Sequence[str] | None) -> Iterable[Draw]:
+    if names is None:
+        return ()
+    known = {draw.id: draw for draw in read(path)}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise SystemExit(f"There are no cases {', '.join(unknown)}; known: {', '.join(known)}.")
+        raise SystemExit(f"{path.name} has no {', '.join(unknown)}; it has: {', '.join(known)}.")
     return [known[name] for name in names] if names else known.values()
 
 
@@ -94,7 +99,8 @@ def _run(draws: Iterable[Draw], kept: Path | None) -> Iterable[Record]:
 
 def _replayed(folder: Path) -> Iterable[Record]:
     records = Records(folder)
-    known = {draw.id: draw for draw in cases()}  # what is expected of a case may have been mended since
+    # What is expected of a case may have been mended since.
+    known = {draw.id: draw for path in (CASES, SCENARIOS) for draw in read(path)}
     for kept in records.read():
         if kept.error:
             yield kept

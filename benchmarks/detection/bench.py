@@ -77,7 +77,7 @@ def _run(stage: Stage, draw: Draw) -> tuple[str, Target, tuple[Effect, ...]]:
             watchers.append(watcher)
             watcher.start()
 
-    with stage.put_on(lasting):
+    with stage.changed([change for fault in lasting for change in fault.changes]):
         effects += [_effect(folder, fault, before) for fault in lasting]
         path = stage.target(draw)
         target = read_target(str(path))

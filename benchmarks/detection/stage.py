@@ -4,7 +4,7 @@ import json
 import threading
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -81,20 +81,19 @@ class Stage:
         return blind
 
     @contextmanager
-    def put_on(self, faults: Sequence[Fault]) -> Iterator[None]:
-        """Put faults on, and take them off at the end whatever happens."""
+    def changed(self, changes: Sequence[Mapping[str, object]]) -> Iterator[None]:
+        """Make changes, and take them back at the end whatever happens, the newest first."""
         with ExitStack() as undo:
-            for fault in faults:
-                for change in fault.changes:
-                    found = self._control("POST", "/changes", dict(change))["id"]
-                    undo.callback(self._control, "DELETE", f"/changes/{found}")
+            for change in changes:
+                found = self._control("POST", "/changes", dict(change))["id"]
+                undo.callback(self._control, "DELETE", f"/changes/{found}")
             yield
 
     def for_a_while(self, fault: Fault, on: threading.Event, over: threading.Event) -> None:
         """Put a fault on for its time (in a thread of its own); `over` ends it early."""
         if over.wait(fault.start_s):
             return
-        with self.put_on((fault,)):
+        with self.changed(fault.changes):
             on.set()
             over.wait(fault.length_s)
 
