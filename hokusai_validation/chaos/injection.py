@@ -104,6 +104,7 @@ class Injection:
                 self._injector.notify("orphaned", fault, str(error))
                 return FaultOrphaned(f"{fault} could not be undone: {error}", self._by_hand(fault))
             self._on.remove(fault)
+            own_faults.taken_off(fault.label)
             self._injector.notify("rolled back", fault)
             return None
 
@@ -250,6 +251,7 @@ class Injector:
             for fault in injection.faults:
                 # Listed before it is put on: an interruption in between must take it off too.
                 injection._on.append(fault)
+                own_faults.put_on(fault.label)
                 fault.apply(injection.reach)
                 self.notify("applied", fault)
         except AgentFailed as error:

@@ -162,7 +162,7 @@ class Scene:
             raise FaultNotApplied(
                 f"Fail point {name} of {self.name} is not on: {answer.status} {shown(answer.text, 80)!r}."
             )
-        with own_faults.on():
+        with own_faults.on(f"failpoint:{self.name}"):
             try:
                 yield
             finally:

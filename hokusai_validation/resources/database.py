@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SecretStr
@@ -19,6 +20,7 @@ from hokusai_validation.errors import (
     ConnectionsExhausted,
     ConnectTimedOut,
     LoginRefused,
+    NameNotResolved,
     ProtocolViolated,
     ReadTimedOut,
     RequestFailed,
@@ -26,7 +28,10 @@ from hokusai_validation.errors import (
     TargetInvalid,
     TlsFailed,
 )
+from hokusai_validation.observation import ErrorClass, Native
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import recording
+from hokusai_validation.resources.classification import Classified, of_database, of_exception, of_name
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Database as Settings
@@ -80,11 +85,11 @@ class Database:
         limit_s = settings.connect_timeout_s if connect_timeout_s is None else connect_timeout_s
         statement_s = settings.statement_timeout_s if statement_timeout_s is None else statement_timeout_s
         asked_user = settings.user if user is None else user
-        address = self._resolver.addresses(settings.host)[0]
         call = f"PostgreSQL {self.address} as {asked_user}"
+        question = self._question("sql.connect")
         # libpq counts whole seconds and tells neither kind of waiting from the other: first a bare
         # connection, to know whether anything accepts at all.
-        self._accepted(address, limit_s, call)
+        address = self._accepted(limit_s, call, question)
         try:
             connection: Connection = psycopg2.connect(
                 host=settings.host,
@@ -99,7 +104,12 @@ class Database:
                 options=f"-c statement_timeout={round(statement_s * 1000)}",
             )
         except psycopg2.Error as error:
-            raise _named(error, call, limit_s) from None
+            found = of_database(error)
+            if found.error_class is ErrorClass.CONNECT_TIMEOUT:  # accepted: that was tried above
+                found = replace(found, error_class=ErrorClass.READ_TIMEOUT)
+            question.failed(found)
+            raise _failure(found, error, call, limit_s) from None
+        question.ok()
         connection.autocommit = True
         return connection
 
@@ -130,16 +140,20 @@ class Database:
         wait_s = self.settings.statement_timeout_s + GRACE_S if limit_s is None else limit_s
         call = f"PostgreSQL {self.address}: {' '.join(statement.split())[:80]}"
         watch = _Deadline(connection, wait_s)
+        question = self._question(f"sql.{kind_of(statement)}")
         try:
             with watch, connection.cursor() as cursor:
                 cursor.execute(statement, tuple(arguments) or None)
-                return list(cursor.fetchall()) if cursor.description is not None else []
-        except psycopg2.errors.QueryCanceled:
-            raise StatementTimedOut(f"{call}: cancelled by the server at its statement time-out.") from None
+                found = list(cursor.fetchall()) if cursor.description is not None else []
         except psycopg2.Error as error:
             if watch.passed:
+                question.failed(_SILENT)
                 raise ReadTimedOut(f"{call}: no answer within {wait_s:g} s.") from None
-            raise _named(error, call, wait_s) from None
+            named = of_database(error)
+            question.failed(named)
+            raise _failure(named, error, call, wait_s) from None
+        question.ok(rows=len(found))
+        return found
 
     def query(
         self, statement: str, arguments: Sequence[object] = (), **options: Any
@@ -159,15 +173,27 @@ class Database:
             timeout=self.settings.pool_timeout_s if timeout_s is None else timeout_s,
         )
 
-    def _accepted(self, address: str, limit_s: float, call: str) -> None:
+    def _accepted(self, limit_s: float, call: str, question: recording.Question) -> str:
+        """The address that accepts connections."""
         try:
+            address = self._resolver.addresses(self.settings.host)[0]
             socket.create_connection((address, self.settings.port), timeout=limit_s).close()
+            return address
+        except NameNotResolved as error:
+            question.failed(of_name(error.code))
+            raise
         except TimeoutError:
+            question.failed(_NOT_ACCEPTED)
             raise ConnectTimedOut(f"{call}: no connection within {limit_s:g} s.") from None
-        except ConnectionRefusedError:
-            raise ConnectionRefused(f"{call}: connection refused.") from None
         except OSError as error:
+            found = of_exception(error)
+            question.failed(found)
+            if found.error_class is ErrorClass.REFUSED:
+                raise ConnectionRefused(f"{call}: connection refused.") from None
             raise ConnectTimedOut(f"{call}: no connection: {error}.") from None
+
+    def _question(self, name: str) -> recording.Question:
+        return recording.ask(name, "database", self.settings.host, self.settings.port)
 
 
 def _host_of(target: Target, secrets: Secrets) -> str:
@@ -217,45 +243,48 @@ class _Deadline:
                 duplicate.close()
 
 
-# What libpq and the server say, lower case: there are no codes before a session stands.
-_LOGIN = (
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "not permitted to log in",
-    "no password supplied",
-    "permission denied for database",
+_NOT_ACCEPTED = Classified(ErrorClass.CONNECT_TIMEOUT, Native(system="errno", code="ETIMEDOUT"))
+_SILENT = Classified(ErrorClass.READ_TIMEOUT, Native(system="postgresql", code="silent"))
+_LOGIN = (ErrorClass.LOGIN_REFUSED, ErrorClass.TLS_REQUIRED)
+_TLS = (
+    ErrorClass.TLS_UNTRUSTED,
+    ErrorClass.TLS_CHAIN_INCOMPLETE,
+    ErrorClass.TLS_EXPIRED,
+    ErrorClass.TLS_NAME,
+    ErrorClass.TLS_HANDSHAKE,
 )
-_EXHAUSTED = ("too many clients", "connection slots", "too many connections")
-_BROKEN = (
-    "closed the connection",
-    "connection reset",
-    "connection already closed",
-    "terminating connection",
-    "eof detected",
-    "broken pipe",
-    "could not receive data",
-    "could not send data",
+_BROKEN = (ErrorClass.RESET, ErrorClass.SHUTTING_DOWN, ErrorClass.CLOSED_EARLY)
+_WRITES = frozenset(
+    ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COPY")
 )
 
 
-def _named(error: Exception, call: str, limit_s: float) -> RequestFailed:
-    code = getattr(error, "pgcode", None) or ""
-    low = str(error).lower()
+def kind_of(statement: str) -> str:
+    """`write` or `read`, by a statement's first word (or the one that a `WITH` leads to)."""
+    words = statement.upper().replace("(", " ").split()
+    first = words[0] if words else ""
+    writes = first in _WRITES or (first == "WITH" and not _WRITES.isdisjoint(words))
+    return "write" if writes else "read"
+
+
+def _failure(found: Classified, error: Exception, call: str, limit_s: float) -> RequestFailed:
+    """The leaf of our tree that a classified error is."""
     first = shown(" ".join(str(error).split()), 240)
-
-    def says(*parts: str) -> bool:
-        return any(part in low for part in parts)
-
-    if code.startswith("28") or says(*_LOGIN):
+    kind, code = found.error_class, found.native.code
+    if kind is ErrorClass.STATEMENT_TIMEOUT:
+        return StatementTimedOut(f"{call}: cancelled by the server at its statement time-out.")
+    if kind is ErrorClass.CANCELLED and code == "57014":
+        return StatementTimedOut(f"{call}: cancelled at the server: {first}")
+    if kind in _LOGIN or (kind is ErrorClass.PERMISSION and "for database" in first):
         return LoginRefused(f"{call}: the login was refused: {first}")
-    if code == "53300" or says(*_EXHAUSTED):
+    if kind is ErrorClass.CONNECTIONS_EXHAUSTED:
         return ConnectionsExhausted(f"{call}: the server has no connection left: {first}")
-    if says("timeout expired"):
+    if kind in (ErrorClass.CONNECT_TIMEOUT, ErrorClass.READ_TIMEOUT):
         return ReadTimedOut(f"{call}: accepted, but no session within {limit_s:g} s.")
-    if says("connection refused"):
+    if kind is ErrorClass.REFUSED:
         return ConnectionRefused(f"{call}: connection refused.")
-    if says(*_BROKEN):
-        return ConnectionReset(f"{call}: the connection broke: {first}")
-    if says("ssl", "certificate"):
+    if found.native.system == "openssl" or kind in _TLS:
         return TlsFailed(f"{call}: TLS failed: {first}")
+    if kind in _BROKEN or code.startswith("08"):
+        return ConnectionReset(f"{call}: the connection broke: {first}")
     return ProtocolViolated(f"{call}: {first}")

@@ -4,25 +4,52 @@ own doing, and is held against nobody."""
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 _guard = threading.Lock()
 _on = 0
+_labels: Counter[str] = Counter()
 _ended_at: float | None = None
 
 
 @contextlib.contextmanager
-def on() -> Iterator[None]:
-    """A fault of ours is on in the block."""
+def on(*labels: str) -> Iterator[None]:
+    """Faults of ours are on in the block; `labels` are their kinds and places (`refuse:api-1->mlflow`),
+    where they are not told by `put_on`."""
     global _on, _ended_at
     with _guard:
         _on += 1
+    for label in labels:
+        put_on(label)
     try:
         yield
     finally:
+        for label in labels:
+            taken_off(label)
         with _guard:
             _on -= 1
             _ended_at = time.monotonic()
+
+
+def put_on(label: str) -> None:
+    """A fault was put on."""
+    with _guard:
+        _labels[label] += 1
+
+
+def taken_off(label: str) -> None:
+    """It was taken off."""
+    with _guard:
+        _labels[label] -= 1
+        if _labels[label] <= 0:
+            del _labels[label]
+
+
+def labels() -> tuple[str, ...]:
+    """The faults that are on now, as observations name them."""
+    with _guard:
+        return tuple(sorted(_labels))
 
 
 def any_on() -> bool:

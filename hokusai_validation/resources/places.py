@@ -1,13 +1,15 @@
 """Which component an address of the target is, so that every connection knows whom it asks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from hokusai_validation.target import Target
+from hokusai_validation.target import Aws, Target
 from hokusai_validation.topology import DEFAULT_TOPOLOGY
 
 UNKNOWN = "unknown"
+AWS = "aws-api"
+_ARGUMENTS_LIMIT = 100
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Places:
         }
         self.proxy = "/api/mlflow"
         self._by_address: dict[tuple[str, int], Place] = {}
+        self._resources: dict[str, str] = {}
         self._private: tuple[str, ...] = ()
         self._namespace = ""
         if target is not None:
@@ -52,6 +55,23 @@ class Places:
     def role(self, role: str) -> str:
         """The component that plays a role; the role itself where none does."""
         return self.names.get(role) or role
+
+    def subject_of(self, arguments: object) -> str | None:
+        """The component that the arguments of an AWS call name, by its resources' names in the target
+        file or their ARNs."""
+        stack, looked = [arguments], 0
+        while stack and looked < _ARGUMENTS_LIMIT:
+            at = stack.pop()
+            looked += 1
+            if isinstance(at, str):
+                for part in (at, *at.replace(":", "/").split("/")):
+                    if part in self._resources:
+                        return self._resources[part]
+            elif isinstance(at, Mapping):
+                stack.extend(at.values())
+            elif isinstance(at, list | tuple):
+                stack.extend(at)
+        return None
 
     def _read(self, target: Target) -> None:
         # The later ones win: an instance's own address is more than the balancer's.
@@ -82,7 +102,8 @@ class Places:
         self._private = target.dns.private_names
         if target.aws is not None:
             self._namespace = target.aws.namespace or ""
-            self._put(target.aws.endpoint_url, Place("aws-api"))
+            self._put(target.aws.endpoint_url, Place(AWS))
+            self._resources = dict(self._named_in(target.aws))
             for component, name in target.aws.discovery_names.items():
                 host = f"{name}.{target.aws.namespace}"
                 self._by_address.setdefault((host, 0), Place(component))
@@ -90,6 +111,26 @@ class Places:
             self._put(target.links.url, Place("links"))
         if target.control is not None:
             self._put(target.control.url, Place("control"))
+
+    def _named_in(self, aws: Aws) -> Iterator[tuple[str, str]]:
+        """Each name of a resource, and the component that it is."""
+        for component, service in aws.services.items():
+            for name in (service.service, service.target_group, service.log_group):
+                if name:
+                    yield name, component
+        for component, name in aws.discovery_names.items():
+            yield name, component
+        for name in aws.load_balancers:
+            yield name, self.role("load_balancer")
+        for resource, role in (
+            (aws.rds_instance, "database"),
+            (aws.database_secret, "secrets"),
+            (aws.elasticache_cluster, "cache"),
+            (aws.bucket, "artifact_store"),
+            (aws.namespace, "service_discovery"),
+        ):
+            if resource:
+                yield resource, self.role(role)
 
     def _put(self, url: str | None, place: Place) -> None:
         if url:

@@ -6,7 +6,6 @@ thread. Without one (the command line, a library) nothing is kept.
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from urllib.parse import urlsplit
 from hokusai_validation import operations
 from hokusai_validation.observation import Edge, ErrorClass, Kind, Observation, Outcome
 from hokusai_validation.operations import Operation
-from hokusai_validation.resources import classification, folding
+from hokusai_validation.resources import classification, folding, own_faults
 from hokusai_validation.resources.classification import AnswerRead, Classified
-from hokusai_validation.resources.places import Place, Places, address
+from hokusai_validation.resources.places import AWS, Place, Places, address
 
 TIMEOUTS = frozenset(
     {
@@ -122,7 +121,7 @@ class Question:
     ) -> None:
         self.id = ""
         self._recorder = recorder
-        if recorder is None:
+        if recorder is None:  # its methods then do nothing
             return
         self.operation = operation
         self.place = place
@@ -133,7 +132,7 @@ class Question:
         self._path = operations.path_of(
             operation, dialled=place.dialled, names=recorder.places.names, scheme=scheme
         )
-        self._faults = faults_on()
+        self._faults = own_faults.labels()
         self._started_at = datetime.now(UTC)
         self._mono_start_s = time.monotonic()
 
@@ -214,14 +213,13 @@ class Question:
                 native=None if error is None else error.native,
                 status=status,
                 numbers={"elapsed_ms": round(self.elapsed_ms, 3), **numbers},
-                faults_on=tuple(sorted({*self._faults, *faults_on()})),
+                faults_on=tuple(sorted({*self._faults, *own_faults.labels()})),
             )
         )
 
 
+_NOBODY = Question(None, Operation("", Kind.READ), Place(""), "", None)  # told, it keeps nothing
 _current: Recorder | None = None
-_faults: Counter[str] = Counter()
-_faults_lock = threading.Lock()
 
 
 @contextmanager
@@ -256,7 +254,7 @@ def ask_http(method: str, url: str, *, with_key: bool = False) -> Question:
     """A request that is about to be sent."""
     recorder = _current
     if recorder is None:
-        return Question(None, Operation("", Kind.READ), Place(""), "", None)
+        return _NOBODY
     host, port = address(url)
     place = recorder.places.at(host, port)
     try:
@@ -274,16 +272,41 @@ def ask(name: str, role: str, host: str, port: int | None, *, instance: str | No
     """A question of another protocol, by its name in the table of operations, put to a role."""
     recorder = _current
     if recorder is None:
-        return Question(None, Operation("", Kind.READ), Place(""), "", None)
+        return _NOBODY
     place = Place(recorder.places.role(role), role, instance)
     return Question(recorder, operations.find(name), place, host, port)
+
+
+def ask_tls(host: str, port: int) -> Question:
+    """A server that is about to be asked for its certificate."""
+    recorder = _current
+    if recorder is None:
+        return _NOBODY
+    return Question(
+        recorder, operations.find("tls.certificate"), recorder.places.at(host, port), host, port, "tls"
+    )
+
+
+def ask_aws(action: str, arguments: Mapping[str, object]) -> Question:
+    """A call of AWS, by its IAM action. It is about the component that its arguments name; S3's is the
+    store itself, which is asked over its own interface."""
+    recorder = _current
+    if recorder is None:
+        return _NOBODY
+    places = recorder.places
+    service = action.partition(":")[0]
+    asked = Operation(f"aws.{action.replace(':', '.')}", Kind.READ)
+    store = places.names.get("artifact_store")
+    place = Place(store) if service == "s3" and store is not None else Place(AWS)
+    scheme = "s3" if place.dialled == store else "aws"
+    return Question(recorder, asked, place, "", None, scheme, subject=places.subject_of(arguments))
 
 
 def ask_name(name: str) -> Question:
     """A name that is about to be looked up."""
     recorder = _current
     if recorder is None:
-        return Question(None, Operation("", Kind.READ), Place(""), "", None)
+        return _NOBODY
     place = Place(recorder.places.names_of(name))
     subject = recorder.places.of_host(name)
     return Question(recorder, operations.find("dns.resolve"), place, name, None, "dns", subject=subject)
@@ -327,26 +350,6 @@ def repeated(
             native=None if error is None else error.native,
             status=status,
             numbers=dict(numbers or {}),
-            faults_on=faults_on(),
+            faults_on=own_faults.labels(),
         )
     )
-
-
-def fault_on(name: str) -> None:
-    """A fault of ours was put on."""
-    with _faults_lock:
-        _faults[name] += 1
-
-
-def fault_off(name: str) -> None:
-    """It was taken off."""
-    with _faults_lock:
-        _faults[name] -= 1
-        if _faults[name] <= 0:
-            del _faults[name]
-
-
-def faults_on() -> tuple[str, ...]:
-    """The faults of ours that are on."""
-    with _faults_lock:
-        return tuple(sorted(_faults))

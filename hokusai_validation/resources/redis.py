@@ -9,13 +9,17 @@ from hokusai_validation.errors import (
     ConnectionReset,
     ConnectTimedOut,
     LoginRefused,
+    NameNotResolved,
     ProtocolViolated,
     ReadTimedOut,
     RequestFailed,
     TargetInvalid,
     TlsFailed,
 )
+from hokusai_validation.observation import ErrorClass
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import recording
+from hokusai_validation.resources.classification import Classified, of_name, of_redis
 from hokusai_validation.resources.http import tls_context
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
@@ -106,12 +110,18 @@ class Redis:
         from redis import exceptions
 
         call = f"redis {self.address} {command[0]}"
+        question = recording.ask(operation_of(str(command[0])), "cache", self._host, self._port)
         try:
-            return self._connected().execute_command(*command)  # type: ignore[no-untyped-call]
-        except exceptions.RedisError as error:
-            raise self._named(error, call) from None
-        except OSError as error:
-            raise ConnectionReset(f"{call}: the connection broke: {error}.") from None
+            answer = self._connected().execute_command(*command)  # type: ignore[no-untyped-call]
+        except NameNotResolved as error:
+            question.failed(of_name(error.code))
+            raise
+        except (exceptions.RedisError, OSError) as error:
+            found = of_redis(error)
+            question.failed(found)
+            raise self._failure(found, error, call) from None
+        question.ok()
+        return answer
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -145,26 +155,34 @@ class Redis:
             )
         return self._client
 
-    def _named(self, error: Exception, call: str) -> RequestFailed:
-        from redis import exceptions
-
-        text = str(error)
-        if (
-            isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError)
-            or "NOAUTH" in text
-        ):
+    def _failure(self, found: Classified, error: Exception, call: str) -> RequestFailed:
+        """The leaf of our tree that a classified error is."""
+        kind = found.error_class
+        if kind in (ErrorClass.LOGIN_REFUSED, ErrorClass.PERMISSION):
             return LoginRefused(f"{call}: the password was refused; check `redis.password`.")
-        if isinstance(error, exceptions.TimeoutError):
-            if "connecting" in text.lower():
-                return ConnectTimedOut(f"{call}: no connection within {self._connect_timeout_s:g} s.")
+        if kind is ErrorClass.CONNECT_TIMEOUT:
+            return ConnectTimedOut(f"{call}: no connection within {self._connect_timeout_s:g} s.")
+        if kind is ErrorClass.READ_TIMEOUT:
             return ReadTimedOut(f"{call}: no answer within {self._answer_timeout_s:g} s.")
-        if isinstance(error, exceptions.ConnectionError):
-            if "refused" in text.lower():
-                return ConnectionRefused(f"{call}: connection refused.")
-            if "ssl" in text.lower() or "certificate" in text.lower():
-                return TlsFailed(f"{call}: TLS failed: {text}.")
-            return ConnectionReset(f"{call}: the connection broke: {text}.")
-        return ProtocolViolated(f"{call}: {shown(text, 200)}.")
+        if kind is ErrorClass.REFUSED:
+            return ConnectionRefused(f"{call}: connection refused.")
+        if found.native.system == "openssl":
+            return TlsFailed(f"{call}: TLS failed: {shown(str(error), 200)}.")
+        if kind in (ErrorClass.RESET, ErrorClass.UNREACHABLE):
+            return ConnectionReset(f"{call}: the connection broke: {shown(str(error), 200)}.")
+        return ProtocolViolated(f"{call}: {shown(str(error), 200)}.")
+
+
+_PINGS = frozenset({"PING", "ECHO", "INFO", "ROLE", "TIME", "HELLO", "CLIENT", "MEMORY"})
+_READS = frozenset(
+    ("GET", "MGET", "TTL", "PTTL", "EXISTS", "TYPE", "SCAN", "KEYS", "LLEN", "LRANGE", "HGET", "HGETALL")
+)
+
+
+def operation_of(command: str) -> str:
+    """A command's name in the table of operations."""
+    word = command.upper()
+    return "redis.ping" if word in _PINGS else "redis.read" if word in _READS else "redis.write"
 
 
 def _text(value: object) -> str:

@@ -71,6 +71,11 @@ class Fault(ABC):
     def component(self) -> str:
         """The instance or component that suffers; the blast radius is judged by it."""
 
+    @property
+    def label(self) -> str:
+        """Its kind and where it is, as an observation names it: `kill:mlflow`, `refuse:api-1->mlflow`."""
+        return f"{self.kind.value}:{self.component}"
+
     def check(self, reach: Reach) -> None:  # noqa: B027 - most need no more than the target file
         """Whether what it touches is there; called before anything is put on.
 

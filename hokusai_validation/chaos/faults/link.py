@@ -30,6 +30,10 @@ class LinkFault(Fault):
         return self.edge.partition("->")[0]
 
     @property
+    def label(self) -> str:
+        return f"{self.kind.value}:{self.edge}"
+
+    @property
     def upstream(self) -> str:
         """What the link leads to."""
         return self.edge.partition("->")[2]

@@ -14,7 +14,9 @@ from hokusai_validation.errors import (
     AwsUnavailable,
 )
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.aws.session import Login, make
+from hokusai_validation.resources.classification import of_aws
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
@@ -110,23 +112,25 @@ class AwsCalls:
         """One call; `operation` as boto3 names it (`describe_services`).
 
         Raises the leaves of AwsError."""
-        client = self._guarded(service, lambda: self.client(service))
+        client = self._guarded(service, lambda: self.client(service), {})
         action = self._told(client, service, operation)
-        answer: Mapping[str, Any] = self._guarded(action, lambda: getattr(client, operation)(**arguments))
+        answer: Mapping[str, Any] = self._guarded(
+            action, lambda: getattr(client, operation)(**arguments), arguments
+        )
         return answer
 
     def pages(self, service: str, operation: str, items: str, /, **arguments: Any) -> Iterator[Any]:
         """Every item under `items` of every page.
 
         Raises the leaves of AwsError."""
-        client = self._guarded(service, lambda: self.client(service))
+        client = self._guarded(service, lambda: self.client(service), {})
         action = self._told(client, service, operation)
         if not client.can_paginate(operation):
             yield from self._by_token(client, operation, items, action, arguments)
             return
         pages = iter(client.get_paginator(operation).paginate(**arguments))
         for _ in range(PAGES_LIMIT):
-            page = self._guarded(action, lambda: next(pages, None))
+            page = self._guarded(action, lambda: next(pages, None), arguments)
             if page is None:
                 return
             yield from page.get(items, ())
@@ -146,7 +150,11 @@ class AwsCalls:
         token: dict[str, str] = {}
         for _ in range(PAGES_LIMIT):
             following = dict(token)
-            page = self._guarded(action, lambda: getattr(client, operation)(**arguments, **following))  # noqa: B023
+            page = self._guarded(
+                action,
+                lambda: getattr(client, operation)(**arguments, **following),  # noqa: B023
+                arguments,
+            )
             yield from page.get(items, ())
             token = {name: page[name] for name in ("nextToken", "NextToken") if page.get(name)}
             if not token:
@@ -180,7 +188,7 @@ class AwsCalls:
             ),
         )
 
-    def _guarded(self, action: str, make: Callable[[], Any]) -> Any:
+    def _guarded(self, action: str, make: Callable[[], Any], arguments: Mapping[str, Any]) -> Any:
         """Run one call and name what goes wrong.
 
         Raises the leaves of AwsError."""
@@ -194,9 +202,12 @@ class AwsCalls:
             TokenRetrievalError,
         )
 
+        # Making a client asks nobody, unless its credentials are to be fetched first.
+        question = recording.ask_aws(action if ":" in action else "sts:AssumeRole", arguments)
         try:
-            return make()
+            answer = make()
         except ClientError as error:
+            question.failed(of_aws(error))
             if error.operation_name == "AssumeRole":
                 raise AwsCredentialsRefused(_role_refused(self._login, error.response)) from None
             raise named(error.response, action, self.region) from None
@@ -207,12 +218,17 @@ class AwsCalls:
             ProfileNotFound,
             TokenRetrievalError,
         ) as error:
+            question.failed(of_aws(error))
             raise AwsCredentialsRefused(
                 f"{action} could not be asked: {error}. Give AWS credentials that boto3 finds"
                 " (environment, profile, role)."
             ) from None
         except BotoCoreError as error:
+            question.failed(of_aws(error))
             raise AwsUnavailable(f"{action} in {self.region} got no answer: {error}.") from None
+        if ":" in action:
+            question.ok()
+        return answer
 
 
 def _role_refused(login: Login, response: Mapping[str, Any]) -> str:
