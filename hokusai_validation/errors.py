@@ -106,6 +106,10 @@ class UnhealthyBefore(NotExecuted):
         self.component = component
 
 
+class EarlierFailed(NotExecuted):
+    """An earlier step failed, without which this one can't be gone."""
+
+
 class TimeBudgetSpent(NotExecuted):
     """The time that its phase may take was used up before the test began."""
 

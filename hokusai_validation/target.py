@@ -277,6 +277,23 @@ class Limits(Section):
     tests: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
 
 
+class Budgets(Section):
+    """How long each phase may take, in seconds of its tests. What is left over is skipped, what is
+    critical or about a component that nothing was tried of last. The defaults keep a run without load and
+    faults under 5 minutes and a whole one under 10."""
+
+    environment_s: Annotated[float, Field(gt=0)] = 30.0
+    discovery_s: Annotated[float, Field(gt=0)] = 45.0
+    health_s: Annotated[float, Field(gt=0)] = 75.0
+    functional_s: Annotated[float, Field(gt=0)] = 120.0
+    load_s: Annotated[float, Field(gt=0)] = 120.0
+    chaos_s: Annotated[float, Field(gt=0)] = 150.0
+
+    def of(self, phase: str) -> float:
+        """A phase's, by its name."""
+        return float(getattr(self, f"{phase}_s"))
+
+
 class Alerts(Section):
     """Thresholds of the contract; one passed makes the verdict at best `degraded`."""
 
@@ -346,6 +363,7 @@ class Target(Section):
     control: Control | None = None
     permissions: Permissions = Permissions()
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     alerts: Alerts = Alerts()
     automation: Automation = Automation()
     topology: Mapping[str, Component] = Field(default_factory=lambda: dict(DEFAULT_TOPOLOGY))

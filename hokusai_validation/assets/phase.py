@@ -165,7 +165,7 @@ def _rows(
             ),
             {**session.get_bootstrap_env_vars(), **environment},
             rows_so_far=receive,
-            silence_s=process.silence_limit_s(phase_entries(phase)),
+            silence_s=process.silence_limit_s(phase_entries(phase), target.target),
             redactor=secrets.redactor,
         )
     receive()

@@ -2,14 +2,15 @@
 
 | what the rows say | verdict |
 | --- | --- |
-| a critical test failed, twice | `unhealthy` |
+| a critical test failed, and again where that could have been of the moment | `unhealthy` |
 | a critical test *followed*: skipped for a part that was not well before it began, a finding tells why, and users are without service when that part is out | `unhealthy` |
 | else: a critical test is broken, or skipped for a reason that neither the target file declares nor a finding explains (the time budget too), or its phase has no fresh rows | `inconclusive` |
 | else: a critical test followed from another part, a test that is not critical failed, a critical one was flaky, an alert threshold was passed, the three views disagree | `degraded` |
 | else | `healthy` |
 
-"Twice" is the suite's doing: it runs a failed test once more (load and chaos aside), so a test whose
-last row says `failed` has had its second chance.
+"Again" is the suite's doing: after all others it runs once more what can have been of the moment (load
+and chaos aside), until one of its kind has failed twice. A test whose last row says `failed` has had its
+second chance, or could not have ended otherwise.
 """
 
 from collections.abc import Collection, Iterable, Sequence

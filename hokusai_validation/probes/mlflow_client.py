@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.runner.timelimit import not_counted
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def environment(target: Target, key: SecretStr, resolver: Resolver) -> Iterator[
 
 def new_client(target: Target) -> "MlflowClient":
     """A client, in the environment above. Importing MLflow takes more than a second."""
-    from mlflow.tracking import MlflowClient
+    with not_counted():
+        from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri(target), tracking_uri(target))
 

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic import SecretStr
 
-from hokusai_validation.errors import NotConfigured, RequestFailed
+from hokusai_validation.errors import EarlierFailed, NotConfigured, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import mlflow_client
 from hokusai_validation.probes.contract.check import expect, failure
@@ -69,12 +68,12 @@ class Journey:
         RequestFailed when the stage itself does."""
         for earlier in STAGES[: STAGES.index(stage)]:
             if earlier in self.failed:
-                pytest.skip(f"needs {earlier}")
+                raise EarlierFailed(f"needs {earlier}")
             if earlier not in self.times_s:
                 try:
                     self._do(earlier, Evidence())
                 except (AssertionError, RequestFailed):
-                    pytest.skip(f"needs {earlier}")
+                    raise EarlierFailed(f"needs {earlier}") from None
         self.times_s.pop(stage, None)
         self._do(stage, evidence)
         evidence.metric("stage_s", self.times_s[stage])

@@ -20,27 +20,26 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from hokusai_validation.catalogue import Entry, find, needs
-from hokusai_validation.errors import HokusaiError
+from hokusai_validation.errors import EarlierFailed, HokusaiError
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import fact_of
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recording import Recorder, recording
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.result import Category, Result, Status
-from hokusai_validation.runner import outcome, rows, selection
+from hokusai_validation.result import Result, Status
+from hokusai_validation.runner import attempts, outcome, rows, selection
+from hokusai_validation.runner.attempts import SecondAttempts
+from hokusai_validation.runner.budget import Budget
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.selection import SUITE_DIR
 from hokusai_validation.runner.settings import Settings, add_options, read_settings
-from hokusai_validation.runner.timelimit import GRACE_S, time_limit
-
-TEARDOWN_LIMIT_S = 60.0
+from hokusai_validation.runner.timelimit import TEARDOWN_LEAST_S, Allowance, limit_s
 
 EVIDENCE = pytest.StashKey[Evidence]()
 RAISED = pytest.StashKey[list[BaseException]]()
 STATE = pytest.StashKey["State"]()
 
-# A second attempt would say little of a load or a fault, and doubles what is done to the target.
-NOT_RETRIED = (Category.LOAD, Category.CHAOS)
+ALLOWANCE = pytest.StashKey[Allowance]()
 
 
 @dataclass
@@ -55,6 +54,12 @@ class State:
     unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
     running: tuple[Entry, int, datetime] | None = None
     interrupted: str = ""
+    second: SecondAttempts = field(default_factory=SecondAttempts)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What the phases may take, and have taken."""
+        return Budget(self.settings.target)
 
     @cached_property
     def places(self) -> Places:
@@ -199,35 +204,63 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test, twice where it failed at first. Tests without an entry in the catalogue run as
-    pytest would run them and give no row."""
+    """Run a test. Tests without an entry in the catalogue run as pytest would run them and give no row."""
     state = item.config.stash.get(STATE, None)
     entry = selection.entry_of(item)
     if state is None or entry is None:
         return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    with _alone(state.settings.lock_file, exclusive=entry.exclusive):
-        attempt, again = 1, True
-        while again:
-            reports, row = _attempt(state, item, nextitem, entry, attempt)
-            again = row.status is Status.FAILED and attempt == 1 and entry.category not in NOT_RETRIED
-            reports[-1].hokusai_row = rows.row_json(row)  # type: ignore[attr-defined]
-            for report in reports:
-                if again and report.failed:
-                    report.outcome = "rerun"  # type: ignore[assignment]
-                item.ihook.pytest_runtest_logreport(report=report)
-            attempt += 1
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    _run(state, item, nextitem, entry, 1)
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """After all tests: once more those whose failure can have been of the moment."""
+    done = yield
+    state = session.config.stash.get(STATE, None)
+    if state is None:
+        return done
+    waiting = state.second.waiting
+    for number, deferred in enumerate(waiting):
+        after = waiting[number + 1].item if number + 1 < len(waiting) else None
+        if session.shouldstop or not state.second.worth(deferred):
+            # It stands as it is: told of as what it was.
+            for report in deferred.reports:
+                if str(report.outcome) == "rerun":
+                    report.outcome = "failed"
+                    deferred.item.ihook.pytest_runtest_logreport(report=report)
+            continue
+        attempts.pause(deferred)
+        state.second.ended(deferred, _run(state, deferred.item, after, deferred.entry, 2))
+    return done
+
+
+def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int) -> Result:
+    """One attempt, reported to pytest and sent as a row."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    with _alone(state.settings.lock_file, exclusive=entry.exclusive), state.budget.spending(entry):
+        reports, row, for_earlier = _attempt(state, item, nextitem, entry, attempt)
+    if row.executed:
+        state.budget.tried(entry)
+    again = state.second.defer(item, entry, reports, row, for_earlier=for_earlier)
+    reports[-1].hokusai_row = rows.row_json(row)  # type: ignore[attr-defined]
+    for report in reports:
+        if again and report.failed:
+            report.outcome = "rerun"  # type: ignore[assignment]
+        item.ihook.pytest_runtest_logreport(report=report)
+    del reports[-1].hokusai_row
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return row
 
 
 def _attempt(
     state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int
-) -> tuple[list[pytest.TestReport], Result]:
+) -> tuple[list[pytest.TestReport], Result, bool]:
     evidence = Evidence()
     item.stash[EVIDENCE] = evidence
     raised: list[BaseException] = []
     item.stash[RAISED] = raised
+    item.stash[ALLOWANCE] = Allowance(limit_s(entry, state.settings.target))
     started_at = datetime.now(UTC)
     state.running = (entry, attempt, started_at)
     recorder = Recorder(state.places, f"{entry.id}.{attempt}.")
@@ -270,8 +303,9 @@ def _attempt(
         if status is Status.SKIPPED
         else None,
     )
+    for_earlier = status is Status.SKIPPED and any(isinstance(each, EarlierFailed) for each in telling)
     raised.clear()  # their tracebacks hold what a target answered, up to 16 MiB each
-    return reports, row
+    return reports, row, for_earlier
 
 
 @pytest.hookimpl(wrapper=True)
@@ -282,38 +316,29 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         return (yield)
     if (unmet := needs.first_unmet(entry, state.settings.target)) is not None:
         raise unmet
-    with _limit(state, entry, _limit_s(state, entry)):
+    state.budget.check(entry)
+    with item.stash[ALLOWANCE].limited(entry.test, state.give_up):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """The test itself, within its limit."""
+    """The test itself, within what its set-up left of the limit."""
     state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
     if state is None or entry is None:
         return (yield)
-    with _limit(state, entry, _limit_s(state, entry)):
+    with item.stash[ALLOWANCE].limited(entry.test, state.give_up):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Tearing down has a limit of its own: it is what puts the target right again."""
+    """Tearing down always has some time: it is what puts the target right again."""
     state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
     if state is None or entry is None:
         return (yield)
-    with _limit(state, entry, TEARDOWN_LIMIT_S):
+    with item.stash[ALLOWANCE].limited(entry.test, state.give_up, least_s=TEARDOWN_LEAST_S):
         return (yield)
-
-
-def _limit(state: State, entry: Entry, seconds: float) -> Any:
-    return time_limit(seconds, entry.test, state.give_up, GRACE_S)
-
-
-def _limit_s(state: State, entry: Entry) -> float:
-    """The catalogue's limit, or the target's `limits.tests."NAME".limit_s`."""
-    own = state.settings.target.limits.tests.get(entry.test, {})
-    return own.get("limit_s", entry.limit_s)
 
 
 @pytest.hookimpl(wrapper=True)

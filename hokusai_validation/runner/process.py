@@ -16,8 +16,8 @@ from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Phase
 from hokusai_validation.runner.parentage import CLEAN_UP_S, PARENT_VARIABLE
-from hokusai_validation.runner.plugin import TEARDOWN_LIMIT_S
-from hokusai_validation.runner.timelimit import GRACE_S
+from hokusai_validation.runner.timelimit import GRACE_S, TEARDOWN_LEAST_S, limit_s
+from hokusai_validation.target import Target
 
 POLL_S = 0.05
 START_LIMIT_S = 60.0
@@ -45,11 +45,11 @@ def command(phase: Phase, target_name: str, workers: int = 0, rows_file: Path | 
     return words
 
 
-def silence_limit_s(entries: Sequence[Entry]) -> float:
-    """How long no row may come before the process counts as hanging: longer than any test may take
-    with its set-up, tear-down and interruption."""
-    longest = max((entry.limit_s for entry in entries), default=0.0)
-    return 2 * (longest + GRACE_S) + TEARDOWN_LIMIT_S + GRACE_S + START_LIMIT_S
+def silence_limit_s(entries: Sequence[Entry], target: Target) -> float:
+    """How long no row may come before the process counts as hanging: longer than any test may take,
+    interruption and tear-down included."""
+    longest = max((limit_s(entry, target) for entry in entries), default=0.0)
+    return longest + GRACE_S + TEARDOWN_LEAST_S + GRACE_S + START_LIMIT_S
 
 
 def run(

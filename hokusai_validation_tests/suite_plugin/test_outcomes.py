@@ -154,7 +154,8 @@ def test_an_assertion_in_tear_down_fails_the_test(ran: Ran) -> None:
 
 
 def test_a_group_is_the_targets_fault_only_when_all_of_it_is(ran: Ran) -> None:
-    assert ran.statuses("test_time_calculations") == [Status.FAILED, Status.FAILED]
+    # Once: a refused connection was seen to stand by then.
+    assert ran.statuses("test_time_calculations") == [Status.FAILED]
     assert ran.statuses("test_consecutive_success_reset_on_failure") == [Status.BROKEN]
 
 

@@ -1,0 +1,143 @@
+"""Which failures get a second attempt: those that can have been of the moment, after all other tests, and
+only until one of their kind has failed twice. What is certain is not asked again."""
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from hokusai_validation.catalogue import Entry
+from hokusai_validation.facts import FactKind
+from hokusai_validation.observation import ErrorClass, Outcome
+from hokusai_validation.result import Category, Result, Status
+
+# A second attempt would say little of a load or a fault, and doubles what is done to the target.
+NOT_REPEATED = (Category.LOAD, Category.CHAOS)
+# Between the two attempts at a test, at least.
+PAUSE_S = 2.0
+
+# Errors that a restart, a full queue or a busy moment gives as well.
+TRANSIENT = frozenset(
+    {
+        ErrorClass.REFUSED,
+        ErrorClass.RESET,
+        ErrorClass.CLOSED_EARLY,
+        ErrorClass.NAME_SERVER_FAILED,
+        ErrorClass.RATE_LIMITED,
+        ErrorClass.CONNECTIONS_EXHAUSTED,
+        ErrorClass.STARTING,
+        ErrorClass.SHUTTING_DOWN,
+        ErrorClass.DEADLOCK,
+        ErrorClass.SERIALIZATION,
+        ErrorClass.SERVER_ERROR,
+        ErrorClass.BAD_GATEWAY,
+        ErrorClass.UNAVAILABLE,
+        ErrorClass.SLOW,
+        ErrorClass.STATE,
+    }
+)
+# The same of what a test concluded: a state or a time, not a value or a form.
+TRANSIENT_FACTS = frozenset(
+    {
+        FactKind.REFUSED,
+        FactKind.CONNECT_TIMED_OUT,
+        FactKind.READ_TIMED_OUT,
+        FactKind.RESET,
+        FactKind.POOL_EXHAUSTED,
+        FactKind.SERVICE_UNHEALTHY,
+        FactKind.TARGET_UNHEALTHY,
+        FactKind.UNEXPECTED_STATUS,
+        FactKind.EVENT_LOOP_BLOCKED,
+        FactKind.HEALTH_ANSWER_WRONG,
+        FactKind.BREAKER_STUCK_OPEN,
+        FactKind.BREAKER_CONTRACT,
+        FactKind.BREAKER_LETS_CALLS_THROUGH,
+        FactKind.PROXY_ERROR,
+        FactKind.NOT_RECOVERED,
+        FactKind.AVAILABILITY,
+        FactKind.SLOW,
+    }
+)
+
+Kind = frozenset[tuple[str, str]]
+
+
+def kind_of(row: Result) -> Kind | None:
+    """What a failed row's failure is like: its error classes and where they were met, else the facts that
+    it concluded. None where it is certain, and another attempt would only say it again."""
+    met = {
+        (each.error_class.value, each.subject or each.dialled)
+        for each in row.observations
+        if not each.ok
+        and not each.faults_on
+        and each.error_class is not None
+        and (each.outcome is Outcome.TIMEOUT or each.error_class in TRANSIENT)
+    }
+    concluded = {(fact.kind.value, fact.component) for fact in row.facts if fact.kind in TRANSIENT_FACTS}
+    if met or concluded:
+        return frozenset(met or concluded)
+    return None if row.facts else frozenset({("unexplained", row.test)})
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A test whose first attempt failed, and how; `kind` is None for one that was skipped for what failed."""
+
+    item: pytest.Item
+    entry: Entry
+    reports: tuple[pytest.TestReport, ...]
+    kind: Kind | None
+    ended_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class SecondAttempts:
+    """Of one suite process."""
+
+    waiting: list[Deferred] = field(default_factory=list)
+    _standing: set[tuple[str, str]] = field(default_factory=set)
+    _recovered: bool = False
+
+    def defer(
+        self,
+        item: pytest.Item,
+        entry: Entry,
+        reports: list[pytest.TestReport],
+        row: Result,
+        *,
+        for_earlier: bool,
+    ) -> bool:
+        """Whether a first attempt is to be followed by another; it is kept until then. `for_earlier`: it
+        was skipped, because an earlier step had failed."""
+        if row.attempt > 1 or entry.category in NOT_REPEATED:
+            return False
+        if row.status is Status.FAILED:
+            kind = kind_of(row)
+            if kind is None:
+                return False
+        elif for_earlier and self.waiting:
+            kind = None
+        else:
+            return False
+        self.waiting.append(Deferred(item, entry, tuple(reports), kind))
+        return True
+
+    def worth(self, deferred: Deferred) -> bool:
+        """Whether it can still end otherwise: its kind was not seen to stand; what it needs recovered."""
+        if deferred.kind is None:
+            return self._recovered
+        return deferred.kind.isdisjoint(self._standing)
+
+    def ended(self, deferred: Deferred, row: Result) -> None:
+        """Note how a second attempt went."""
+        if row.status is Status.PASSED:
+            self._recovered = True
+        elif row.status is Status.FAILED and deferred.kind is not None:
+            self._standing |= deferred.kind & (kind_of(row) or frozenset())
+
+
+def pause(deferred: Deferred) -> None:
+    """Wait until there is some time between the two attempts."""
+    left_s = deferred.ended_at + PAUSE_S - time.monotonic()
+    if left_s > 0:
+        time.sleep(left_s)

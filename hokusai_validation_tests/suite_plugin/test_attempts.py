@@ -1,0 +1,70 @@
+"""Which failures get a second attempt, in which order, and what a time budget leaves over."""
+
+from pathlib import Path
+
+from hokusai_validation.result import SkipReason, Status
+from hokusai_validation_tests.suite_plugin.running import TARGET, run_suite
+
+FILE = """
+import time
+from hokusai_validation.errors import ConnectionReset, EarlierFailed, ReadTimedOut
+from hokusai_validation.facts import FactKind
+
+tries = []
+
+class TestMLflowCircuitBreaker:
+    def test_initial_state(self):
+        tries.append("reset")
+        raise ConnectionReset("GET x: the connection broke.")
+
+    def test_basic_failure_tracking(self, evidence):
+        tries.append("form")
+        evidence.fact(FactKind.SCHEMA_MISMATCH, "api", "no such field")
+        assert False, "a form that is wrong stays wrong"
+
+    def test_success_in_closed_state(self):
+        tries.append("moment")
+        if tries.count("moment") == 1:
+            raise ReadTimedOut("GET x: no answer.")
+
+    def test_half_open_success_recovery(self):
+        if tries.count("moment") == 1:
+            raise EarlierFailed("needs success_in_closed_state")
+
+    def test_status_reporting(self):
+        raise ConnectionReset("GET y: the connection broke.")
+
+    def test_force_reset(self):
+        time.sleep(3)
+"""
+
+
+def test_only_what_can_have_been_of_the_moment_is_tried_again_after_all_others(tmp_path: Path) -> None:
+    ran = run_suite(tmp_path, {"test_file.py": FILE}, "--category=unit")
+    assert ran.statuses("test_basic_failure_tracking") == [Status.FAILED]
+    assert ran.statuses("test_success_in_closed_state") == [Status.FAILED, Status.PASSED]
+    assert ran.statuses("test_half_open_success_recovery") == [Status.SKIPPED, Status.PASSED]
+    # The first of its kind is asked once more; then it is known to stand.
+    assert ran.statuses("test_initial_state") == [Status.FAILED, Status.FAILED]
+    assert ran.statuses("test_status_reporting") == [Status.FAILED]
+    order = [
+        (row.test.rpartition("::")[2], row.attempt) for row in ran.rows if row.status is not Status.SKIPPED
+    ]
+    assert order.index(("test_force_reset", 1)) < order.index(("test_initial_state", 2))
+    assert ran.status == 1
+
+
+def test_what_a_time_budget_leaves_over_says_so(tmp_path: Path) -> None:
+    slow = """
+    import time
+    class TestMLflowCircuitBreaker:
+        def test_initial_state(self):
+            time.sleep(1.1)
+        def test_basic_failure_tracking(self):
+            pass
+    """
+    budget = TARGET + "[budgets]\nfunctional_s = 1.0\n"
+    ran = run_suite(tmp_path, {"test_file.py": slow}, "--category=unit", target=budget)
+    (row,) = ran.of("test_basic_failure_tracking")
+    assert (row.status, row.skip_reason) == (Status.SKIPPED, SkipReason.TIME_BUDGET)
+    assert row.message.startswith("time budget: phase functional may take 1 s")
