@@ -63,6 +63,7 @@ _EXIT_STATUS = {Verdict.UNHEALTHY: 1, Verdict.INCONCLUSIVE: 3}
     help="Test processes for the tests that only read; the others run alone.",
 )
 @click.option("--rows", type=click.Path(path_type=Path), help="Also append a JSON line a test to this file.")
+@click.option("--run-id", metavar="ID", help="The run's id; on production, the one that was confirmed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON list, and only that.")
 def main(
     target: str,
@@ -71,6 +72,7 @@ def main(
     critical_only: bool,
     workers: int,
     rows: Path | None,
+    run_id: str | None,
     as_json: bool,
 ) -> None:
     """Run the suite's tests against a target; each gives a row.
@@ -83,7 +85,7 @@ def main(
         critical_only,
     )
     try:
-        sys.exit(run(target, selection, workers=workers, rows_file=rows, as_json=as_json))
+        sys.exit(run(target, selection, workers=workers, rows_file=rows, as_json=as_json, run_id=run_id))
     except HokusaiError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
@@ -96,8 +98,9 @@ def run(
     workers: int = 0,
     rows_file: Path | None = None,
     as_json: bool = False,
+    run_id: str | None = None,
 ) -> int:
-    """Run the suite in this process and return its exit status.
+    """Run the suite in this process, as run `run_id`, and return its exit status.
 
     Raises TargetNotFound, TargetInvalid, UsageError."""
     in_phase = _started_by_dagster()
@@ -105,7 +108,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="hokusai-suite-") as folder:
         own_rows = Path(folder) / "rows.jsonl"
         files = [own_rows] if rows_file is None else [own_rows, rows_file]
-        arguments = _arguments(target_name, selection, workers, files)
+        arguments = _arguments(target_name, selection, workers, files, run_id)
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
         if as_json:
             with _stdout_to_stderr():
@@ -149,7 +152,9 @@ def summary(results: Sequence[Result]) -> str:
     return f"{', '.join(parts)}; {executed} of {len(of_catalogue)} catalogued tests executed"
 
 
-def _arguments(target: str, selection: Selection, workers: int, rows_files: list[Path]) -> list[str]:
+def _arguments(
+    target: str, selection: Selection, workers: int, rows_files: list[Path], run_id: str | None
+) -> list[str]:
     arguments = [str(SUITE_DIR), f"--target={target}", "--rootdir", str(SUITE_DIR)]
     arguments += [f"--rows={file}" for file in rows_files]
     arguments += ["-c", str(SUITE_DIR / "pytest.ini"), "-p", "no:cacheprovider", "-q"]
@@ -157,6 +162,8 @@ def _arguments(target: str, selection: Selection, workers: int, rows_files: list
         arguments += ["-p", plugin]
     arguments += [f"--category={each.value}" for each in selection.categories]
     arguments += [f"--phase={each.value}" for each in selection.phases]
+    if run_id is not None:
+        arguments.append(f"--run-id={run_id}")
     if selection.critical_only:
         arguments.append("--critical-only")
     if workers:

@@ -8,9 +8,10 @@ stands in the file: a `SecretRef` names an environment variable or a Secrets Man
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -244,6 +245,18 @@ class FaultKind(StrEnum):
     FIS = "fis"
 
 
+LOAD = "load"  # beside the kinds of faults
+
+
+class Standing(Section):
+    """What runs of a Dagster job may do to a production target without a person: kinds of faults,
+    or `load`, each of them permitted in the file as well, to the end of a day (UTC)."""
+
+    job: str
+    kinds: tuple[FaultKind | Literal["load"], ...]
+    until: date
+
+
 class LoadPermission(Section):
     """Ceilings that nothing on the command line can lift, the stop condition, and what a
     constant-arrival-rate run uses here."""
@@ -265,6 +278,7 @@ class Permissions(Section):
     write: bool = True  # whether models may be registered (and removed again)
     min_availability: float = 0.5  # an experiment stops at once under it
     fis_templates: tuple[str, ...] = ()
+    standing: tuple[Standing, ...] = ()
 
 
 class Limits(Section):

@@ -14,6 +14,7 @@ from hokusai_validation.assets.checks import check_results, check_specs
 from hokusai_validation.assets.resources import (
     PROCESS,
     RESULTS,
+    identifier,
     process_of,
     store_of,
     target_key,
@@ -22,14 +23,17 @@ from hokusai_validation.assets.resources import (
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import SuiteError
+from hokusai_validation.permission import FAULTS, Gate
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources.injected import ProcessResource, TaskSettings
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, Result, to_frame
 from hokusai_validation.runner import process
 from hokusai_validation.runner.rows import complete
+from hokusai_validation.runner.settings import gate_extras
 from hokusai_validation.runner.warming import warm_up
 from hokusai_validation.store.results import ResultStore, Run
+from hokusai_validation.target import LOAD, Target
 
 GROUP = "validation"
 IO_MANAGER = "frames"
@@ -119,6 +123,18 @@ def _phase_result(
     )
 
 
+def _gate(context: dg.AssetExecutionContext, phase: Phase, target: Target, store: ResultStore) -> Gate:
+    """What this run may do to the target; what it may not is said in its log as well."""
+    run_id = context.run.run_id
+    confirmation = store.confirmation(target.name, run_id) if target.production else None
+    job = context.run.job_name.removeprefix(f"{identifier(target.name)}_")
+    gate = Gate.of(target, run_id, confirmation=confirmation, job=job)
+    unmet = gate.unmet({Phase.LOAD: (LOAD,), Phase.CHAOS: (FAULTS,)}.get(phase, ()))
+    if unmet is not None:
+        context.log.warning(str(unmet))
+    return gate
+
+
 def _rows(
     context: dg.AssetExecutionContext,
     phase: Phase,
@@ -131,7 +147,12 @@ def _rows(
     Raises SuiteError when the process can't start."""
     received: list[Result] = []
     secrets = Secrets(target.target, given=target.secrets)
-    extras = {"target": target.target.model_dump(mode="json"), "run_id": context.run.run_id}
+    gate = _gate(context, phase, target.target, store)
+    extras = {
+        "target": target.target.model_dump(mode="json"),
+        "run_id": context.run.run_id,
+        **gate_extras(gate),
+    }
     in_task = settings.task()
     if in_task is not None:
         return _rows_of_task(context, phase, extras, target.injected, in_task, secrets.redactor)

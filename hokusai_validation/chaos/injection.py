@@ -24,6 +24,7 @@ from hokusai_validation.chaos.interruption import sigterm_is_ctrl_c, uninterrupt
 from hokusai_validation.chaos.lease import LEASE_S, Renewer
 from hokusai_validation.chaos.permission import check_permitted
 from hokusai_validation.errors import AgentFailed, AwsError, FaultError, FaultNotApplied, FaultOrphaned
+from hokusai_validation.permission import Gate
 from hokusai_validation.resources import own_faults
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.store.locks import ExperimentLock, TargetLock
@@ -125,22 +126,29 @@ class Injector:
         *,
         recorder: Recorder | None = None,
         lease_s: float = LEASE_S,
-        confirmed: str | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.target = target
         self.recorder = recorder
         self.events: list[Event] = []
         self.observers: list[Callable[[Event], None]] = []
         self._secrets = secrets
-        self._confirmed = confirmed
+        self._gate = gate or Gate(target)
         self._renewer = Renewer(lease_s, lost=self._lease_lost)
         self._injections: list[Injection] = []
         self._orphaned: list[dict[str, str]] = []
 
     @classmethod
-    def from_target(cls, target: Target, secrets: Secrets, *, recorder: Recorder | None = None) -> Self:
-        """Clients are made when a fault needs them."""
-        return cls(target, secrets, recorder=recorder)
+    def from_target(
+        cls,
+        target: Target,
+        secrets: Secrets,
+        *,
+        recorder: Recorder | None = None,
+        gate: Gate | None = None,
+    ) -> Self:
+        """Clients are made when a fault needs them. Without a `gate` nobody confirmed anything."""
+        return cls(target, secrets, recorder=recorder, gate=gate)
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +204,7 @@ class Injector:
 
         Raises NotPermitted, TargetBusy (nothing was done), FaultNotApplied, FaultNotProven (it was
         undone), and FaultOrphaned behind the block."""
-        check_permitted(faults, self.target, confirmed=self._confirmed)
+        check_permitted(faults, self._gate)
         reach = Reach(
             self.target,
             lease=f"hokusai-{uuid.uuid4().hex[:12]}",

@@ -1,34 +1,21 @@
-"""Whether a fault may be put on a target: each kind by name, never by default."""
+"""Whether faults may be put on a target: each kind as the gate says, and on production no more than
+one instance suffers."""
 
-import os
 from collections.abc import Sequence
 
 from hokusai_validation.chaos.faults.base import Fault
 from hokusai_validation.errors import NotPermitted
+from hokusai_validation.permission import Gate
 from hokusai_validation.target import FaultKind, Target
 
-# `--confirm NAME` sets it for the processes that it starts.
-CONFIRM_VARIABLE = "HOKUSAI_CONFIRM"
 LEAST_INSTANCES = 2
 
 
-def check_permitted(faults: Sequence[Fault], target: Target, *, confirmed: str | None = None) -> None:
+def check_permitted(faults: Sequence[Fault], gate: Gate) -> None:
     """Raises NotPermitted, with what to change, when any of the faults may not be put on."""
     for fault in faults:
-        if fault.kind not in target.permissions.faults:
-            raise NotPermitted(
-                f"fault '{fault.kind.value}' not permitted on this target: add it to permissions.faults of"
-                f" '{target.name}' to permit {fault}"
-            )
-    if not target.production or not faults:
-        return
-    if confirmed is None:
-        confirmed = os.environ.get(CONFIRM_VARIABLE)
-    if confirmed != target.name:
-        raise NotPermitted(
-            f"target '{target.name}' is production: give --confirm {target.name} to put faults on it"
-        )
-    problem = blast_radius(faults, target)
+        gate.check(fault.kind.value)
+    problem = blast_radius(faults, gate.target) if gate.target.production else None
     if problem:
         raise NotPermitted(f"{problem}; on a production target one instance of at least two may suffer")
 
@@ -50,11 +37,11 @@ def blast_radius(faults: Sequence[Fault], target: Target) -> str | None:
     return None
 
 
-def plan(faults: Sequence[Fault], target: Target, *, confirmed: str | None = None) -> tuple[str, ...]:
+def plan(faults: Sequence[Fault], gate: Gate) -> tuple[str, ...]:
     """What would be done, line by line, and whether it may: the dry run."""
     lines = [f"put on: {fault}" for fault in faults]
     try:
-        check_permitted(faults, target, confirmed=confirmed)
+        check_permitted(faults, gate)
     except NotPermitted as error:
         lines.append(f"not permitted: {error}")
     return tuple(lines)

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "links": "hokusai_validation.cli.links:links",
     "chaos": "hokusai_validation.cli.chaos:chaos",
     "load": "hokusai_validation.cli.load:load",
+    "confirm": "hokusai_validation.cli.confirming:command",
     "compare": "hokusai_validation.cli.history:compare",
     "history": "hokusai_validation.cli.history:history",
     "audit": "hokusai_validation.cli.audit:audit",

@@ -1,10 +1,12 @@
 """`hokusai-validation chaos`: what would be done to a target, doing it, and ending it."""
 
-import os
+import uuid
 
 import click
 
+from hokusai_validation.cli import confirming
 from hokusai_validation.errors import UsageError
+from hokusai_validation.permission import Gate
 from hokusai_validation.target import Target, read_target
 
 
@@ -38,20 +40,20 @@ def run(target: str, dry_run: bool, confirm: str | None) -> int:
     Exit status as `hokusai-validation run`; a fault that could not be undone: 3."""
     chosen = read_target(target)
     if dry_run:
-        _show_plan(chosen, confirm)
+        _show_plan(chosen, confirming.gate(chosen, confirm))
         return 0
     from hokusai_validation import run_test_suite
-    from hokusai_validation.chaos.permission import CONFIRM_VARIABLE
     from hokusai_validation.result import Category
     from hokusai_validation.runner.selection import Selection
     from hokusai_validation.store.lock import target_lock
 
     if chosen.production and confirm != chosen.name:
         raise UsageError(f"Target '{chosen.name}' is production: add --confirm {chosen.name}, or --dry-run.")
-    if confirm is not None:
-        os.environ[CONFIRM_VARIABLE] = confirm
+    run_id = f"local-{uuid.uuid4()}"
+    if chosen.production:
+        confirming.confirm(chosen.name, run_id)
     with target_lock(chosen, what="chaos run"):
-        return run_test_suite.run(target, Selection((Category.CHAOS,), (), False))
+        return run_test_suite.run(target, Selection((Category.CHAOS,), (), False), run_id=run_id)
 
 
 @chaos.command()
@@ -69,7 +71,7 @@ def stop(target: str) -> None:
     click.echo(f"No fault is on target '{chosen.name}'.")
 
 
-def _show_plan(target: Target, confirm: str | None) -> None:
+def _show_plan(target: Target, gate: Gate) -> None:
     from hokusai_validation.catalogue import entries, needs
     from hokusai_validation.chaos.lease import LEASE_S
     from hokusai_validation.chaos.permission import plan
@@ -83,7 +85,7 @@ def _show_plan(target: Target, confirm: str | None) -> None:
             click.echo(f"  skipped: {reason}")
             continue
         faults = faults_of(entry.id, target)
-        for line in plan(faults, target, confirmed=confirm) or ("no fault",):
+        for line in plan(faults, gate) or ("no fault",):
             click.echo(f"  {line}")
     click.echo(
         f"Each fault is leased for {LEASE_S:g} s and renewed; an experiment ends at once under"

@@ -73,9 +73,10 @@ def execute(
     phases: Sequence[Phase],
     dagster_instance: Any,
     *,
+    run_id: str | None = None,
     tags: dict[str, str] | None = None,
 ) -> Outcome:
-    """Materialize phases of a target, resolved already, with `aggregate` and `report`, and read the
+    """As run `run_id` (or one of Dagster's choice), materialize phases of a target, resolved already, with `aggregate` and `report`, and read the
     report.
 
     Raises HokusaiError with a step's own message when no report came."""
@@ -93,6 +94,7 @@ def execute(
         warnings.simplefilter("ignore")  # Dagster's about itself; ours are rows
         result = definitions.resolve_job_def(VALIDATE).execute_in_process(
             instance=dagster_instance,
+            run_id=run_id,
             asset_selection=[key(name, step) for step in steps],
             raise_on_error=False,
             tags={"target": name, LOCATION_TAG: name, OWNER_TAG: _owner(), **(tags or {})},

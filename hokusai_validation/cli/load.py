@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hokusai_validation.errors import NotPermitted, UsageError
+from hokusai_validation.cli import confirming
+from hokusai_validation.errors import UsageError
 from hokusai_validation.target import Target, read_target
 
 if TYPE_CHECKING:
@@ -89,11 +90,7 @@ def load(
     if weights and len(weights) != len(paths):
         raise UsageError(f"{len(weights)} weights for {len(paths)} paths: give each path one, or none.")
     chosen = read_target(target)
-    if chosen.production and confirm != chosen.name:
-        raise NotPermitted(
-            f"Target '{chosen.name}' is production: repeat its name (--confirm {chosen.name}) to put load on it."
-        )
-    site = Site(chosen, Resolver(chosen.dns.resolver))
+    site = Site(confirming.gate(chosen, confirm), Resolver(chosen.dns.resolver))
     permission = site.permission
     if rate is None:
         rate = min(permission.rate, permission.max_rate)

@@ -1,19 +1,20 @@
 """`hokusai-validation run`: the eight phases as one Dagster run, its progress, its verdict."""
 
-import os
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 from rich.console import Console
 
-from hokusai_validation.cli import deployed_commit, execution, sandbox_use, verdict_view
+from hokusai_validation.cli import confirming, deployed_commit, execution, sandbox_use, verdict_view
 from hokusai_validation.cli.execution import Outcome
 from hokusai_validation.cli.progress_view import ProgressView
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import NotPermitted, UsageError
+from hokusai_validation.permission import Gate
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.target import Target, read_target, secret_refs
@@ -109,10 +110,6 @@ def _run(request: Request) -> int:
     started = time.monotonic()
     console = Console(stderr=request.as_json, soft_wrap=not sys.stdout.isatty())
     _check_before(request)
-    if request.confirm is not None:
-        from hokusai_validation.chaos.permission import CONFIRM_VARIABLE
-
-        os.environ[CONFIRM_VARIABLE] = request.confirm
     view = ProgressView(console)
     with sandbox_use.source(request.target, view.say) as source:
         stack_s = time.monotonic() - started
@@ -148,8 +145,11 @@ def _outcomes(
         for number in range(request.repeat if asked else 0):
             if request.repeat > 1:
                 view.say(f"run {number + 1} of {request.repeat}")
+            run_id = str(uuid.uuid4())
+            if held.target.production and request.confirm == held.name:
+                confirming.confirm(held.name, run_id)
             with view:
-                outcomes.append(execution.execute(source, held, asked, instance))
+                outcomes.append(execution.execute(source, held, asked, instance, run_id=run_id))
     return outcomes, asked
 
 
@@ -183,16 +183,20 @@ def _check_before(request: Request) -> None:
     """What can be known before anything is started.
 
     Raises TargetNotFound, TargetInvalid, NotPermitted."""
+    from hokusai_validation.automation.jobs import VALIDATE
+
     if sandbox_use.is_sandbox(request.target):
         return
     target = read_target(request.target)
     wanted = set(request.phases or Phase)
+    gate = Gate.of(target, "", job=VALIDATE)
     harmful = []
     if Phase.LOAD in wanted and not request.no_load and target.permissions.load is not None:
         harmful.append("load")
     if Phase.CHAOS in wanted and not request.no_chaos and target.permissions.faults:
         harmful.append("faults")
-    if target.production and harmful and request.confirm != target.name:
+    unconfirmed = gate.unmet(harmful) is not None
+    if target.production and unconfirmed and request.confirm != target.name:
         raise NotPermitted(
             f"Target '{target.name}' is production, and its file permits {' and '.join(harmful)}:"
             f" add --confirm {target.name}, or leave it out with --no-load --no-chaos."

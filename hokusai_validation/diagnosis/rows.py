@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from hokusai_validation import catalogue
 from hokusai_validation.catalogue.needs import missing
+from hokusai_validation.permission import harmful
 from hokusai_validation.report import PhaseSource
 from hokusai_validation.result import Phase, Result, SkipReason, Status, final_attempts
 from hokusai_validation.target import Target
@@ -139,6 +140,8 @@ def declared_skip(row: Result, target: Target) -> bool:
     entry = catalogue.find(row.test)
     if entry is None:
         return False
+    if target.production and row.skip_reason is SkipReason.NOT_PERMITTED and harmful(entry.needs):
+        return True
     forgivable = entry.model_copy(
         update={"needs": tuple(need for need in entry.needs if need not in _NOT_FORGIVEN)}
     )

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from hokusai_validation.errors import NotPermitted, UsageError
 from hokusai_validation.load.plan import Closed, Endpoint, Open, Origin, Plan, StopCondition, Timeouts
+from hokusai_validation.permission import Gate
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.target import LoadPermission, Target
 
@@ -15,23 +16,22 @@ RAMP_UP_S = 1.0  # at most; a tenth of the run where that is shorter
 
 @dataclass(frozen=True)
 class Site:
-    """A target, and the resolver that knows its names."""
+    """A target behind its gate, and the resolver that knows its names."""
 
-    target: Target
+    gate: Gate
     resolver: Resolver
+
+    @property
+    def target(self) -> Target:
+        """What load is sent to."""
+        return self.gate.target
 
     @property
     def permission(self) -> LoadPermission:
         """The target's ceilings.
 
-        Raises NotPermitted where its file has none."""
-        permission = self.target.permissions.load
-        if permission is None:
-            raise NotPermitted(
-                f"Load is not permitted on target '{self.target.name}': its file has no"
-                " [permissions.load]; only its owner may add one."
-            )
-        return permission
+        Raises NotPermitted."""
+        return self.gate.load()
 
     def origin(self, url: str | None = None) -> Origin:
         """Where to connect: the target's gateway, or one of its instances by URL.

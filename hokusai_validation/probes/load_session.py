@@ -28,6 +28,7 @@ from hokusai_validation.load.samplers import (
 from hokusai_validation.load.schedule import constant
 from hokusai_validation.load.site import Site
 from hokusai_validation.load.verdict import Breach, breaches, carried, closed_limit, saturation
+from hokusai_validation.permission import Gate
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
@@ -76,13 +77,14 @@ class LoadSession:
     resolver: Resolver
     evidence: Evidence
     engine: Engine
+    gate: Gate
     samplers: tuple[Sampler, ...] = ()
     component: str = "api"
 
     @property
     def site(self) -> Site:
         """The target with its ceilings."""
-        return Site(self.target, self.resolver)
+        return Site(self.gate, self.resolver)
 
     @property
     def limits(self) -> Limits:

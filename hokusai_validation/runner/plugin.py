@@ -314,7 +314,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
     if state is None or entry is None:
         return (yield)
-    if (unmet := needs.first_unmet(entry, state.settings.target)) is not None:
+    settings = state.settings
+    unmet = needs.first_unmet(entry, settings.target) or settings.gate.unmet(entry.needs)
+    if unmet is not None:
         raise unmet
     state.budget.check(entry)
     with item.stash[ALLOWANCE].limited(entry.test, state.give_up):

@@ -4,12 +4,14 @@ a phase started it, or from the controller where it is one of several test proce
 import json
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hokusai_validation.permission import Gate
 from hokusai_validation.result import Category, Phase
 from hokusai_validation.runner.rows import Sink, file_sink, pipes_sink
 from hokusai_validation.runner.selection import Selection
@@ -48,6 +50,7 @@ class Settings:
     target: Target
     run_id: str
     selection: Selection
+    gate: Gate
     sinks: tuple[Sink, ...] = ()
     lock_file: Path | None = None
     closing: tuple[Any, ...] = field(default=())
@@ -58,6 +61,7 @@ class Settings:
             {
                 "target": self.target.model_dump(mode="json"),
                 "run_id": self.run_id,
+                **gate_extras(self.gate),
                 "lock_file": str(lock_file),
             }
         )
@@ -80,6 +84,7 @@ def read_settings(config: pytest.Config) -> Settings:
             target=Target.model_validate(given["target"]),
             run_id=given["run_id"],
             selection=selection,
+            gate=_gate(given),
             lock_file=Path(given["lock_file"]),
         )
     sinks: list[Sink] = [file_sink(Path(each)) for each in options.rows]
@@ -91,10 +96,33 @@ def read_settings(config: pytest.Config) -> Settings:
             target=Target.model_validate(pipes.extras["target"]),
             run_id=pipes.extras["run_id"],
             selection=selection,
+            gate=_gate(pipes.extras),
             sinks=tuple(sinks),
             closing=(pipes,),
         )
-    return Settings(read_target(options.target), run_id, selection, tuple(sinks))
+    target = read_target(options.target)
+    return Settings(target, run_id, selection, gate_of(target, run_id), tuple(sinks))
+
+
+def gate_of(target: Target, run_id: str) -> Gate:
+    """The gate of a run without Dagster: by what a person confirmed, where that is needed."""
+    if not target.production:
+        return Gate(target, run_id=run_id)
+    from hokusai_validation.store.results import ResultStore
+    from hokusai_validation.store.storage import default_base, default_options
+
+    store = ResultStore(default_base(), default_options())
+    return Gate.of(target, run_id, confirmation=store.confirmation(target.name, run_id))
+
+
+def gate_extras(gate: Gate) -> dict[str, Any]:
+    """A gate, to travel to another process beside its target and run."""
+    return {"granted": sorted(gate.granted)}
+
+
+def _gate(given: Mapping[str, Any]) -> Gate:
+    target = Target.model_validate(given["target"])
+    return Gate(target, frozenset(given.get("granted", ())), given["run_id"])
 
 
 def _pipes() -> Any | None:

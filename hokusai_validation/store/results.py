@@ -3,7 +3,8 @@
 Layout under the base: `rows/target=T/run_id=R/PHASE.parquet` (a Parquet dataset), `runs/T/TIME_R.json`
 (one small file a run, written when it starts: names sort by time), `summaries/T/TIME_R.json` (what a
 trend reads), `live/T/R/PHASE.jsonl` (rows as they came in, so that a killed run loses none),
-`output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated), `reports/T/R/`,
+`output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated), `confirmations/T/R.json`
+(that a person confirmed a run on production), `reports/T/R/`,
 `assets/T/PHASE.parquet` (the newest of each, by the I/O manager).
 """
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from hokusai_validation.effective import Snapshot
+from hokusai_validation.permission import Confirmation
 from hokusai_validation.result import Phase, Result, from_frame, to_frame
 from hokusai_validation.store.storage import base_path, is_local, write_whole
 
@@ -53,6 +55,23 @@ class ResultStore:
         write_whole(
             self._dated("runs", run.target, run.started_at, run.run_id), run.model_dump_json().encode()
         )
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Keep that a person confirmed a run.
+
+        Raises ReportNotWritten."""
+        path = self._confirmation(confirmation.target, confirmation.run_id)
+        write_whole(path, confirmation.model_dump_json().encode())
+
+    def confirmation(self, target: str, run_id: str) -> Confirmation | None:
+        """Whether and by whom a run was confirmed; what can't be read confirms nothing."""
+        try:
+            return Confirmation.model_validate_json(self._confirmation(target, run_id).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def _confirmation(self, target: str, run_id: str) -> "UPath":
+        return self.base / "confirmations" / target / f"{run_id}.json"
 
     def runs(self, target: str) -> tuple[Run, ...]:
         """Every run of a target, newest first."""

@@ -7,6 +7,7 @@ import pytest
 
 from hokusai_validation.catalogue import needs
 from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
+from hokusai_validation.permission import Gate
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 def target(pytestconfig: pytest.Config) -> Target:
     """What is validated."""
     return pytestconfig.stash[STATE].settings.target
+
+
+@pytest.fixture(scope="session")
+def gate(pytestconfig: pytest.Config) -> Gate:
+    """What this run may do to the target."""
+    return pytestconfig.stash[STATE].settings.gate
 
 
 @pytest.fixture(scope="session")
@@ -110,11 +117,11 @@ def control(target: Target, secrets: Secrets) -> "ControlClient":
 
 
 @pytest.fixture
-def injector(target: Target, secrets: Secrets, evidence: Evidence) -> Iterator["Injector"]:
+def injector(target: Target, gate: Gate, secrets: Secrets, evidence: Evidence) -> Iterator["Injector"]:
     """Puts faults on, each under a lease, and takes every one off again at the end of the test."""
     from hokusai_validation.chaos.injection import Injector
 
-    with Injector.from_target(target, secrets, recorder=evidence) as made:
+    with Injector.from_target(target, secrets, recorder=evidence, gate=gate) as made:
         yield made
 
 

@@ -16,6 +16,7 @@ from hokusai_validation.load.engine import Engine
 from hokusai_validation.load.outcome import Outcome
 from hokusai_validation.load.samplers import ProcessSampler, Sampler, Watch
 from hokusai_validation.load.verdict import BASELINE_FLOOR_MS, carried, growth_mb, kept_up
+from hokusai_validation.permission import Gate
 from hokusai_validation.probes.baseline import settled
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.load_session import SAMPLES_P95, SAMPLES_P99, LoadSession, endpoint, samplers
@@ -57,10 +58,11 @@ def session(
     resolver: Resolver,
     evidence: Evidence,
     engine: Engine,
+    gate: Gate,
     looking: tuple[Sampler, ...],
 ) -> Callable[[str], LoadSession]:
     """Makes the session of a test by its id."""
-    return lambda test_id: LoadSession(test_id, target, secrets, resolver, evidence, engine, looking)
+    return lambda test_id: LoadSession(test_id, target, secrets, resolver, evidence, engine, gate, looking)
 
 
 class TestServiceLoadCapacity:

@@ -15,6 +15,7 @@ from hokusai_validation.chaos.faults.stop_task import StopTask
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.permission import check_permitted, plan
 from hokusai_validation.errors import AgentFailed, FaultOrphaned, NotPermitted, TargetBusy
+from hokusai_validation.permission import Gate
 from hokusai_validation.target import FaultKind, Instance, Permissions, Target
 from hokusai_validation_tests.chaos.conftest import Recorder
 from hokusai_validation_tests.chaos.stage import Stage, stage
@@ -50,7 +51,7 @@ def permitted(**values: object) -> Target:
 
 def test_nothing_is_permitted_by_default() -> None:
     with pytest.raises(NotPermitted, match="fault 'refuse' not permitted on this target"):
-        check_permitted([Refuse(MLFLOW)], Target(name="t"))
+        check_permitted([Refuse(MLFLOW)], Gate(Target(name="t")))
 
 
 def test_only_named_kinds_are_permitted(scenery: Stage) -> None:
@@ -61,19 +62,6 @@ def test_only_named_kinds_are_permitted(scenery: Stage) -> None:
             injector.fault(Refuse(MLFLOW)).__enter__()
         assert injector.events == []
     assert scenery.dirty() == []
-
-
-@pytest.mark.parametrize("confirmed", [None, "", "other", "T"])
-def test_production_wants_its_name_once_more(confirmed: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HOKUSAI_CONFIRM", raising=False)
-    with pytest.raises(NotPermitted, match="give --confirm t"):
-        check_permitted([Refuse(MLFLOW)], permitted(production=True), confirmed=confirmed)
-
-
-def test_production_is_confirmed_by_argument_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_permitted([Refuse(MLFLOW)], permitted(production=True), confirmed="t")
-    monkeypatch.setenv("HOKUSAI_CONFIRM", "t")
-    check_permitted([Refuse(MLFLOW)], permitted(production=True))
 
 
 @pytest.mark.parametrize(
@@ -90,17 +78,17 @@ def test_in_production_one_instance_of_at_least_two_suffers(
     listed = tuple(Instance(name=f"api-{n + 1}", url="http://x") for n in range(instances))
     target = permitted(production=True, instances=listed)
     with pytest.raises(NotPermitted, match=says):
-        check_permitted([Refuse(edge) for edge in edges], target, confirmed="t")
+        check_permitted([Refuse(edge) for edge in edges], Gate(target, frozenset({"refuse"})))
 
 
 def test_a_stopped_task_is_judged_by_its_service() -> None:
-    check_permitted([StopTask("api")], permitted(production=True), confirmed="t")
+    check_permitted([StopTask("api")], Gate(permitted(production=True), frozenset({"stop_task"})))
 
 
 def test_a_dry_run_tells_and_does_nothing(scenery: Stage) -> None:
-    lines = plan([Refuse(MLFLOW)], scenery.target)
+    lines = plan([Refuse(MLFLOW)], Gate(scenery.target))
     assert lines == ("put on: refuse on link api-1->mlflow",)
-    refused = plan([Refuse(MLFLOW)], scenery.target.model_copy(update={"permissions": Permissions()}))
+    refused = plan([Refuse(MLFLOW)], Gate(scenery.target.model_copy(update={"permissions": Permissions()})))
     assert refused[-1].startswith("not permitted: ")
     assert scenery.dirty() == []
 

@@ -6,6 +6,7 @@ from hokusai_validation.errors import NameNotResolved, NotPermitted, UsageError
 from hokusai_validation.load.plan import Closed, Endpoint, Open, Origin, Plan
 from hokusai_validation.load.schedule import constant
 from hokusai_validation.load.site import Site
+from hokusai_validation.permission import Gate
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.target import Endpoints, Instance, LoadPermission, Permissions, Target
 
@@ -22,7 +23,7 @@ def site(load: LoadPermission | None = LOAD, url: str = "http://127.0.0.1:9") ->
         instances=(Instance(name="api-1", url="http://127.0.0.1:10"),),
         permissions=Permissions(load=load),
     )
-    return Site(target, Resolver())
+    return Site(Gate(target), Resolver())
 
 
 def test_a_plan_has_the_targets_ceilings_and_stop_condition() -> None:
