@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from hokusai_validation import __version__, reporting
-from hokusai_validation.assets import folding, metadata, progress
+from hokusai_validation.assets import folding, metadata, progress, wall
 from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
 from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
@@ -74,6 +74,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
             )
         summary = summarise(made, of, folding.history_of(store, of.name))
         store.add_summary(of.name, made.run_id, made.finished_at, summary.model_dump(mode="json"))
+        all_targets = wall.refresh(store, made.finished_at)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}
         yield dg.MaterializeResult(
@@ -83,6 +84,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
                 "headline": redactor.text(made.headline),
                 **numbers(made),
                 **metadata.links(documents),
+                **metadata.links({"all targets": all_targets}),
                 "run": metadata.run(context.run.run_id),
             },
             data_version=dg.DataVersion(f"{context.run.run_id}:{NAME}"),

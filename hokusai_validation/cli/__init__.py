@@ -23,6 +23,9 @@ COMMANDS: Mapping[str, str] = {
     "compare": "hokusai_validation.cli.history:compare",
     "history": "hokusai_validation.cli.history:history",
     "audit": "hokusai_validation.cli.audit:audit",
+    "report": "hokusai_validation.cli.report:report",
+    "explain": "hokusai_validation.cli.explain:explain",
+    "init": "hokusai_validation.cli.init:init",
 }
 
 

@@ -108,6 +108,23 @@ def strip(outcomes: Sequence[str]) -> str:
     return f'<svg class="strip" role="img" aria-label="{escape(label)}" width="{len(outcomes) * 9}" height="12">{squares}</svg>'
 
 
+def sparkline(shares: Sequence[float]) -> str:
+    """Shares between 0 and 1 as a small line, oldest first; empty for fewer than two."""
+    if len(shares) < 2:
+        return ""
+    width, height = 120, 16
+    step = width / (len(shares) - 1)
+    points = " ".join(
+        f"{index * step:.1f},{(1 - min(1.0, max(0.0, share))) * (height - 2) + 1:.1f}"
+        for index, share in enumerate(shares)
+    )
+    label = f"infrastructure health, now {shares[-1] * 100:.1f} %"
+    return (
+        f'<svg class="strip" role="img" aria-label="{escape(label)}" width="{width}" height="{height}">'
+        f'<polyline class="line l0" points="{points}"/></svg>'
+    )
+
+
 def figure(title: str, description: str, body: str, legend: Sequence[str], height: int = HEIGHT) -> str:
     """An SVG in a figure with caption and legend."""
     keys = "".join(

@@ -18,6 +18,8 @@ from hokusai_validation.reporting import (
     json_report,
     junit,
     manifest,
+    openmetrics,
+    pull_request,
     table,
     working_services,
 )
@@ -35,6 +37,8 @@ DOCUMENTS: Mapping[str, Callable[[Report], bytes]] = {
     "failing_services.md": failing_services.render,
     "handoff.md": handoff.render,
     "junit.xml": junit.render,
+    "summary.md": pull_request.render,
+    "metrics.prom": openmetrics.render,
     "test_results.csv": table.render_csv,
     "test_results.parquet": table.render_parquet,
 }

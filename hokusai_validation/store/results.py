@@ -187,6 +187,13 @@ class ResultStore:
                     continue
         return tuple(reversed(found))
 
+    def targets(self) -> tuple[str, ...]:
+        """Every target with a run on record, by name."""
+        try:
+            return tuple(sorted(path.name for path in (self.base / "summaries").iterdir() if path.is_dir()))
+        except FileNotFoundError:
+            return ()
+
     @property
     def reports(self) -> "UPath":
         """Where the documents of all targets lie."""

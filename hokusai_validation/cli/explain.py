@@ -1,0 +1,57 @@
+"""`hokusai-validation explain`: what a test asks, why, what it needs, how it ended of late."""
+
+import click
+
+from hokusai_validation import catalogue
+from hokusai_validation.diagnosis.history import History
+from hokusai_validation.diagnosis.trend import last_outcomes
+from hokusai_validation.errors import UsageError
+from hokusai_validation.reporting.escape import one_line
+from hokusai_validation.resources.injected import ResultsResource
+from hokusai_validation.target import read_target
+
+RUNS = 20
+SUGGESTIONS = 5
+
+
+@click.command()
+@click.argument("test")
+@click.option("--target", help="Whose past outcomes are shown; none: only what the catalogue says.")
+def explain(test: str, target: str | None) -> int:
+    """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H01`), a
+    whole name (`Class::function`), or a part of a name that only one test has."""
+    entry = _find(test)
+    click.echo(f"{entry.id}  {entry.test}")
+    click.echo(f"  must hold   {entry.says}")
+    click.echo(f"  why         {entry.requirement}: {catalogue.REQUIREMENTS.get(entry.requirement, '')}")
+    click.echo(
+        f"  phase       {entry.phase.value}, category {entry.category.value}, component {entry.component}"
+    )
+    click.echo(
+        f"  weight      {'critical: its failure makes a target unhealthy' if entry.critical else 'warns'}"
+    )
+    click.echo(f"  needs       {', '.join(entry.needs) or 'nothing but the endpoint'}")
+    runs = "alone: it puts a fault on, or measures" if entry.exclusive else "beside others"
+    click.echo(f"  runs        {runs}, {entry.limit_s:g} s at most")
+    if target is not None:
+        name = read_target(target, follow_include=False).name
+        past = History.from_json(ResultsResource().store().summaries(name, RUNS)).runs
+        outcomes = last_outcomes(past).get(entry.test, ())
+        click.echo(f"  on {one_line(name, 40)}  {' '.join(outcomes) if outcomes else 'never run'}")
+    return 0
+
+
+def _find(text: str) -> catalogue.Entry:
+    """The test that is meant.
+
+    Raises UsageError, with the nearest names."""
+    every = catalogue.entries()
+    exact = [entry for entry in every if text in (entry.id, entry.test)]
+    found = exact or [entry for entry in every if text.lower() in entry.test.lower()]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"No test is called '{one_line(text, 80)}'; the ids stand in every report.")
+    names = ", ".join(f"{entry.id} {entry.test}" for entry in found[:SUGGESTIONS])
+    more = f" and {len(found) - SUGGESTIONS} more" if len(found) > SUGGESTIONS else ""
+    raise UsageError(f"'{one_line(text, 80)}' names {len(found)} tests: {names}{more}. Give an id.")
