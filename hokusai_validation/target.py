@@ -118,7 +118,7 @@ class Auth(Section):
 
 
 class Database(Section):
-    """PostgreSQL as MLflow uses it. Without `host`, the address that `aws.rds_instance` has."""
+    """PostgreSQL as MLflow uses it. Without `host`, the address that `aws.rds_instance` (or `rds_cluster`) has."""
 
     host: str = ""
     port: int = 5432
@@ -192,8 +192,11 @@ class Aws(Section):
     namespace: str | None = None
     discovery_names: Mapping[str, str] = Field(default_factory=dict)  # component -> service in it
     rds_instance: str | None = None
+    rds_cluster: str | None = None
     database_secret: str | None = None
     elasticache_cluster: str | None = None
+    elasticache_replication_group: str | None = None
+    elasticache_serverless: str | None = None
     bucket: str | None = None
 
 

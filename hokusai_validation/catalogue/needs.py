@@ -33,6 +33,21 @@ NEEDS: Mapping[str, Need] = {
     "write": (lambda t: t.permissions.write, "writing not permitted on this target"),
     "breaker": (lambda t: t.breaker, "no breaker source configured"),
     "aws": (lambda t: t.aws, "no AWS configured"),
+    "rds": (
+        lambda t: t.aws and (t.aws.rds_instance or t.aws.rds_cluster),
+        "no `aws.rds_instance` or `rds_cluster` configured",
+    ),
+    "elasticache": (
+        lambda t: (
+            t.aws
+            and (
+                t.aws.elasticache_cluster
+                or t.aws.elasticache_replication_group
+                or t.aws.elasticache_serverless
+            )
+        ),
+        "no `aws.elasticache_…` configured",
+    ),
     "database": (lambda t: t.database, "no database configured"),
     "mlflow": (lambda t: t.mlflow, "no MLflow configured"),
     "mlflow_url": (lambda t: t.mlflow and t.mlflow.url, "MLflow can't be reached directly on this target"),

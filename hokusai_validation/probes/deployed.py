@@ -9,7 +9,13 @@ from hokusai_validation.errors import AwsNotFound, AwsPermissionMissing
 from hokusai_validation.probes import parity
 from hokusai_validation.report import Deployment
 from hokusai_validation.resources.aws.client import Aws
-from hokusai_validation.resources.aws.models import ContainerDefinition, EcsServiceState, Task, TaskDefinition
+from hokusai_validation.resources.aws.models import (
+    ContainerDefinition,
+    EcsServiceState,
+    SecretState,
+    Task,
+    TaskDefinition,
+)
 from hokusai_validation.target import Aws as Settings
 from hokusai_validation.target import EcsService
 
@@ -110,12 +116,22 @@ def secret_versions(each: Deployed, aws: Aws) -> dict[str, str]:
         {secret_arn(value) for value in (container.secrets.values() if container else ())}
     ):
         try:
-            state = aws.data.secret_state(secret_id)
+            state = secret_state(secret_id, aws)
         except AwsPermissionMissing:
             continue
         if state.current is not None:
             versions[state.name] = state.current.id
     return versions
+
+
+def secret_state(secret: str, aws: Aws) -> SecretState:
+    """A secret of Secrets Manager, or a parameter of Systems Manager: ECS takes the latter by its ARN or,
+    in the same region, by its name.
+
+    Raises the leaves of AwsError."""
+    if ":secretsmanager:" in secret:
+        return aws.data.secret_state(secret)
+    return aws.data.parameter_state(secret)
 
 
 def secret_arn(value_from: str) -> str:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hokusai_validation.errors import AwsError, AwsNotFound, HokusaiError
+from hokusai_validation.probes.target_groups import serving_groups
 from hokusai_validation.probes.three_views import SAID, View, Views
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources.aws import states
 from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.aws.states import Works
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
@@ -125,17 +128,28 @@ def _told_by_aws(component: str, target: Target, aws: Aws) -> Taken | None:
     try:
         if component in settings.services:
             return _told_by_ecs(component, target, aws)
-        if component == "postgres" and settings.rds_instance is not None:
-            instance = aws.data.rds_instance(settings.rds_instance)
-            return (View.UP if instance.status == "available" else View.DOWN), f"RDS {instance.status}"
-        if component == "redis" and settings.elasticache_cluster is not None:
-            cluster = aws.data.cache_cluster(settings.elasticache_cluster)
-            return (View.UP if cluster.status == "available" else View.DOWN), f"ElastiCache {cluster.status}"
+        if component == "postgres" and (settings.rds_instance or settings.rds_cluster):
+            instance = aws.data.database_server(settings)
+            return _by_state(states.rds(instance.status), f"RDS {instance.status}")
+        if component == "redis" and (
+            settings.elasticache_cluster
+            or settings.elasticache_replication_group
+            or settings.elasticache_serverless
+        ):
+            cluster = aws.data.cache(settings)
+            return _by_state(states.cache(cluster.status), f"ElastiCache {cluster.status}")
     except AwsNotFound as error:
         return View.DOWN, shown(error, 120)
     except AwsError:
         return None  # what may not be looked at is no view
     return None
+
+
+def _by_state(works: Works, text: str) -> Taken | None:
+    """A state that does not tell is no view."""
+    if works is Works.UNTOLD:
+        return None
+    return (View.UP if works is Works.YES else View.DOWN), text
 
 
 def _told_by_ecs(component: str, target: Target, aws: Aws) -> Taken:
@@ -145,12 +159,12 @@ def _told_by_ecs(component: str, target: Target, aws: Aws) -> Taken:
     parts = [f"{state.running} of {state.desired} tasks"]
     views = [View.UP if state.running >= state.desired else View.IMPAIRED if state.running else View.DOWN]
     if declared.target_group is not None:
-        group = aws.balancing.target_groups([declared.target_group])[declared.target_group]
-        targets = aws.balancing.target_health(group)
-        healthy = sum(each.state == "healthy" for each in targets)
-        parts.append(f"{healthy} of {len(targets)} targets healthy")
-        views.append(
-            View.UP if targets and healthy == len(targets) else View.IMPAIRED if healthy else View.DOWN
-        )
+        own = target.aws.model_copy(update={"services": {component: declared}})
+        groups = serving_groups(own, aws)[component]
+        health = states.targets({group.name: aws.balancing.target_health(group) for group in groups})
+        parts.append(str(health))
+        if health.works is not Works.UNTOLD:
+            whole = health.works is Works.YES and not health.waiting
+            views.append(View.UP if whole else View.IMPAIRED if health.serving else View.DOWN)
     worst = next(view for view in (View.DOWN, View.IMPAIRED, View.UP) if view in views)
     return worst, ", ".join(parts)

@@ -200,20 +200,18 @@ def _host_of(target: Target, secrets: Secrets) -> str:
     """The address that RDS gives the instance."""
     from hokusai_validation.resources.aws.client import Aws
 
-    if target.aws is None or target.aws.rds_instance is None:
+    if target.aws is None or not (target.aws.rds_instance or target.aws.rds_cluster):
         raise TargetInvalid(
             f"Target '{target.name}' has neither `database.host` nor `aws.rds_instance`; name one of them."
         )
     aws = Aws.from_target(target, secrets)
     try:
-        address = aws.data.rds_instance(target.aws.rds_instance).address
+        server = aws.data.database_server(target.aws)
     finally:
         aws.close()
-    if not address:
-        raise ConnectionRefused(
-            f"RDS instance {target.aws.rds_instance} has no address: it is not available."
-        )
-    return address
+    if not server.address:
+        raise ConnectionRefused(f"RDS's {server.id} has no address: it is {server.status or 'in no state'}.")
+    return server.address
 
 
 class _Deadline:

@@ -26,8 +26,9 @@ class Resolver:
             self._resolver.port = int(port)
             self._resolver.lifetime = timeout_s
 
-    def addresses(self, name: str) -> tuple[str, ...]:
-        """The IPv4 addresses of a name; an address or `localhost` stands for itself.
+    def addresses(self, name: str, record: str = "A") -> tuple[str, ...]:
+        """The IPv4 addresses of a name (`AAAA`: its IPv6 ones); an address or `localhost` stands for
+        itself.
 
         Raises NameNotResolved."""
         try:
@@ -38,28 +39,30 @@ class Resolver:
         question = recording.ask_name(name)
         try:
             if self._resolver is None or name == "localhost":
-                found = self._from_system(name)
+                found = self._from_system(name, record)
             else:
-                found = self._from_server(self._resolver, name)
+                found = self._from_server(self._resolver, name, record)
         except NameNotResolved as error:
             question.failed(of_name(error.code))
             raise
         question.ok(addresses=len(found))
         return found
 
-    def _from_server(self, resolver: dns.resolver.Resolver, name: str) -> tuple[str, ...]:
+    def _from_server(self, resolver: dns.resolver.Resolver, name: str, record: str) -> tuple[str, ...]:
         try:
-            answer = resolver.resolve(name, "A")
+            answer = resolver.resolve(name, record)
         except dns.resolver.NXDOMAIN:
             raise NameNotResolved(f"Name {name} does not exist (asked {self.server}).", "NXDOMAIN") from None
         except dns.exception.DNSException as error:
             word = type(error).__name__
             raise NameNotResolved(f"Name {name} has no address: {word} from {self.server}.", word) from None
-        return tuple(sorted(str(record) for record in answer))
+        return tuple(sorted(str(each) for each in answer))
 
-    def _from_system(self, name: str) -> tuple[str, ...]:
+    def _from_system(self, name: str, record: str) -> tuple[str, ...]:
         try:
-            found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+            found = socket.getaddrinfo(
+                name, None, socket.AF_INET6 if record == "AAAA" else socket.AF_INET, socket.SOCK_STREAM
+            )
         except OSError as error:
             word = of_exception(error).native.code
             raise NameNotResolved(f"Name {name} has no address: {error}.", word) from None

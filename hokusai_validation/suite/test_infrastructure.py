@@ -146,7 +146,8 @@ def _at_desired_count(component: str, target: Target, aws: Aws, evidence: Eviden
     if failed and state.primary is not None:
         evidence.fact(FactKind.ROLLOUT_FAILED, component, state.primary.rollout_reason)
     expect(
-        state.status == "ACTIVE" and state.running >= desired > 0,
+        # None at all is right only where the target file says so.
+        state.status == "ACTIVE" and state.running >= desired and (desired > 0 or declared.desired == 0),
         f"ECS service {state.name} runs {state.running} of {desired} tasks"
         f"{', and its rollout failed' if failed else ''}.",
         evidence,

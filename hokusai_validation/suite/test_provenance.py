@@ -10,7 +10,14 @@ from hokusai_validation.errors import AwsError, NotConfigured
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import parity
 from hokusai_validation.probes.contract.check import expect
-from hokusai_validation.probes.deployed import Deployed, deployed, record, secret_arn, secret_versions
+from hokusai_validation.probes.deployed import (
+    Deployed,
+    deployed,
+    record,
+    secret_arn,
+    secret_state,
+    secret_versions,
+)
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.report import Deployment
 from hokusai_validation.resources.aws.client import Aws
@@ -141,9 +148,9 @@ class TestProvenance:
             if each.oldest_start is None:
                 continue
             for secret_id in _secret_ids(target, each):
-                state = aws.data.secret_state(secret_id)
-                changed = state.current.created_at if state.current is not None else state.changed_at
-                changed = max((at for at in (changed, state.changed_at) if at is not None), default=None)
+                state = secret_state(secret_id, aws)
+                # When the value changed, not when a tag or a rotation's setting did.
+                changed = state.current.created_at if state.current is not None else None
                 evidence.record(
                     f"{each.component} {state.name}",
                     {"changed_at": changed, "oldest_task_started_at": each.oldest_start},
@@ -205,5 +212,5 @@ def _deployed_since(target: Target, request: pytest.FixtureRequest) -> str:
 
 def _secret_ids(target: Target, each: Deployed) -> tuple[str, ...]:
     used = each.container.secrets.values() if each.container is not None else ()
-    found = {secret_arn(value) for value in used if ":secretsmanager:" in value}
+    found = {secret_arn(value) for value in used}
     return tuple(sorted(found))

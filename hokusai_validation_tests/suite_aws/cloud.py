@@ -93,7 +93,7 @@ class CloudNames(Resolver):
         super().__init__()
         self._cloud = cloud
 
-    def addresses(self, name: str) -> tuple[str, ...]:
+    def addresses(self, name: str, record: str = "A") -> tuple[str, ...]:
         found = self._cloud.tell("GET", "names").get(name)
         if not found:
             raise NameNotResolved(f"Name {name} does not exist (asked the stand-in).")

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from hokusai_validation.errors import AwsNotFound
+from hokusai_validation.resources.aws import states
 from hokusai_validation.resources.aws.calls import AwsCalls
 from hokusai_validation.resources.aws.models import (
     CacheCluster,
@@ -18,6 +19,8 @@ from hokusai_validation.resources.aws.models import (
     SecretState,
     SecretVersion,
 )
+from hokusai_validation.resources.aws.states import Works
+from hokusai_validation.target import Aws as Section
 
 
 class Data:
@@ -25,6 +28,14 @@ class Data:
 
     def __init__(self, calls: AwsCalls) -> None:
         self._calls = calls
+
+    def database_server(self, section: Section) -> RdsInstance:
+        """The RDS instance or Aurora cluster that the target file names.
+
+        Raises AwsNotFound."""
+        if section.rds_cluster is not None:
+            return self.rds_cluster(section.rds_cluster)
+        return self.rds_instance(section.rds_instance or "")
 
     def rds_instance(self, identifier: str) -> RdsInstance:
         """An RDS instance.
@@ -51,20 +62,48 @@ class Data:
             instance_class=item.get("DBInstanceClass", "") or "",
         )
 
+    def rds_cluster(self, identifier: str) -> RdsInstance:
+        """An Aurora (or Multi-AZ) cluster by its writer's address, in the same form; `members` are its
+        instances, the writer first.
+
+        Raises AwsNotFound."""
+        found = list(
+            self._calls.pages("rds", "describe_db_clusters", "DBClusters", DBClusterIdentifier=identifier)
+        )
+        if not found:
+            raise AwsNotFound(f"RDS cluster {identifier} is not there; correct `aws.rds_cluster`.")
+        item = found[0]
+        members = sorted(item.get("DBClusterMembers", ()), key=lambda each: not each.get("IsClusterWriter"))
+        return RdsInstance(
+            id=item["DBClusterIdentifier"],
+            status=item.get("Status", "") or "",
+            engine=item.get("Engine", "") or "",
+            engine_version=item.get("EngineVersion", "") or "",
+            address=item.get("Endpoint", "") or "",
+            port=item.get("Port"),
+            user=item.get("MasterUsername", "") or "",
+            database=item.get("DatabaseName", "") or "",
+            storage_gib=item.get("AllocatedStorage"),
+            publicly_accessible=bool(item.get("PubliclyAccessible", False)),
+            instance_class=item.get("DBClusterInstanceClass", "") or "",
+            members=tuple(str(each["DBInstanceIdentifier"]) for each in members),
+        )
+
+    def cache(self, section: Section) -> CacheCluster:
+        """The ElastiCache replication group, serverless cache or cluster that the target file names.
+
+        Raises AwsNotFound."""
+        if section.elasticache_replication_group is not None:
+            return self.replication_group(section.elasticache_replication_group)
+        if section.elasticache_serverless is not None:
+            return self.serverless_cache(section.elasticache_serverless)
+        return self.cache_cluster(section.elasticache_cluster or "")
+
     def cache_cluster(self, identifier: str) -> CacheCluster:
         """An ElastiCache cluster.
 
         Raises AwsNotFound."""
-        found = list(
-            self._calls.pages(
-                "elasticache", "describe_cache_clusters", "CacheClusters", CacheClusterId=identifier
-            )
-        )
-        if not found:
-            raise AwsNotFound(
-                f"ElastiCache cluster {identifier} is not there; correct `aws.elasticache_cluster`."
-            )
-        item = found[0]
+        item = self._cache("describe_cache_clusters", "CacheClusters", "CacheClusterId", identifier)
         return CacheCluster(
             id=item["CacheClusterId"],
             status=item.get("CacheClusterStatus", ""),
@@ -72,6 +111,68 @@ class Data:
             engine_version=item.get("EngineVersion", "") or "",
             nodes=item.get("NumCacheNodes", 0) or 0,
         )
+
+    def replication_group(self, identifier: str) -> CacheCluster:
+        """A replication group; its state is the worst of its own and its node groups'.
+
+        Raises AwsNotFound."""
+        item = self._cache(
+            "describe_replication_groups", "ReplicationGroups", "ReplicationGroupId", identifier
+        )
+        told = [
+            item.get("Status", "") or "",
+            *(each.get("Status", "") for each in item.get("NodeGroups", ())),
+        ]
+        order = (Works.NO, Works.UNTOLD, Works.YES)
+        return CacheCluster(
+            id=item["ReplicationGroupId"],
+            status=min(told, key=lambda status: order.index(states.cache(status))),
+            engine=item.get("Engine", "") or "",
+            nodes=len(item.get("MemberClusters", ())),
+        )
+
+    def serverless_cache(self, name: str) -> CacheCluster:
+        """A serverless cache.
+
+        Raises AwsNotFound."""
+        item = self._cache("describe_serverless_caches", "ServerlessCaches", "ServerlessCacheName", name)
+        return CacheCluster(
+            id=item["ServerlessCacheName"],
+            status=item.get("Status", "") or "",
+            engine=item.get("Engine", "") or "",
+            engine_version=item.get("FullEngineVersion", "") or "",
+        )
+
+    def _cache(self, operation: str, items: str, parameter: str, name: str) -> Mapping[str, Any]:
+        found = list(self._calls.pages("elasticache", operation, items, **{parameter: name}))
+        if not found:
+            raise AwsNotFound(f"ElastiCache's {name} is not there; correct `aws.elasticache_…`.")
+        item: Mapping[str, Any] = found[0]
+        return item
+
+    def parameter_state(self, name: str) -> SecretState:
+        """What is known of a parameter of Systems Manager (by name or ARN) without reading it, as of a
+        secret: its present version and since when.
+
+        Raises AwsNotFound."""
+        plain = name.partition(":parameter")[2] or name
+        # An ARN leaves out the slash that a hierarchy's name begins with, or is followed by it.
+        wanted = [plain] if plain == name else [plain, plain.removeprefix("/")]
+        found = list(
+            self._calls.pages(
+                "ssm",
+                "describe_parameters",
+                "Parameters",
+                ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": wanted}],
+            )
+        )
+        if not found:
+            raise AwsNotFound(f"Parameter {name} is not there.")
+        item = found[0]
+        version = SecretVersion(
+            id=str(item.get("Version", "")), stages=("AWSCURRENT",), created_at=item.get("LastModifiedDate")
+        )
+        return SecretState(name=item["Name"], arn=item.get("ARN", "") or name, versions=(version,))
 
     def secret_state(self, secret_id: str) -> SecretState:
         """What is known of a secret without reading it: when it changed, which versions it has.

@@ -152,10 +152,14 @@ class LoadBalancer(AwsModel):
 
 
 class RuleCondition(AwsModel):
-    """One condition of a listener rule: `field` is AWS's (`host-header`, `path-pattern`, …)."""
+    """One condition of a listener rule: `field` is AWS's (`host-header`, `path-pattern`, …), `name`
+    that of a header, `pairs` a query's keys (or nothing) and values, `expressions` regular ones."""
 
     field: str
     values: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ()
+    name: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 class RuleAction(AwsModel):
@@ -195,6 +199,7 @@ class TargetGroup(AwsModel):
     protocol: str
     port: int
     health_path: str = ""
+    load_balancers: tuple[str, ...] = ()  # ARNs of those whose rules lead to it
 
 
 class TargetHealth(AwsModel):
@@ -208,32 +213,38 @@ class TargetHealth(AwsModel):
 
 
 class DiscoveryInstance(AwsModel):
-    """One instance that Cloud Map answers with."""
+    """One instance of Cloud Map. It has an address, an IPv6 address, another name (`cname`), or none of
+    these; a port or none. `health` is HEALTHY, UNHEALTHY, or UNKNOWN where nothing checks it."""
 
     id: str
-    address: str
+    address: str = ""
+    ipv6: str = ""
+    cname: str = ""
     port: int | None = None
     health: str = ""
 
 
 class DiscoveryService(AwsModel):
-    """A service of a Cloud Map namespace with its instances."""
+    """A service of a Cloud Map namespace with its instances. `in_dns` is false where only API calls
+    (or Service Connect) find it."""
 
     name: str
     id: str
+    in_dns: bool = True
     instances: tuple[DiscoveryInstance, ...] = ()
 
 
 class Namespace(AwsModel):
-    """A Cloud Map namespace."""
+    """A Cloud Map namespace; `kind` is HTTP, DNS_PRIVATE or DNS_PUBLIC."""
 
     name: str
     id: str
+    kind: str = "DNS_PRIVATE"
     services: tuple[DiscoveryService, ...] = ()
 
 
 class RdsInstance(AwsModel):
-    """An RDS instance. `address` is empty while it has none."""
+    """An RDS instance, or a cluster with its `members`. `address` is empty while it has none."""
 
     id: str
     status: str
@@ -246,10 +257,11 @@ class RdsInstance(AwsModel):
     storage_gib: int | None = None
     publicly_accessible: bool = False
     instance_class: str = ""
+    members: tuple[str, ...] = ()
 
 
 class CacheCluster(AwsModel):
-    """An ElastiCache cluster."""
+    """An ElastiCache cluster, replication group or serverless cache (which has no nodes)."""
 
     id: str
     status: str
@@ -267,7 +279,8 @@ class SecretVersion(AwsModel):
 
 
 class SecretState(AwsModel):
-    """What is known of a secret without reading it."""
+    """What is known of a secret without reading it. `changed_at` is AWS's date of any change, a new tag
+    among them; when its value changed is the current version's date."""
 
     name: str
     arn: str

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hokusai_validation.errors import AwsNotFound
-from hokusai_validation.resources.aws.calls import AwsCalls
+from hokusai_validation.resources.aws.calls import PAGES_LIMIT, AwsCalls
 from hokusai_validation.resources.aws.models import (
     Certificate,
     DiscoveryInstance,
@@ -28,12 +28,13 @@ class Balancing:
         self._calls = calls
 
     def load_balancers(self, names: Iterable[str]) -> tuple[LoadBalancer, ...]:
-        """The load balancers of these names; all of the account where none is given.
+        """The application load balancers of these names; all of the account where none is given.
 
         Raises AwsNotFound."""
         wanted = list(names)
         arguments = {"Names": wanted} if wanted else {}
-        found = self._calls.pages("elbv2", "describe_load_balancers", "LoadBalancers", **arguments)
+        listed = self._calls.pages("elbv2", "describe_load_balancers", "LoadBalancers", **arguments)
+        found = [item for item in listed if item.get("Type", "application") == "application"]
         return tuple(
             LoadBalancer(
                 name=item["LoadBalancerName"],
@@ -68,16 +69,17 @@ class Balancing:
         if not wanted:
             return {}
         found = self._calls.pages("elbv2", "describe_target_groups", "TargetGroups", Names=wanted)
-        return {
-            item["TargetGroupName"]: TargetGroup(
-                name=item["TargetGroupName"],
-                arn=item["TargetGroupArn"],
-                protocol=item.get("Protocol", ""),
-                port=item.get("Port", 0) or 0,
-                health_path=item.get("HealthCheckPath", "") or "",
-            )
-            for item in found
-        }
+        return {item["TargetGroupName"]: _target_group(item) for item in found}
+
+    def target_groups_of(self, arns: Iterable[str]) -> Mapping[str, TargetGroup]:
+        """Target groups by ARN, for those that ECS names so.
+
+        Raises AwsNotFound."""
+        wanted = sorted(set(arns))
+        if not wanted:
+            return {}
+        found = self._calls.pages("elbv2", "describe_target_groups", "TargetGroups", TargetGroupArns=wanted)
+        return {item["TargetGroupArn"]: _target_group(item) for item in found}
 
     def target_health(self, group: TargetGroup) -> tuple[TargetHealth, ...]:
         """Its registered targets."""
@@ -143,35 +145,74 @@ class Discovery:
             raise AwsNotFound(
                 f"Cloud Map namespace {name} is not there; correct `aws.namespace` in the target file."
             )
-        identifier = found[0]["Id"]
+        # A private and a public one may have the same name: inside the VPC the private one answers.
+        chosen = next((item for item in found if item.get("Type") == "DNS_PRIVATE"), found[0])
+        kind = chosen.get("Type", "")
         services = self._calls.pages(
             "servicediscovery",
             "list_services",
             "Services",
-            Filters=[{"Name": "NAMESPACE_ID", "Values": [identifier], "Condition": "EQ"}],
+            Filters=[{"Name": "NAMESPACE_ID", "Values": [chosen["Id"]], "Condition": "EQ"}],
         )
         return Namespace(
             name=name,
-            id=identifier,
+            id=chosen["Id"],
+            kind=kind,
             services=tuple(
-                DiscoveryService(name=item["Name"], id=item["Id"], instances=self._instances(item["Id"]))
+                DiscoveryService(
+                    name=item["Name"],
+                    id=item["Id"],
+                    in_dns=kind != "HTTP" and item.get("Type") != "HTTP",
+                    instances=self._instances(item),
+                )
                 for item in services
             ),
         )
 
-    def _instances(self, service_id: str) -> tuple[DiscoveryInstance, ...]:
-        found = self._calls.pages("servicediscovery", "list_instances", "Instances", ServiceId=service_id)
-        return tuple(_instance(item) for item in found)
+    def _instances(self, service: Mapping[str, Any]) -> tuple[DiscoveryInstance, ...]:
+        found = list(
+            self._calls.pages("servicediscovery", "list_instances", "Instances", ServiceId=service["Id"])
+        )
+        checked = service.get("HealthCheckConfig") or service.get("HealthCheckCustomConfig")
+        health = self._health(service["Id"]) if found and checked else {}
+        return tuple(_instance(item, health.get(item["Id"], "UNKNOWN")) for item in found)
+
+    def _health(self, service_id: str) -> Mapping[str, str]:
+        """The present health by instance. `AWS_INIT_HEALTH_STATUS` is only what it began with."""
+        found: dict[str, str] = {}
+        token: dict[str, str] = {}
+        for _ in range(PAGES_LIMIT):
+            answer = self._calls.call(
+                "servicediscovery", "get_instances_health_status", ServiceId=service_id, **token
+            )
+            found |= answer.get("Status", {})
+            if not answer.get("NextToken"):
+                break
+            token = {"NextToken": str(answer["NextToken"])}
+        return found
 
 
-def _instance(item: Mapping[str, Any]) -> DiscoveryInstance:
+def _instance(item: Mapping[str, Any], health: str) -> DiscoveryInstance:
     attributes = item.get("Attributes", {})
     port = str(attributes.get("AWS_INSTANCE_PORT", ""))
     return DiscoveryInstance(
         id=item["Id"],
         address=attributes.get("AWS_INSTANCE_IPV4", ""),
+        ipv6=attributes.get("AWS_INSTANCE_IPV6", ""),
+        cname=attributes.get("AWS_INSTANCE_CNAME", "") or attributes.get("AWS_ALIAS_DNS_NAME", ""),
         port=int(port) if port.isdigit() else None,
-        health=attributes.get("AWS_INIT_HEALTH_STATUS", ""),
+        health=health,
+    )
+
+
+def _target_group(item: Mapping[str, Any]) -> TargetGroup:
+    return TargetGroup(
+        name=item["TargetGroupName"],
+        arn=item["TargetGroupArn"],
+        protocol=item.get("Protocol", ""),
+        port=item.get("Port", 0) or 0,
+        health_path=item.get("HealthCheckPath", "") or "",
+        load_balancers=tuple(item.get("LoadBalancerArns", ())),
     )
 
 
@@ -200,11 +241,18 @@ _CONDITION_KEYS: Mapping[str, str] = {
 
 def _condition(item: Mapping[str, Any]) -> RuleCondition:
     field = item.get("Field", "")
-    values = item.get(_CONDITION_KEYS.get(field, ""), {}).get("Values") or item.get("Values") or ()
+    config = item.get(_CONDITION_KEYS.get(field, "")) or {}
     if field == "query-string":
-        pairs = item.get("QueryStringConfig", {}).get("Values", ())
-        values = [f"{pair.get('Key', '')}={pair.get('Value', '')}" for pair in pairs]
-    return RuleCondition(field=field, values=tuple(str(value) for value in values))
+        pairs = (item.get("QueryStringConfig") or {}).get("Values", ())
+        return RuleCondition(
+            field=field, pairs=tuple((pair.get("Key") or "", pair.get("Value") or "") for pair in pairs)
+        )
+    return RuleCondition(
+        field=field,
+        values=tuple(str(value) for value in config.get("Values") or item.get("Values") or ()),
+        expressions=tuple(str(value) for value in config.get("RegexValues") or item.get("RegexValues") or ()),
+        name=config.get("HttpHeaderName") or "",
+    )
 
 
 def _action(item: Mapping[str, Any]) -> RuleAction:
