@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from hokusai_validation.assets.task_start import PatientEcs
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
@@ -18,7 +19,7 @@ from hokusai_validation.runner.process import MODULE, Ended
 
 POLL_S = 6
 START_LIMIT_S = 300.0
-LONGEST_S = 3600.0
+LONGEST_S = 3000.0
 TRANSPORT_VARIABLE = "HOKUSAI_PIPES"
 
 
@@ -42,16 +43,15 @@ def run(
     redactor: Redactor,
 ) -> Ended:
     """Run a phase's suite as a task and wait for its end. Rows that were sent before a task failed are
-    received too; `why` says why others may be missing. The task is stopped when we give up.
-
-    Raises SuiteError when it can't be started."""
+    received too; `why` says why others may be missing, all of them where it could not be started: the
+    phases below run and the report comes in any case. The task is stopped when we give up."""
     from botocore.exceptions import BotoCoreError, ClientError
     from dagster_aws.pipes import PipesECSClient, PipesS3ContextInjector
 
     started: list[str] = []
     clients.ecs.meta.events.register("after-call.ecs.RunTask", _note(started))
     pipes = PipesECSClient(
-        client=clients.ecs,
+        client=PatientEcs(clients.ecs, start_limit_s=START_LIMIT_S),
         context_injector=PipesS3ContextInjector(bucket=settings.bucket, client=clients.s3),
         message_reader=_reader(settings.bucket, clients.s3, receive),
     )
@@ -63,13 +63,15 @@ def run(
             run_task_params=run_task_parameters(phase, settings),
             waiter_config={"Delay": POLL_S, "MaxAttempts": math.ceil(limit_s(entries) / POLL_S)},
         )
-    except (ClientError, BotoCoreError, RuntimeError) as error:
-        if not started:
-            raise SuiteError(
-                f"The suite's task could not start in {settings.cluster}: {redactor.text(str(error))[:300]}."
-                " Check deploy/stack.yaml's task definition and permissions."
-            ) from None
-        why = f"the suite's task ended badly: {redactor.text(str(error))[:300]}"
+    except (ClientError, BotoCoreError, RuntimeError, SuiteError) as error:
+        told = redactor.text(str(error))[:300]
+        if started:
+            why = f"the suite's task ended badly: {told}"
+        else:
+            why = (
+                f"the suite's task could not start in {settings.cluster}: {told}."
+                " Check deploy/stack.yaml's task definition, permissions and subnets."
+            )
     finally:
         _stop(clients.ecs, settings.cluster, started)
     return Ended(0 if not why else 1, why, "What the task printed is in its log group.")
@@ -102,7 +104,8 @@ def run_task_parameters(phase: Phase, settings: TaskSettings) -> dict[str, Any]:
 
 
 def limit_s(entries: Sequence[Entry]) -> float:
-    """How long a task may take: every test twice at its limit, and its start."""
+    """How long a task may take: every test twice at its limit, and its start. Less than a run may take
+    (`max_runtime_seconds` of deploy/dagster.yaml), so that a phase ends before its run is ended."""
     return min(LONGEST_S, 2 * sum(entry.limit_s for entry in entries) + START_LIMIT_S)
 
 
