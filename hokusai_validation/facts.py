@@ -28,6 +28,7 @@ class FactKind(StrEnum):
     ROLLOUT_FAILED = "rollout_failed"
     TASK_RESTARTED = "task_restarted"
     TARGET_UNHEALTHY = "target_unhealthy"
+    HEALTH_CHECK_PATH = "health_check_path"  # the target group asks for a path that is not served
     WRONG_TARGET_GROUP = "wrong_target_group"
     TASK_DEFINITION_OLD = "task_definition_old"
     SECRET_NEWER_THAN_TASKS = "secret_newer_than_tasks"
@@ -54,6 +55,7 @@ class FactKind(StrEnum):
     BREAKER_LETS_CALLS_THROUGH = "breaker_lets_calls_through"
     EVENT_LOOP_BLOCKED = "event_loop_blocked"  # /live stopped with a dependency
     HEALTH_ANSWER_WRONG = "health_answer_wrong"  # the three views disagree
+    HEALTH_CLAIMS_WELL = "health_claims_well"  # of something that others find out
     INSTANCE_DIFFERS = "instance_differs"  # one instance of several behaves otherwise
     SERVICE_UNHEALTHY = "service_unhealthy"  # as the service says of itself
     UNEXPECTED_STATUS = "unexpected_status"

@@ -11,66 +11,66 @@
 from collections.abc import Sequence
 
 from hokusai_validation.diagnosis.advice import Severity, advice
+from hokusai_validation.diagnosis.candidates import Candidate, asked_by_us_alone
 from hokusai_validation.diagnosis.topology import Graph
-from hokusai_validation.report import Cause, Priority
+from hokusai_validation.report import Cause, Duty, Priority
 from hokusai_validation.result import Result
+from hokusai_validation.topology import Role
 
 WIDE_REACH = 0.25  # of the executed tests
 LONG_RUNS = 5  # in a row
 
 _ORDER = tuple(Priority)
-_USERS_MEET = ("api", "load_balancer")
+_USERS_MEET = (Role.API_GATEWAY, Role.LOAD_BALANCER)
 
 # Where users go on without it, for a while at least.
-_NEVER_FIRST = frozenset({Cause.TARGET_UNHEALTHY, Cause.SLOW_DEPENDENCY})
+_NEVER_FIRST = frozenset({Cause.TARGET_UNHEALTHY, Cause.SLOW_DEPENDENCY, Cause.HEALTH_CHECK_PATH})
 
 
-def priority(
-    cause: Cause,
-    component: str,
-    rows: Sequence[Result],
-    executed: int,
-    runs: int,
-    graph: Graph,
-    *,
-    only_from: str | None = None,
-) -> Priority:
+def priority(cause: Candidate, rows: Sequence[Result], executed: int, runs: int, graph: Graph) -> Priority:
     """`rows`: the failed tests that it explains; `executed`: how many tests were executed in all;
-    `runs`: in how many runs in a row it has been seen; `only_from`: the one component that is
-    without it, while others have it."""
+    `runs`: in how many runs in a row it has been seen."""
     critical = any(row.critical for row in rows)
     reach = len(rows) / executed if executed else 0.0
-    found = _of_harm(cause, component, critical=critical, graph=graph, only_from=only_from)
+    if asked_by_us_alone(cause) or cause.timing.duty is Duty.ONCE:
+        return Priority.P2
+    found = _of_harm(cause, critical=critical, graph=graph)
     if found is Priority.P2 and reach >= WIDE_REACH:
         found = Priority.P1
+    if cause.timing.duty is Duty.SHARE and cause.cause in (Cause.INTERMITTENT_ERRORS, Cause.KEEP_ALIVE):
+        return max(found, Priority.P1 if critical else Priority.P2, key=_ORDER.index)
     if runs >= LONG_RUNS and found in (Priority.P2, Priority.P3):
         found = _ORDER[_ORDER.index(found) - 1]
     return found
 
 
-def _of_harm(
-    cause: Cause, component: str, *, critical: bool, graph: Graph, only_from: str | None
-) -> Priority:
-    severity = advice(cause).severity
-    if only_from is None:
+def _of_harm(cause: Candidate, *, critical: bool, graph: Graph) -> Priority:
+    severity = advice(cause.cause).severity
+    component, asker = cause.place, cause.asker
+    if asker is None:
         needed = _needed(component, graph)
     else:
-        needed = _needed(only_from, graph) and graph.breaks(only_from, component)
+        needed = _needed(asker, graph) and graph.breaks(asker, component)
     if severity is Severity.SECURITY:
-        return Priority.P1 if cause is Cause.RESET_WITHOUT_KEY else Priority.P0
+        return Priority.P1 if cause.cause is Cause.RESET_WITHOUT_KEY else Priority.P0
     if severity is Severity.OUT:
         if graph.is_optional(component):
             return Priority.P2
-        if needed and critical and cause not in _NEVER_FIRST:
+        if needed and critical and cause.cause not in _NEVER_FIRST:
             return Priority.P0
         return Priority.P1 if critical else Priority.P2
-    if severity is Severity.WRONG:
-        return Priority.P1 if critical else Priority.P2
-    if severity is Severity.RISK:
-        return Priority.P1 if critical else Priority.P2
-    return Priority.P2 if critical else Priority.P3
+    if severity in (Severity.WRONG, Severity.RISK):
+        return (
+            Priority.P1
+            if critical and (not graph.is_optional(component) or cause.cause is Cause.OPTIONAL_REQUIRED)
+            else Priority.P2
+        )
+    if cause.cause is Cause.STORE_NEARLY_FULL:
+        return Priority.P3
+    return Priority.P2 if critical or cause.cause is Cause.VERSION_MIX else Priority.P3
 
 
 def _needed(component: str, graph: Graph) -> bool:
     """Whether users are without service when it is out."""
-    return component in _USERS_MEET or any(graph.breaks(user, component) for user in _USERS_MEET)
+    users = {graph.part(role) for role in _USERS_MEET}
+    return component in users or any(graph.breaks(user, component) for user in users if user)

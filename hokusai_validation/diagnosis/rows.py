@@ -10,7 +10,7 @@ from hokusai_validation import catalogue
 from hokusai_validation.catalogue.needs import missing
 from hokusai_validation.permission import harmful
 from hokusai_validation.report import PhaseSource
-from hokusai_validation.result import Phase, Result, SkipReason, Status, final_attempts
+from hokusai_validation.result import Category, Phase, Result, SkipReason, Status, final_attempts
 from hokusai_validation.target import Target
 
 NOT_SELECTED = "not selected"
@@ -146,3 +146,14 @@ def declared_skip(row: Result, target: Target) -> bool:
         update={"needs": tuple(need for need in entry.needs if need not in _NOT_FORGIVEN)}
     )
     return missing(forgivable, target) is not None
+
+
+_PUTS_FAULTS_ON = frozenset({"faults", "failpoints", "control"})
+
+
+def injects(row: Result) -> bool:
+    """Whether a row's test puts faults on, so that what it saw unreachable may be its own doing."""
+    entry = catalogue.find(row.test) or catalogue.find(row.test.partition("[")[0])
+    if entry is None:
+        return row.category is Category.CHAOS
+    return any(need in _PUTS_FAULTS_ON or need.startswith("fault:") for need in entry.needs)

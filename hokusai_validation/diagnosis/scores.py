@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hokusai_validation.diagnosis.rows import was_selected
-from hokusai_validation.diagnosis.sightings import injects
+from hokusai_validation.diagnosis.rows import injects, was_selected
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.report import Scores
 from hokusai_validation.result import Category, Result, Status, final_attempts

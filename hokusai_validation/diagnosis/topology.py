@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from hokusai_validation.target import Target
-from hokusai_validation.topology import Component
+from hokusai_validation.topology import Component, Role
 
 
 class Graph:
@@ -14,6 +14,21 @@ class Graph:
         self._nodes: Mapping[str, Component] = target.topology
         self._instances = {instance.name for instance in target.instances}
         self._instances |= set(target.control.processes) - set(self._nodes) if target.control else set()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def part(self, role: Role) -> str | None:
+        """The component that plays a role."""
+        return next((name for name, node in self._nodes.items() if node.role is role), None)
+
+    def users(self, component: str) -> frozenset[str]:
+        """Who depends on a component directly."""
+        return frozenset(name for name, node in self._nodes.items() if component in node.depends_on)
+
+    def instances_of(self, component: str) -> frozenset[str]:
+        """The names of a component's instances, as far as the target file has them."""
+        return frozenset(name for name in self._instances if self.component_of(name) == component)
 
     def component_of(self, name: str) -> str:
         """The topology's name for what a fact calls `name`: an instance is its component, an edge

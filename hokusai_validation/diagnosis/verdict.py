@@ -193,7 +193,7 @@ def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -
         fact.component
         for row in final
         for fact in row.facts
-        if row.executed and fact.kind is FactKind.HEALTH_ANSWER_WRONG
+        if row.executed and fact.kind in (FactKind.HEALTH_ANSWER_WRONG, FactKind.HEALTH_CLAIMS_WELL)
     }
     if views:
         reasons.append(f"the three views of {', '.join(sorted(views))} disagree")

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from hokusai_validation.facts import FactKind
+
 
 class View(StrEnum):
     """One view of one component."""
@@ -62,3 +64,10 @@ def disagreement(views: Views) -> str | None:
         return None
     sides = [f"{name} {view.value}{f' ({text})' if text else ''}" for name, view, text in told]
     return f"{views.component}: {', '.join(sides)}"
+
+
+def kind_of(views: Views) -> FactKind:
+    """The kind of a disagreement: a service that says well of what we see down tells an untruth that
+    no outage explains."""
+    lies = views.said is View.UP and views.seen is View.DOWN
+    return FactKind.HEALTH_CLAIMS_WELL if lies else FactKind.HEALTH_ANSWER_WRONG

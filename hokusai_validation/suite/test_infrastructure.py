@@ -202,7 +202,7 @@ class TestThreeViews:
         for each in views:
             text = three_views.disagreement(each)
             if text is not None:
-                evidence.fact(FactKind.HEALTH_ANSWER_WRONG, each.component, text)
+                evidence.fact(three_views.kind_of(each), each.component, text)
         if wrong:
             pytest.fail("The views disagree. " + "; ".join(wrong) + ".")
 

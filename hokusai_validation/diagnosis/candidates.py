@@ -1,0 +1,297 @@
+"""Possible causes: for every sign that a kind can be told by, where it holds (a component, the edge
+from one asker, one instance of several), and when."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import median
+from typing import TypeAlias
+
+from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
+from hokusai_validation.diagnosis.kinds import OF, UNWELL, Kind, proposed_by
+from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, timing
+from hokusai_validation.diagnosis.signs import GATEWAY, REACH, Refined
+from hokusai_validation.diagnosis.topology import Graph
+from hokusai_validation.facts import FactKind as F
+from hokusai_validation.observation import ErrorClass as E
+from hokusai_validation.report import Cause, Duty
+
+REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
+SLOW_ANSWER_MS = 250.0  # at least, to call what times out slow rather than broken at times
+# Questions that are not put to the component itself: their good answers say nothing of its connections.
+_ABOUT = frozenset({"aws.state", "state", "dns.resolve", "tls.certificate"})
+_PROBES = frozenset({"live", "health", "ready", "version"})
+_CLOSED = frozenset({Refined.HOP_FAILED, E.RESET, E.CLOSED_EARLY})
+_SERVER_SIDE = GATEWAY | {E.SERVER_ERROR}
+
+
+Groups: TypeAlias = dict[tuple[Cause, str, str], tuple[Kind, list[Evidence]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A cause that may hold at `place`. `asker`: the one that is without it, while others have it;
+    `owner`: whose instance `instance` is."""
+
+    cause: Cause
+    kind: Kind
+    place: str
+    signs: tuple[Evidence, ...]
+    timing: Timing
+    asker: str | None = None
+    instance: str | None = None
+    operation: str = ""
+    doubts: int = 0  # good answers that came over the place, if it was not done without
+
+    @property
+    def key(self) -> str:
+        """Identifies the same finding across runs."""
+        parts = [self.cause.value, self.place]
+        if self.operation:
+            parts.append(self.operation)
+        return ":".join(parts)
+
+    @cached_property
+    def own(self) -> frozenset[Evidence]:
+        """Its signs as they were seen."""
+        return frozenset(each.origin or each for each in self.signs)
+
+    @property
+    def steady(self) -> bool:
+        """Whether any of it was seen while no fault of ours was on."""
+        return any(each.steady for each in self.signs)
+
+
+def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...]:
+    """Every cause that something seen proposes; one for each key."""
+    good = _witnesses(evidence)
+    groups: Groups = {}
+    for one in evidence:
+        for kind, place, each in _proposals(one, graph):
+            operation = each.operation if kind.cause is Cause.WRONG_STATUS else ""
+            groups.setdefault((kind.cause, place, operation), (kind, []))[1].append(each)
+    _changed_secrets(groups)
+    doubts = _doubts(evidence)
+    found: dict[str, Candidate] = {}
+    for (_, place, operation), (kind, signs) in sorted(groups.items(), key=lambda item: item[0]):
+        for cause in _located(kind, place, operation, tuple(signs), good.get(place, []), graph):
+            known = found.get(cause.key)
+            cause = replace(cause, doubts=doubts.get(place, 0))
+            found[cause.key] = cause if known is None else _merged(known, cause)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _witnesses(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+    """Component → the good answers that speak for it: its own, and those that had to come from it by
+    an edge that can't be done without."""
+    good: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        if not each.ok or not each.steady or (each.status or 0) >= REFUSED_FROM:
+            continue
+        good.setdefault(each.place, []).append(each)
+        for edge in each.path:
+            if not edge.optional and edge.to != each.place:
+                good.setdefault(edge.to, []).append(replace(each, asker=edge.source, place=edge.to))
+    return good
+
+
+def _doubts(evidence: Iterable[Evidence]) -> dict[str, int]:
+    """Component → how many good answers may have come over it."""
+    found: dict[str, int] = {}
+    for each in evidence:
+        if each.ok and each.steady and (each.status or 0) < REFUSED_FROM:
+            for place in {edge.to for edge in each.path if edge.optional}:
+                found[place] = found.get(place, 0) + 1
+    return found
+
+
+def _changed_secrets(groups: Groups) -> None:
+    """A secret that is newer than the tasks is at whoever refuses them for it; refused by nobody, it
+    stays where it is kept."""
+    refused = sorted(key[1] for key in groups if key[0] is Cause.PASSWORD_REFUSED)
+    newer = [key for key in groups if key[0] is Cause.SECRET_NEWER_THAN_TASKS]
+    for key in newer if refused else []:
+        kind, signs = groups.pop(key)
+        held = groups.setdefault((key[0], refused[0], ""), (kind, []))[1]
+        held += [each for each in signs if each not in held]
+
+
+def _merged(one: Candidate, other: Candidate) -> Candidate:
+    """Two of one key as one: an instance or asker that they don't share is no longer said."""
+    return replace(
+        one,
+        signs=tuple(dict.fromkeys((*one.signs, *other.signs))),
+        timing=max(one.timing, other.timing, key=_weight),
+        asker=one.asker if one.asker == other.asker else None,
+        instance=one.instance if one.instance == other.instance else None,
+    )
+
+
+def _proposals(each: Evidence, graph: Graph) -> Iterator[tuple[Kind, str, Evidence]]:
+    """The kinds that a piece of evidence proposes, where, and as what it is read there."""
+    sign = each.sign
+    if sign is None or not each.item or each.vague:
+        return
+    if each.repeated:
+        yield from _behind(each, graph)
+        return
+    if not graph.is_deployed(each.place) and (sign in REACH or sign is F.SERVICE_UNHEALTHY):
+        yield OF[Cause.OPTIONAL_REQUIRED], each.place, each
+        return
+    if not each.steady and isinstance(sign, E):
+        silent = sign in (E.READ_TIMEOUT, E.CONNECT_TIMEOUT) and each.operation in _PROBES
+        if silent:
+            yield OF[Cause.EVENT_LOOP_BLOCKED], each.place, each
+        elif sign not in REACH:
+            yield OF[Cause.WRONG_STATUS], each.place, each
+        return
+    if sign is F.SERVICE_UNHEALTHY:
+        yield UNWELL, each.place, each
+    for kind in proposed_by(sign):
+        yield kind, each.asker if kind.at_asker and each.asker in graph else each.place, each
+
+
+def _behind(each: Evidence, graph: Graph) -> Iterator[tuple[Kind, str, Evidence]]:
+    """Whoever the place asks on the way of the question may be the one that it could not reach, unless
+    it can do without."""
+    if each.sign is None or not each.steady:
+        return
+    for edge in each.path:
+        if edge.source == each.place and not graph.is_optional(edge.to):
+            read = replace(each, place=edge.to, asker=each.place, last_hop=False, origin=each)
+            for kind in proposed_by(each.sign):
+                yield kind, edge.to, read
+
+
+def _located(
+    kind: Kind,
+    place: str,
+    operation: str,
+    signs: tuple[Evidence, ...],
+    good: Sequence[Evidence],
+    graph: Graph,
+) -> Iterator[Candidate]:
+    """The candidate of a kind at a place, narrowed to an instance or an asker where others are well."""
+    witnesses = [each for each in good if any(_compares(each, sign) for sign in signs)]
+    lone = _lone_instance(place, signs, witnesses, graph)
+    if lone is not None:
+        instance, owner = lone
+        own = [each for each in witnesses if each.instance == instance]
+        found = timing(signs, own)
+        if (owner != place and kind.every) or kind is UNWELL:
+            yield _converted(
+                Candidate(
+                    Cause.BAD_INSTANCE, replace(kind, every=False), owner, signs, found, instance=instance
+                ),
+                own,
+            )
+        else:
+            yield _converted(Candidate(kind.cause, kind, place, signs, found, instance=instance), own)
+        return
+    if kind is UNWELL and not any(each.asker == VALIDATION for each in good):
+        return
+    askers = {each.asker for each in signs}
+    only = next(iter(askers)) if len(askers) == 1 else None
+    if not kind.every or not any(each.asker != only for each in witnesses):
+        only = None
+    by_asker = [
+        timing(
+            [each for each in signs if each.asker == asker],
+            [each for each in witnesses if each.asker == asker],
+        )
+        for asker in sorted({each.asker for each in signs})
+    ]
+    worst = max(by_asker, key=_weight)
+    yield _converted(
+        Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
+        [each for each in witnesses if only is None or each.asker == only],
+    )
+
+
+def _weight(found: Timing) -> tuple[int, float]:
+    return {Duty.ALWAYS: 2, Duty.SHARE: 1, Duty.ONCE: 0}[found.duty], found.rate
+
+
+def _compares(good: Evidence, sign: Evidence) -> bool:
+    """Whether a good answer could have met what the sign met."""
+    reported = good.operation.startswith("reported.") and sign.operation.startswith("reported.")
+    if reported or good.operation == sign.operation:
+        return True
+    return sign.sign in REACH and not {good.operation, sign.operation} & _ABOUT
+
+
+def _lone_instance(
+    place: str, signs: Sequence[Evidence], witnesses: Sequence[Evidence], graph: Graph
+) -> tuple[str, str] | None:
+    """The one instance that the signs are of, and whose it is, where another one is well."""
+    if all(each.sign is F.COMMIT_UNEXPECTED for each in signs):
+        return _odd_one(signs, graph)
+    names = {each.instance for each in signs if each.instance is not None}
+    if len(names) != 1:
+        return None
+    (name,) = names
+    owner = graph.component_of(name)
+    if owner not in graph:
+        return None
+    if any(each.instance is None and each.asker != owner and each.place != owner for each in signs):
+        return None  # somebody else met it, too
+    first, last = min(each.first for each in signs), max(each.last for each in signs)
+    well = [each for each in witnesses if each.instance not in (None, name)]
+    if any(graph.component_of(each.instance or "") == owner for each in well) and first <= last:
+        return name, owner
+    return None
+
+
+def _odd_one(signs: Sequence[Evidence], graph: Graph) -> tuple[str, str] | None:
+    """The one instance of several that says something else of itself; each was asked."""
+    names = {each.instance for each in signs if each.instance is not None}
+    if len(names) != 1:
+        return None
+    (name,) = names
+    owner = graph.component_of(name)
+    return (name, owner) if len(graph.instances_of(owner)) > 1 else None
+
+
+def _converted(found: Candidate, witnesses: Sequence[Evidence]) -> Candidate:
+    """The kind that its instance, time and share make of it."""
+    signs = {each.sign for each in found.signs}
+    if found.cause is Cause.COMMIT_UNEXPECTED and found.instance is not None:
+        return replace(found, cause=Cause.VERSION_MIX, kind=_like(Cause.VERSION_MIX, found.kind))
+    if found.cause is Cause.WRONG_STATUS and found.timing.duty is not Duty.ALWAYS and signs <= _SERVER_SIDE:
+        return replace(
+            found,
+            cause=Cause.INTERMITTENT_ERRORS,
+            kind=_like(Cause.INTERMITTENT_ERRORS, found.kind),
+            operation="",
+        )
+    if not found.kind.every:
+        return found
+    if signs <= {E.READ_TIMEOUT, Refined.HOP_TIMED_OUT}:
+        asked = {each.operation for each in found.signs}
+        same = [each for each in witnesses if each.operation in asked]
+        if any(each.operation == "live" for each in found.signs) and found.timing.duty is Duty.ALWAYS:
+            return replace(found, cause=Cause.ANSWERS_NOTHING, kind=_like(Cause.ANSWERS_NOTHING, found.kind))
+        if found.timing.duty is Duty.SHARE and (not same or _slow(same)):
+            return replace(found, cause=Cause.SLOW_DEPENDENCY, kind=_like(Cause.SLOW_DEPENDENCY, found.kind))
+    if found.timing.duty is Duty.ONCE and signs & REACH:
+        return replace(found, cause=Cause.AWAY, kind=_like(Cause.AWAY, found.kind))
+    if found.timing.duty is Duty.SHARE and signs <= REACH:
+        idle = signs <= _CLOSED and closed_while_idle(found.signs, witnesses)
+        cause = Cause.KEEP_ALIVE if idle else Cause.INTERMITTENT_ERRORS
+        return replace(found, cause=cause, kind=_like(cause, found.kind))
+    return found
+
+
+def _like(cause: Cause, kind: Kind) -> Kind:
+    return replace(kind, cause=cause)
+
+
+def _slow(witnesses: Iterable[Evidence]) -> bool:
+    """Whether those that were answered waited, too."""
+    times = [each.elapsed_ms for each in witnesses if each.elapsed_ms is not None]
+    return not times or median(times) >= SLOW_ANSWER_MS or max(times) >= 4 * SLOW_ANSWER_MS
+
+
+def asked_by_us_alone(found: Candidate) -> bool:
+    """Whether the validation alone is without it: users are not."""
+    return found.asker == VALIDATION

@@ -1,0 +1,75 @@
+"""What only a comparison shows: one instance slower than the others, connections that are closed while
+they are idle, a store that is nearly full."""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from hokusai_validation.diagnosis.candidates import Candidate
+from hokusai_validation.diagnosis.evidence import Evidence
+from hokusai_validation.diagnosis.kinds import Kind
+from hokusai_validation.diagnosis.scoring import Timing
+from hokusai_validation.diagnosis.topology import Graph
+from hokusai_validation.report import Cause, Duty
+
+SLOWER_MS = 150.0  # and
+SLOWER_TIMES = 3.0
+LEAST_SAMPLES = 4  # of each instance
+NEARLY_FULL = 0.9
+
+
+def compared(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...]:
+    """The candidates that comparisons propose."""
+    return (*_slow_instances(evidence, graph), *_nearly_full(evidence))
+
+
+def _slow_instances(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
+    """By operation and the address that was dialled, the medians of the instances' answers."""
+    groups: dict[tuple[str, str], dict[str, list[Evidence]]] = {}
+    for each in evidence:
+        if each.ok and each.steady and not each.reported and each.instance and each.elapsed_ms is not None:
+            seen = groups.setdefault((each.operation, _address(each)), {})
+            seen.setdefault(each.instance, []).append(each)
+    slow: dict[str, list[Evidence]] = {}
+    for by_instance in groups.values():
+        times = {
+            name: median(_times(seen))
+            for name, seen in by_instance.items()
+            if len(_times(seen)) >= LEAST_SAMPLES
+        }
+        for name, time in times.items():
+            others = [other for known, other in times.items() if known != name]
+            if others and time - max(others) >= SLOWER_MS and time >= SLOWER_TIMES * max(others):
+                slow.setdefault(name, []).extend(by_instance[name])
+    if len(slow) == 1:
+        ((name, slower),) = slow.items()
+        kind = Kind(Cause.SLOW_INSTANCE, frozenset())
+        yield Candidate(
+            Cause.SLOW_INSTANCE,
+            kind,
+            graph.component_of(name),
+            tuple(slower),
+            Timing(Duty.ALWAYS),
+            instance=name,
+        )
+
+
+def _address(each: Evidence) -> str:
+    seen = each.observation
+    return f"{seen.dialled}" if seen else ""
+
+
+def _times(seen: Sequence[Evidence]) -> list[float]:
+    return [
+        each.elapsed_ms for each in seen for _ in range(min(each.count, 50)) if each.elapsed_ms is not None
+    ]
+
+
+def _nearly_full(evidence: Sequence[Evidence]) -> Iterator[Candidate]:
+    """A store that says how much it may hold, and holds nearly that, without a policy that evicts."""
+    for each in evidence:
+        numbers = each.observation.numbers if each.observation else {}
+        most, used = numbers.get("maxmemory_bytes", 0.0), numbers.get("used_memory_bytes", 0.0)
+        if most > 0 and used >= NEARLY_FULL * most and not numbers.get("evicts", 0.0):
+            kind = Kind(Cause.STORE_NEARLY_FULL, frozenset())
+            yield Candidate(Cause.STORE_NEARLY_FULL, kind, each.place, (each,), Timing(Duty.ALWAYS))
+            return

@@ -1,0 +1,80 @@
+"""How far what was seen goes with a cause: its time, its share, and the witnesses against it.
+
+A good answer of the same place, asked by the same, in the same time, with no fault of ours on, is a
+witness. A cause that always holds bears none; one that holds for a share p of what is asked has the
+likelihood (1 - p)^n for n of them; one that came and went speaks of its own time only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import log
+
+from hokusai_validation.diagnosis.evidence import Evidence
+from hokusai_validation.report import Duty
+
+# Consequences last a little: a breaker waits, a pool reconnects.
+AFTER = timedelta(seconds=60)
+BEFORE = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a cause holds. `began`: its first sign, where something good was seen before; `ended`: the
+    first good answer after its last sign. `against`: what speaks against its holding always."""
+
+    duty: Duty
+    rate: float = 1.0
+    began: datetime | None = None
+    ended: datetime | None = None
+    against: tuple[Evidence, ...] = ()
+
+    def holds(self, one: Evidence, *, consequence: bool) -> bool:
+        """Whether a piece of evidence lies in its time."""
+        after = AFTER if consequence else timedelta()
+        if self.began is not None and one.last < self.began - BEFORE:
+            return False
+        return self.ended is None or one.first <= self.ended + after
+
+
+def timing(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> Timing:
+    """What the signs of a cause and the good answers at its place make of its time."""
+    first, last = min(each.first for each in signs), max(each.last for each in signs)
+    during = [each for each in witnesses if first < each.first and each.last < last]
+    before = [each for each in witnesses if each.last <= first]
+    after = [each for each in witnesses if each.first >= last]
+    if during:
+        bad = sum(each.count for each in signs)
+        good = sum(each.count for each in during)
+        return Timing(Duty.SHARE, rate=bad / (bad + good), against=tuple(during))
+    began = first if before else None
+    if after:
+        return Timing(Duty.ONCE, began=began or first, ended=min(each.first for each in after))
+    return Timing(Duty.ALWAYS, began=began)
+
+
+def log_likelihood(found: Timing) -> float:
+    """Of the witnesses, given the cause: 0 where nothing speaks against it."""
+    if found.duty is not Duty.SHARE:
+        return 0.0
+    return sum(each.count for each in found.against) * log(max(1e-9, 1 - min(found.rate, 0.999)))
+
+
+IDLE_S = 0.4  # at least, before a connection is closed for it
+LEAST_QUICK = 8  # good answers without a pause before them
+IDLE_SHARE = 0.3  # of what comes after a pause, at least
+
+
+def closed_while_idle(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
+    """Whether what fails is what comes after a pause: the server closed the connection meanwhile."""
+    last: datetime | None = None
+    pauses: dict[Evidence, float] = {}
+    for each in sorted((*signs, *witnesses), key=lambda each: (each.first, each.key)):
+        pauses[each] = (each.first - last).total_seconds() if last is not None else 0.0
+        last = max(last, each.last) if last is not None else each.last
+    gaps = [pauses[each] for each in signs]
+    least = min(gaps, default=0.0)
+    paused = sum(pauses[each] >= least for each in witnesses)
+    quick = sum(each.count for each in witnesses) - paused
+    if len(gaps) < 2 or least < IDLE_S or quick < LEAST_QUICK:
+        return False
+    return len(gaps) >= IDLE_SHARE * (len(gaps) + paused)

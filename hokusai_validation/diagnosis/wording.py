@@ -1,0 +1,72 @@
+"""The sentences of a finding, filled in with what was seen: places, times, codes, shares."""
+
+from hokusai_validation.diagnosis.advice import advice, fill
+from hokusai_validation.diagnosis.candidates import Candidate
+from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
+from hokusai_validation.diagnosis.signs import ANSWERS
+from hokusai_validation.report import Cause, Duty
+from hokusai_validation.target import Target
+
+
+class Wording:
+    """The texts of `advice.toml` for one cause."""
+
+    def __init__(self, cause: Candidate, target: Target) -> None:
+        self._cause = cause
+        aws = target.aws
+        in_aws = aws is not None and cause.place in aws.services
+        self._service = aws.services[cause.place].service if aws and in_aws else cause.place
+        self._subject = _subject(cause)
+
+    def filled(self, text: str) -> str:
+        """A sentence with its places filled in."""
+        return fill(text, component=self._cause.place, subject=self._subject, service=self._service)
+
+    def title(self) -> str:
+        """What is wrong, where, and when if not always."""
+        cause = self._cause
+        if cause.asker is not None and cause.kind.every and cause.timing.duty is Duty.ALWAYS:
+            who = "The validation" if cause.asker == VALIDATION else cause.asker
+            return f"{who} can't reach {cause.place}, though others can"
+        place = f"{cause.place} ({cause.instance})" if cause.instance else cause.place
+        title = fill(advice(cause.cause).title, component=place, subject=self._subject, service=self._service)
+        return title + _when(cause)
+
+
+def consequence(effect: Candidate, target: Target) -> str:
+    """One line for what follows from a cause."""
+    tests = len({each.row.test for each in effect.signs})
+    return f"{Wording(effect, target).title()} (seen by {tests} test{'' if tests == 1 else 's'})"
+
+
+def _when(cause: Candidate) -> str:
+    found = cause.timing
+    if cause.cause is Cause.WRONG_STATUS and cause.operation:
+        statuses = sorted({each.status for each in cause.signs if each.status is not None})
+        said = f" is answered {' or '.join(str(each) for each in statuses)}" if statuses else ""
+        return f": {cause.operation}{said}"
+    if found.duty is Duty.ONCE and found.began and found.ended:
+        length = (found.ended - found.began).total_seconds()
+        return f": for at most {length:.0f} s from {found.began:%H:%M:%S} UTC"
+    if found.duty is Duty.SHARE:
+        return f": {found.rate:.1%} of what was asked"
+    return ""
+
+
+def _subject(cause: Candidate) -> str:
+    """What was seen, in a few words; never what a target wrote in an answer's body."""
+    for each in cause.signs:
+        if each.fact is not None and each.fact.seen and each.sign not in ANSWERS:
+            return each.fact.seen
+    first = next(iter(cause.signs), None)
+    return _said(first) if first is not None else ""
+
+
+def _said(one: Evidence) -> str:
+    """`health.detailed at api-2 was answered 500`."""
+    what = one.operation or one.place
+    where = f" at {one.instance}" if one.instance else ""
+    if one.status is not None:
+        return f"{what}{where} was answered {one.status}"
+    code = f" ({one.code})" if one.code else ""
+    return f"{what}{where}: {str(one.sign).replace('_', ' ')}{code}"
