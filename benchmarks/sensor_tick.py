@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 import dagster as dg
 
-from hokusai_validation.automation.deployments import build_deployment_sensor
-from hokusai_validation.automation.jobs import build_jobs
+from hokusai_validation.automation.deployments import after_deployments
+from hokusai_validation.resources.injected import TargetResource
 from hokusai_validation_tests.automation import ecs
 
 
@@ -41,11 +41,11 @@ def main(services: int, as_json: bool) -> None:
         try:
             if not here.poll(240):
                 raise click.ClickException("The stand-in for ECS did not start within 240 s.")
-            sensor = build_deployment_sensor("deployed", here.recv(), build_jobs("deployed"))
+            tick = after_deployments("deployed", TargetResource(here.recv()))
             cursor, rows = None, []
             for name in ("first, fires", "second, nothing new"):
                 cpu, wall = time.process_time(), time.monotonic()
-                result = sensor(dg.build_sensor_context(instance=instance, cursor=cursor))
+                result = tick(dg.build_sensor_context(instance=instance, cursor=cursor))
                 assert isinstance(result, dg.SensorResult)
                 cursor = result.cursor
                 rows.append(

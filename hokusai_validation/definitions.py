@@ -1,11 +1,11 @@
-"""Loads and merges: assets, checks, resources, jobs, schedules and sensors of a target. No logic.
+"""Loads and merges: assets, checks, resources, jobs, schedules and sensors of every target. No logic.
 
-`workspace.yaml` lists one code location a target; the attribute's name is the target's
-(`hokusai_validation.definitions`, attribute `production`). `defs` is the sandbox's.
+`defs` is the one code location: all files under `targets/`, as they are when it is (re)loaded. A file
+that can't be used costs its own target alone: a sensor that carries its name fails and says why.
 """
 
 import re
-from functools import cache
+from pathlib import Path
 
 import dagster as dg
 
@@ -19,13 +19,18 @@ from hokusai_validation.assets import (
     load,
     report,
 )
-from hokusai_validation.assets.phase import IO_MANAGER
-from hokusai_validation.assets.resources import PROCESS, RESULTS, target_key
+from hokusai_validation.assets.resources import (
+    frames_key,
+    identifier,
+    process_key,
+    results_key,
+    target_key,
+)
+from hokusai_validation.automation import deployments
 from hokusai_validation.automation.alerts import build_alert_sensors
-from hokusai_validation.automation.deployments import build_deployment_sensor
-from hokusai_validation.automation.jobs import build_jobs
+from hokusai_validation.automation.jobs import Job
 from hokusai_validation.automation.schedules import build_schedules
-from hokusai_validation.errors import TargetNotFound
+from hokusai_validation.errors import HokusaiError, TargetInvalid
 from hokusai_validation.resources.injected import (
     AwsResource,
     DatabaseResource,
@@ -39,9 +44,11 @@ from hokusai_validation.resources.injected import (
     fixed,
 )
 from hokusai_validation.store.parquet import frames
-from hokusai_validation.target import NAME_PATTERN, target_path
+from hokusai_validation.target import targets_dir
 
 PHASES = (environment, discovery, health, functional, load, chaos, aggregate, report)
+UNUSABLE = "unusable_target"
+UNUSABLE_INTERVAL_S = 600
 
 
 def build(
@@ -64,35 +71,71 @@ def build(
     overrides = tuple(each for each in (gateway, key, aws, database, mlflow, redis) if each is not None)
     held = target or TargetResource(source, overrides)
     name = held.name()
-    jobs = build_jobs(name)
+    kept = results or ResultsResource()
+    jobs = [
+        dg.define_asset_job(
+            job.of(name), job.selection(name), description=job.description, tags={"target": name}
+        )
+        for job in Job
+    ]
+    after_deployments = dg.sensor(
+        name=f"{identifier(name)}_{deployments.NAME}",
+        jobs=jobs,
+        minimum_interval_seconds=deployments.interval_s(held),
+        description=deployments.DESCRIPTION,
+        tags={"target": name},
+    )(deployments.after_deployments(name, held))
     return dg.Definitions(
         assets=[module.build(name) for module in PHASES],
         asset_checks=[report.build_verdict(name)],
         jobs=jobs,
         schedules=build_schedules(name),
-        sensors=[build_deployment_sensor(name, source, jobs), *build_alert_sensors(name, source)],
+        sensors=[after_deployments, *build_alert_sensors(name, held, kept)],
         executor=dg.in_process_executor,
         resources={
-            target_key(name): held.definition(name),
-            RESULTS: fixed(results or ResultsResource(), "Where results lie."),
-            PROCESS: fixed(process or ProcessResource.from_environment(), "How suites run."),
-            IO_MANAGER: frames(results.base if results else ""),
+            target_key(name): held.definition(name, kept),
+            results_key(name): fixed(kept, "Where results lie."),
+            process_key(name): fixed(process or ProcessResource.from_environment(), "How suites run."),
+            frames_key(name): frames(kept.base),
         },
     )
 
 
-@cache
-def _of(name: str) -> dg.Definitions:
-    return build(name)
+def build_all(folder: Path) -> dg.Definitions:
+    """The definitions of every target file in a folder, whichever of them can be used."""
+    merged = [dg.Definitions(executor=dg.in_process_executor)]
+    taken: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            name = identifier(TargetResource(str(path)).name())
+            if name in taken:
+                raise TargetInvalid(
+                    f"Target files {taken[name]} and {path} are of one name to Dagster, which takes `-` for"
+                    " `_`: give one of them another `name`."
+                )
+            merged.append(build(str(path)))
+            taken[name] = path
+        except HokusaiError as error:
+            merged.append(dg.Definitions(sensors=[_unusable(path, str(error))]))
+    return dg.Definitions.merge(*merged)
 
 
-def __getattr__(name: str) -> dg.Definitions:
-    """The definitions of any target file by its name; `defs` is the sandbox."""
-    target = "sandbox" if name == "defs" else name
-    if not re.match(NAME_PATTERN, target):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        target_path(target)
-    except TargetNotFound as error:
-        raise AttributeError(str(error)) from None
-    return _of(target)
+def _unusable(path: Path, why: str) -> dg.SensorDefinition:
+    """A sensor that fails, in place of a target."""
+
+    @dg.sensor(
+        name=f"{UNUSABLE}_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}",
+        minimum_interval_seconds=UNUSABLE_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"{path} can't be used: {why}",
+    )
+    def unusable(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        raise TargetInvalid(f"{why} Then reload the code location.")
+
+    return unusable
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All targets."""
+    return build_all(targets_dir())

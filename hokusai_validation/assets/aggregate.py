@@ -9,8 +9,15 @@ import dagster as dg
 from hokusai_validation import __version__
 from hokusai_validation.assets import folding, metadata, progress
 from hokusai_validation.assets.deployed_now import deployed_now
-from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
-from hokusai_validation.assets.resources import RESULTS, store_of, target_key, target_of
+from hokusai_validation.assets.phase import key
+from hokusai_validation.assets.resources import (
+    frames_key,
+    identifier,
+    results_key,
+    store_of,
+    target_key,
+    target_of,
+)
 from hokusai_validation.diagnosis import results_contract as contract
 from hokusai_validation.diagnosis.rows import complete
 from hokusai_validation.report import Report
@@ -31,13 +38,14 @@ def build(target_name: str) -> dg.AssetsDefinition:
         key=asset_key,
         ins={phase.value: dg.AssetIn(key(target_name, phase.value)) for phase in Phase},
         description="The newest rows of every phase in one frame, held to their contract, scored and diagnosed.",
-        group_name=GROUP,
+        group_name=identifier(target_name),
         kinds={"pandas", "great_expectations"},
         owners=["team:platform"],
         tags={"target": target_name, "phase": NAME},
         code_version=__version__,
-        io_manager_key=IO_MANAGER,
-        required_resource_keys={target_key(target_name), RESULTS},
+        io_manager_key=frames_key(target_name),
+        pool=identifier(target_name),
+        required_resource_keys={target_key(target_name), results_key(target_name)},
         check_specs=[
             dg.AssetCheckSpec(
                 CONTRACT, asset=asset_key, description="Rows are complete, unique and of allowed values."
@@ -64,7 +72,9 @@ def build(target_name: str) -> dg.AssetsDefinition:
         frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
         deployed, why_not = deployed_now(held)
         folding.carry(frame, context.run.run_id, deployed, redactor.text(why_not))
-        report = folding.report_of(rows, of, context.run.run_id, store_of(context), started_at, deployed)
+        report = folding.report_of(
+            rows, of, context.run.run_id, store_of(context, target_name), started_at, deployed
+        )
         checked = contract.check(frame, of.name)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         yield dg.MaterializeResult(

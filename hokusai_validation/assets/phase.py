@@ -12,10 +12,11 @@ from hokusai_validation import __version__
 from hokusai_validation.assets import metadata, progress, task
 from hokusai_validation.assets.checks import check_results, check_specs
 from hokusai_validation.assets.resources import (
-    PROCESS,
-    RESULTS,
+    frames_key,
     identifier,
+    process_key,
     process_of,
+    results_key,
     store_of,
     target_key,
     target_of,
@@ -35,8 +36,6 @@ from hokusai_validation.runner.warming import warm_up
 from hokusai_validation.store.results import ResultStore, Run
 from hokusai_validation.target import LOAD, Target
 
-GROUP = "validation"
-IO_MANAGER = "frames"
 TEAMS = {
     Phase.ENVIRONMENT: "infrastructure",
     Phase.DISCOVERY: "infrastructure",
@@ -64,18 +63,30 @@ def build_phase(
         key=asset_key,
         deps=[] if after is None else [key(target_name, after.value)],
         description=description,
-        group_name=GROUP,
+        group_name=identifier(target_name),
         kinds=kinds,
         owners=[f"team:{TEAMS[phase]}"],
         tags={"target": target_name, "phase": phase.value},
         code_version=__version__,
-        io_manager_key=IO_MANAGER,
+        io_manager_key=frames_key(target_name),
+        pool=identifier(target_name),
         check_specs=check_specs(asset_key, entries),
-        required_resource_keys={target_key(target_name), RESULTS, PROCESS},
+        required_resource_keys={
+            target_key(target_name),
+            results_key(target_name),
+            process_key(target_name),
+        },
     )
     def run_phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         target = target_of(context, target_name)
-        yield _phase_result(context, phase, asset_key, target, store_of(context), process_of(context))
+        yield _phase_result(
+            context,
+            phase,
+            asset_key,
+            target,
+            store_of(context, target_name),
+            process_of(context, target_name),
+        )
 
     return run_phase
 

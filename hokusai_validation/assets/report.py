@@ -12,8 +12,15 @@ from hokusai_validation import __version__, reporting
 from hokusai_validation.assets import folding, metadata, progress, wall
 from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
-from hokusai_validation.assets.phase import GROUP, IO_MANAGER, key
-from hokusai_validation.assets.resources import RESULTS, store_of, target_key, target_of
+from hokusai_validation.assets.phase import key
+from hokusai_validation.assets.resources import (
+    frames_key,
+    identifier,
+    results_key,
+    store_of,
+    target_key,
+    target_of,
+)
 from hokusai_validation.diagnosis import results_contract, summarise
 from hokusai_validation.redaction import shown
 from hokusai_validation.report import Verdict
@@ -33,13 +40,14 @@ def build(target_name: str) -> dg.AssetsDefinition:
         key=asset_key,
         ins={"frame": dg.AssetIn(key(target_name, AGGREGATE))},
         description="The documents that people act on, the run's summary for later trends, and the verdict.",
-        group_name=GROUP,
+        group_name=identifier(target_name),
         kinds={"html", "json"},
         owners=["team:platform"],
         tags={"target": target_name, "phase": NAME},
         code_version=__version__,
-        io_manager_key=IO_MANAGER,
-        required_resource_keys={target_key(target_name), RESULTS},
+        io_manager_key=frames_key(target_name),
+        pool=identifier(target_name),
+        required_resource_keys={target_key(target_name), results_key(target_name)},
     )
     def report(
         context: dg.AssetExecutionContext,
@@ -47,7 +55,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any]]:
         begun = time.monotonic()
         progress.notify(progress.Event(NAME, begun=True))
-        held, store = target_of(context, target_name), store_of(context)
+        held, store = target_of(context, target_name), store_of(context, target_name)
         of = held.target
         deployed, why_not = folding.carried(frame)
         evidence = {"dagster_run": context.run.run_id}

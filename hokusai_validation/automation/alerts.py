@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hokusai_validation.assets.resources import identifier
 from hokusai_validation.automation.announcements import Announcement, Told, announce
+from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.report import Report
-from hokusai_validation.resources.injected import ResultsResource
+from hokusai_validation.resources.injected import ResultsResource, TargetResource
 from hokusai_validation.store.results import ResultStore
-from hokusai_validation.target import Target, read_target
+from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +32,13 @@ class Cursor(BaseModel):
     told: Told = Told()
 
 
-def build_alert_sensors(target_name: str, source: str) -> list[dg.SensorDefinition]:
+def build_alert_sensors(
+    target_name: str, held: TargetResource, results: ResultsResource
+) -> list[dg.SensorDefinition]:
     """A sensor for the webhook and one for SNS."""
     return [
-        _build("tell_webhook", _to_webhook, target_name, source),
-        _build("tell_sns", _to_sns, target_name, source),
+        _build(f"{identifier(target_name)}_notify_webhook", _to_webhook, target_name, held, results),
+        _build(f"{identifier(target_name)}_notify_sns", _to_sns, target_name, held, results),
     ]
 
 
@@ -47,7 +51,11 @@ def newest_report(store: ResultStore, target: str) -> Report | None:
 
 
 def _build(
-    name: str, send: "Callable[[Target, Announcement], bool]", target_name: str, source: str
+    name: str,
+    send: "Callable[[EffectiveTarget, Announcement], bool]",
+    target_name: str,
+    held: TargetResource,
+    results: ResultsResource,
 ) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
@@ -55,13 +63,13 @@ def _build(
         description="Tells of critical causes: once, again when they change, and when they are over.",
         tags={"target": target_name},
     )
-    def notify(context: dg.SensorEvaluationContext, results: ResultsResource) -> dg.SensorResult:
-        target = read_target(source)
+    def notify(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        target = held.resolve()
         cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
         report = newest_report(results.store(), target_name)
         if report is None or report.run_id == cursor.run_id:
             return dg.SensorResult(skip_reason="There is no new report.", cursor=context.cursor)
-        news = announce(cursor.told, report, _link(target, report))
+        news = announce(cursor.told, report, _link(target.target, report))
         reason = f"Nothing new in run {report.run_id}."
         told = cursor.told
         if news is not None:
@@ -77,26 +85,28 @@ def _build(
     return notify
 
 
-def _to_webhook(target: Target, news: Announcement) -> bool:
+def _to_webhook(held: EffectiveTarget, news: Announcement) -> bool:
     from hokusai_validation.resources.notify import post_webhook
     from hokusai_validation.resources.secrets import Secrets
 
-    if target.automation.webhook is None:
+    webhook = held.target.automation.webhook
+    if webhook is None:
         return False
-    post_webhook(Secrets(target).value(target.automation.webhook), news.slack())
+    post_webhook(Secrets(held.target, given=held.secrets).value(webhook), news.slack())
     return True
 
 
-def _to_sns(target: Target, news: Announcement) -> bool:
+def _to_sns(held: EffectiveTarget, news: Announcement) -> bool:
     from hokusai_validation.resources.aws.client import Aws
     from hokusai_validation.resources.notify import publish
     from hokusai_validation.resources.secrets import Secrets
 
-    if target.automation.sns_topic_arn is None:
+    topic = held.target.automation.sns_topic_arn
+    if topic is None:
         return False
-    aws = Aws.from_target(target, Secrets(target))
+    aws = Aws.from_target(held.target, Secrets(held.target, given=held.secrets))
     try:
-        publish(aws.calls, target.automation.sns_topic_arn, news.subject, news.text())
+        publish(aws.calls, topic, news.subject, news.text())
     finally:
         aws.close()
     return True

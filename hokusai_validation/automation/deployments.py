@@ -2,17 +2,17 @@
 
 It looks each minute, and at once when a message in the target's queue tells of an end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from hokusai_validation.automation.jobs import LIGHT, VALIDATE
+from hokusai_validation.automation.jobs import Job
 from hokusai_validation.automation.rollouts import Cursor, Decision, Fire, decide
 from hokusai_validation.errors import AwsNotFound, UsageError
 from hokusai_validation.resources.aws.rollouts import Outcome
+from hokusai_validation.resources.injected import TargetResource
 from hokusai_validation.target import Automation, FollowUp, Target, read_target
 from hokusai_validation.target import Aws as AwsSection
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 60
 QUEUE_INTERVAL_S = 5
+NAME = "after_deployments"
+DESCRIPTION = "Validates each finished rollout once; one that failed or was rolled back gets the light job."
 TAG = "hokusai/{}"
+Evaluation = Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -32,25 +35,17 @@ UNDER_WAY = [
 ]
 
 
-def build_deployment_sensor(
-    target_name: str, source: str, jobs: Sequence[UnresolvedAssetJobDefinition]
-) -> dg.SensorDefinition:
-    """The sensor of a target; `jobs` hold the whole and the light one. When AWS fails, the tick fails with AWS's own error and the cursor
-    stays, so that the next tick catches up."""
+def after_deployments(target_name: str, held: TargetResource) -> Evaluation:
+    """What the sensor of a target does at each tick. When AWS fails, the tick fails with AWS's own
+    error and the cursor stays, so that the next tick catches up."""
 
-    @dg.sensor(
-        name="after_deployments",
-        jobs=[job for job in jobs if job.name in (VALIDATE, LIGHT)],
-        minimum_interval_seconds=_interval_s(source),
-        description="Validates each finished rollout once; one that failed or was rolled back gets the light job.",
-        tags={"target": target_name},
-    )
-    def after_deployments(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from hokusai_validation.resources.aws.client import Aws
         from hokusai_validation.resources.secrets import Secrets
 
         cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
-        target = read_target(source)
+        now = held.resolve()
+        target = now.target
         if target.aws is None or not target.aws.services:
             return dg.SkipReason(f"Target '{target_name}' declares no ECS services ([aws.services]).")
         due = (
@@ -58,19 +53,19 @@ def build_deployment_sensor(
             or cursor.since is None
             or datetime.now(UTC) - cursor.since >= timedelta(seconds=INTERVAL_S)
         )
-        aws = Aws.from_target(target, Secrets(target))
+        aws = Aws.from_target(target, Secrets(target, given=now.secrets))
         try:
             return _tick(context, cursor, target, target.aws, aws, due=due)
         finally:
             aws.close()
 
-    return after_deployments
+    return evaluate
 
 
-def _interval_s(source: str) -> int:
-    """Often where there is a queue to look into, since that asks nothing of the target's account."""
+def interval_s(held: TargetResource) -> int:
+    """Seconds between ticks: few where there is a queue to look into, since that asks nothing of the target's account."""
     try:
-        queue = read_target(source).automation.deployment_queue_url
+        queue = read_target(held.source).automation.deployment_queue_url
     except UsageError:
         return INTERVAL_S  # the tick says what is wrong with the file
     return INTERVAL_S if queue is None else QUEUE_INTERVAL_S
@@ -155,7 +150,7 @@ def _result(decision: Decision, target: Target, aws: "Aws") -> dg.SensorResult:
         return dg.SensorResult(skip_reason=reason, cursor=kept)
     request = dg.RunRequest(
         run_key=f"{target.name}:{fire.run_key}",
-        job_name=LIGHT if follow_up is FollowUp.LIGHT else VALIDATE,
+        job_name=(Job.LIGHT if follow_up is FollowUp.LIGHT else Job.VALIDATE).of(target.name),
         tags={"target": target.name, **_tags(fire, aws)},
     )
     return dg.SensorResult(run_requests=[request], cursor=kept)

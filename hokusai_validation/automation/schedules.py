@@ -2,15 +2,16 @@
 
 import dagster as dg
 
-from hokusai_validation.automation.jobs import LIGHT, VALIDATE
+from hokusai_validation.assets.resources import identifier
+from hokusai_validation.automation.jobs import Job
 
 
 def build_schedules(target_name: str) -> list[dg.ScheduleDefinition]:
     """The light job each hour, the whole at night (UTC)."""
     return [
         dg.ScheduleDefinition(
-            name="light_each_hour",
-            job_name=LIGHT,
+            name=f"{identifier(target_name)}_light_each_hour",
+            job_name=Job.LIGHT.of(target_name),
             cron_schedule="5 * * * *",
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.STOPPED,
@@ -18,8 +19,8 @@ def build_schedules(target_name: str) -> list[dg.ScheduleDefinition]:
             description="Environment, discovery and health, each hour.",
         ),
         dg.ScheduleDefinition(
-            name="whole_each_night",
-            job_name=VALIDATE,
+            name=f"{identifier(target_name)}_whole_each_night",
+            job_name=Job.VALIDATE.of(target_name),
             cron_schedule="30 2 * * *",
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.STOPPED,

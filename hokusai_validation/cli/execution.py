@@ -17,7 +17,6 @@ from hokusai_validation.report import Report
 from hokusai_validation.result import Phase
 
 OWNER_TAG = "hokusai/owner"
-LOCATION_TAG = "dagster/code_location"  # on every launched run; the queue is to count ours as well
 # For a DAGSTER_HOME that has none yet; the project's own is in `.dagster`.
 SETTINGS = """telemetry:
   enabled: false
@@ -83,7 +82,7 @@ def execute(
 
     from hokusai_validation.assets.phase import key
     from hokusai_validation.assets.progress import STEPS
-    from hokusai_validation.automation.jobs import VALIDATE
+    from hokusai_validation.automation.jobs import Job
     from hokusai_validation.definitions import build
     from hokusai_validation.resources.injected import ResultsResource, TargetResource
 
@@ -92,12 +91,12 @@ def execute(
     steps = (*(phase.value for phase in phases), *STEPS[len(Phase) :])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dagster's about itself; ours are rows
-        result = definitions.resolve_job_def(VALIDATE).execute_in_process(
+        result = definitions.resolve_job_def(Job.VALIDATE.of(name)).execute_in_process(
             instance=dagster_instance,
             run_id=run_id,
             asset_selection=[key(name, step) for step in steps],
             raise_on_error=False,
-            tags={"target": name, LOCATION_TAG: name, OWNER_TAG: _owner(), **(tags or {})},
+            tags={"target": name, OWNER_TAG: _owner(), **(tags or {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     materialized = {

@@ -79,7 +79,7 @@ class _Servers:
         workspace.write_text(yaml.safe_dump({"load_from": servers}), encoding="utf-8")
         code_servers = [
             _dagster(
-                *("dagster", "api", "grpc", "--lazy-load-user-code", "--log-level", "warning"),
+                *("dagster", "code-server", "start", "--log-level", "warning"),
                 *("-m", each["module_name"], "-a", each["attribute"], "-s", str(path)),
                 *("--location-name", each["location_name"], "-d", str(Path.cwd())),
             )

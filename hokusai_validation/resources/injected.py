@@ -182,14 +182,13 @@ class TargetResource:
             )
         return now
 
-    def definition(self, name: str) -> dg.ResourceDefinition:
+    def definition(self, name: str, results: "ResultsResource") -> dg.ResourceDefinition:
         """The resource of a run: Dagster asks for it once, before the first step, and ends it after the
         last; the target is locked in between. It takes no run configuration: a run chooses phases,
         and never what they are done to."""
 
         @contextmanager
         def of_run(context: dg.InitResourceContext) -> Iterator[EffectiveTarget]:
-            results: ResultsResource = context.resources.results
             run_id = "" if context.run is None else context.run.run_id
             store = results.store()
             effective = self.of_run(name, run_id, store)
@@ -199,7 +198,6 @@ class TargetResource:
         return dg.ResourceDefinition(
             of_run,
             config_schema={},
-            required_resource_keys={"results"},
             description=f"Target {name} as the run began with it, locked until the run ends.",
         )
 

@@ -22,7 +22,7 @@ def materialize(
     steps = [*(phase.value for phase in phases), "aggregate", "report"]
     return (
         build(str(source), **resources)
-        .resolve_job_def("validate")
+        .resolve_job_def(f"{target}_validate")
         .execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey([target, step]) for step in steps],

@@ -11,6 +11,7 @@ import pytest
 from hokusai_validation import definitions
 from hokusai_validation.assets.aggregate import CONTRACT
 from hokusai_validation.assets.checks import check_name
+from hokusai_validation.automation.jobs import Job
 from hokusai_validation.catalogue import entries
 from hokusai_validation.definitions import build
 from hokusai_validation.errors import TargetInvalid, TargetNotFound
@@ -64,44 +65,69 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         assert node.description
         assert node.owners
         assert node.kinds
-        assert node.group_name == "validation"
+        assert node.group_name == "stub"
+        assert node.pools == {"stub"}
         assert node.tags["target"] == "stub"
 
 
 def test_jobs_always_end_in_a_verdict(defs: dg.Definitions) -> None:
     chosen = {
         name: {key.path[-1] for key in defs.resolve_job_def(name).asset_layer.selected_asset_keys}
-        for name in ("validate", "failed_phases", "light")
+        for name in ("stub_validate", "stub_failed_phases", "stub_light")
     }
-    assert chosen["validate"] == chosen["failed_phases"] == set(STEPS)
-    assert chosen["light"] == {"environment", "discovery", "health", "aggregate", "report"}
+    assert chosen["stub_validate"] == chosen["stub_failed_phases"] == set(STEPS)
+    assert chosen["stub_light"] == {"environment", "discovery", "health", "aggregate", "report"}
 
 
-def test_any_target_file_is_a_code_location_by_its_name(
+def test_one_location_holds_every_target_of_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "elsewhere.toml").write_text('name = "elsewhere"\n')
     monkeypatch.setenv("HOKUSAI_TARGETS_DIR", str(tmp_path))
-    keys = definitions.elsewhere.resolve_asset_graph().get_all_asset_keys()
-    assert {key.path[0] for key in keys} == {"elsewhere"}
-    with pytest.raises(AttributeError, match="'nowhere' is not known"):
-        _ = definitions.nowhere
-    with pytest.raises(AttributeError):
-        _ = definitions.__wrapped__
+    (tmp_path / "one.toml").write_text('name = "one"\n')
+    assert targets_of(definitions.defs()) == {"one"}
+    (tmp_path / "two-b.toml").write_text('name = "two-b"\n')
+    found = definitions.defs()
+    dg.Definitions.validate_loadable(found)
+    assert targets_of(found) == {"one", "two-b"}
+    jobs = {job.name for job in found.get_repository_def().get_all_jobs()}
+    assert jobs >= {f"{of}_{job}" for of in ("one", "two_b") for job in Job}
 
 
-@pytest.mark.parametrize("name", ["defs", "sandbox", "development", "production"])
-def test_the_projects_own_locations_load_without_any_stack(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('name = "bad"\nnonsense = 1\n', "unknown key `nonsense`"),
+        ("name = ", "not valid TOML"),
+        ('name = "a_b"\n', "of one name to Dagster"),
+    ],
+)
+def test_a_file_that_cannot_be_used_costs_its_own_target_alone(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "good.toml").write_text('name = "a-b"\n')
+    (tmp_path / "not good.toml").write_text(text)
+    found = definitions.build_all(tmp_path)
+    dg.Definitions.validate_loadable(found)
+    assert targets_of(found) == {"a-b"}
+    failing = found.get_repository_def().get_sensor_def("unusable_target_not_good")
+    assert failing.default_status is dg.DefaultSensorStatus.RUNNING
+    with pytest.raises(TargetInvalid, match=says) as error:
+        failing(dg.build_sensor_context())
+    assert "not good.toml" in str(error.value)
+
+
+def test_the_projects_own_targets_load_without_any_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOKUSAI_TARGETS_DIR", str(ROOT / "targets"))
-    assert isinstance(getattr(definitions, name), dg.Definitions)
+    names = {path.stem for path in (ROOT / "targets").glob("*.toml")}
+    assert targets_of(definitions.defs()) == names
 
 
-def test_the_workspace_lists_them() -> None:
+def test_the_workspace_has_one_location() -> None:
     text = (ROOT / "workspace.yaml").read_text(encoding="utf-8")
     listed = [line.split()[-1] for line in text.splitlines() if "location_name:" in line]
-    assert listed == ["sandbox", "development", "production"]
+    assert listed == ["targets"]
+
+
+def targets_of(found: dg.Definitions) -> set[str]:
+    return {key.path[0] for key in found.resolve_asset_graph().get_all_asset_keys()}
 
 
 def test_an_unusable_target_is_refused(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hokusai_validation.automation.deployments import build_deployment_sensor
-from hokusai_validation.automation.jobs import LIGHT, VALIDATE, build_jobs
+from hokusai_validation.automation.deployments import after_deployments
+from hokusai_validation.automation.jobs import Job
 from hokusai_validation.errors import AwsError, AwsNotFound
+from hokusai_validation.resources.injected import TargetResource
 from hokusai_validation_tests.automation import ecs
 from hokusai_validation_tests.automation.ecs import Ecs
 
@@ -21,14 +22,14 @@ class Daemon:
     key is launched once."""
 
     def __init__(self, target: Path, instance: dg.DagsterInstance) -> None:
-        self.sensor = build_deployment_sensor("deployed", str(target), build_jobs("deployed"))
+        self.tick_of = after_deployments("deployed", TargetResource(str(target)))
         self.instance = instance
         self.cursor: str | None = None
         self.launched: list[dg.RunRequest] = []
 
     def tick(self) -> list[dg.RunRequest]:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
-        result = self.sensor(context)
+        result = self.tick_of(context)
         if isinstance(result, dg.SkipReason):
             return []
         assert isinstance(result, dg.SensorResult)
@@ -53,7 +54,7 @@ def daemon(stack: Ecs) -> Iterator[Daemon]:
 
 def test_a_finished_rollout_of_all_services_is_validated_once(stack: Ecs, daemon: Daemon) -> None:
     [request] = daemon.tick()
-    assert request.job_name == VALIDATE
+    assert request.job_name == Job.VALIDATE.of("deployed")
     assert request.tags["target"] == "deployed"
     assert "api=registry.example/api:" in request.tags["hokusai/images"]
     assert "api=" in request.tags["hokusai/commits"]
@@ -78,7 +79,7 @@ def test_a_failed_rollout_gets_the_light_job(stack: Ecs, daemon: Daemon) -> None
     daemon.tick()
     stack.roll_out("api", "FAILED")
     [request] = daemon.tick()
-    assert request.job_name == LIGHT
+    assert request.job_name == Job.LIGHT.of("deployed")
     assert daemon.tick() == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hokusai_validation.automation.jobs import LIGHT, VALIDATE
+from hokusai_validation.automation.jobs import Job
 from hokusai_validation.resources.aws.queue import event, region_of
 from hokusai_validation_tests.automation import ecs
 from hokusai_validation_tests.automation.ecs import Ecs
@@ -163,7 +163,7 @@ def test_a_message_is_looked_into_at_once_and_duplicates_start_nothing(
     stack: Ecs, queue: Queue, daemon: Daemon
 ) -> None:
     [first] = daemon.tick()
-    assert first.job_name == VALIDATE
+    assert first.job_name == Job.VALIDATE.of("deployed")
     assert daemon.tick() == []
     from datetime import timedelta
 
@@ -200,4 +200,4 @@ def test_what_runs_after_what_is_the_targets_to_say(stack: Ecs, queue: Queue, da
     stack.roll_out("api")
     queue.send(of_ecs("SERVICE_DEPLOYMENT_COMPLETED"))
     [request] = daemon.tick()
-    assert request.job_name == LIGHT
+    assert request.job_name == Job.LIGHT.of("deployed")

@@ -20,8 +20,8 @@ WORKSPACE = """
 load_from:
   - python_module:
       module_name: hokusai_validation.definitions
-      attribute: stub
-      location_name: stub
+      attribute: defs
+      location_name: targets
 """
 QUERY = "{ assetNodes { assetKey { path } } }"
 

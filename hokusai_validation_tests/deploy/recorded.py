@@ -16,14 +16,13 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 from hokusai_validation.assets import task
 from hokusai_validation.automation.alerts import build_alert_sensors
-from hokusai_validation.automation.deployments import build_deployment_sensor
-from hokusai_validation.automation.jobs import build_jobs
+from hokusai_validation.automation.deployments import after_deployments
 from hokusai_validation.chaos import stop
 from hokusai_validation.chaos.faults.fis import Fis
 from hokusai_validation.chaos.faults.stop_task import StopTask
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.errors import NotDelivered
-from hokusai_validation.resources.injected import ProcessResource, ResultsResource
+from hokusai_validation.resources.injected import ProcessResource, ResultsResource, TargetResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase
 from hokusai_validation.target import read_target
@@ -91,16 +90,16 @@ def _job() -> None:
 
 
 def _origin() -> JobPythonOrigin:
-    pointer = ModuleCodePointer("hokusai_validation.definitions", "production")
-    return JobPythonOrigin("light", RepositoryPythonOrigin("python", pointer))
+    pointer = ModuleCodePointer("hokusai_validation.definitions", "defs")
+    return JobPythonOrigin("production_light", RepositoryPythonOrigin("python", pointer))
 
 
 def tick(account: Account, made: dg.DagsterInstance) -> None:
     """The sensor after deployments, before and after one."""
-    sensor = build_deployment_sensor(TARGET, str(account.target), build_jobs(TARGET))
+    look = after_deployments(TARGET, TargetResource(str(account.target)))
     cursor = None
     for _ in range(2):
-        result = sensor(dg.build_sensor_context(instance=made, cursor=cursor))
+        result = look(dg.build_sensor_context(instance=made, cursor=cursor))
         assert isinstance(result, dg.SensorResult)
         cursor = result.cursor
         account.validated.roll_out(SERVICES[0])
@@ -108,8 +107,8 @@ def tick(account: Account, made: dg.DagsterInstance) -> None:
 
 def tell(account: Account, made: dg.DagsterInstance) -> None:
     """The sensors that tell people of the run's report."""
-    webhook, sns = build_alert_sensors(TARGET, str(account.target))
-    context = dg.build_sensor_context(instance=made, resources={"results": ResultsResource()})
+    webhook, sns = build_alert_sensors(TARGET, TargetResource(str(account.target)), ResultsResource())
+    context = dg.build_sensor_context(instance=made)
     with context, pytest.raises(NotDelivered):  # nobody is behind the address
         webhook(context)
     told = sns(context)

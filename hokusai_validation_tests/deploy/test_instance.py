@@ -11,7 +11,6 @@ import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
-from hokusai_validation.cli.execution import LOCATION_TAG
 from hokusai_validation_tests.deploy.conftest import DAEMON_TASK_DEFINITION, task_metadata
 from hokusai_validation_tests.deploy.policies import DEPLOY
 
@@ -36,9 +35,10 @@ def test_the_settings_are_the_ones_of_the_design(instance: dg.DagsterInstance) -
     queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
     assert queue.max_concurrent_runs == 4
-    [limit] = queue.tag_concurrency_limits
-    assert limit["key"] == LOCATION_TAG
-    assert limit["limit"] == 1
+    pools = instance.get_concurrency_config().pool_config
+    assert pools.default_pool_limit == 1
+    assert pools.pool_granularity is not None
+    assert pools.pool_granularity.value == "run"
 
 
 def test_a_run_is_stored_in_postgres_and_its_log_in_the_bucket(
@@ -66,20 +66,20 @@ def test_a_run_is_launched_as_a_task_of_the_daemons_network(
     asked = _record_run_task(instance)
     target = ModuleTarget(
         module_name="hokusai_validation.definitions",
-        attribute="production",
+        attribute="defs",
         working_directory=str(DEPLOY.parent),
-        location_name="production",
+        location_name="targets",
     )
     with (
         task_metadata(CLUSTER, daemon),
         WorkspaceProcessContext(instance, target) as process,
     ):
         workspace = process.create_request_context()
-        location = workspace.get_code_location("production")
+        location = workspace.get_code_location("targets")
         repository = next(iter(location.get_repositories().values()))
-        job = repository.get_full_job("light")
+        job = repository.get_full_job("production_light")
         run = instance.create_run(
-            job_name="light",
+            job_name="production_light",
             run_id=None,
             run_config={},
             status=None,

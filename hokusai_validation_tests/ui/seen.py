@@ -145,17 +145,17 @@ def press(page: Page, button: Locator, *, asks: bool) -> None:
         page.get_by_role("button", name="Confirm").click()
 
 
-def open_job(page: Page, served: Served, target: str, job: str) -> Locator:
+def open_job(page: Page, served: Served, job: str) -> Locator:
     """A job's page; the button that launches it."""
     page.set_viewport_size({"width": 1400, "height": 760})
-    page.goto(f"{served.url}/locations/{target}/jobs/{job}")
+    page.goto(f"{served.url}/locations/targets/jobs/{job}")
     return page.get_by_role("button", name="Materialize all")
 
 
 def open_graph(page: Page, served: Served, target: str) -> Locator:
     """A target's asset graph, each phase a box in the colour of its state; the boxes."""
     page.set_viewport_size({"width": 1400, "height": 760})
-    page.goto(f"{served.url}/locations/{target}/asset-groups/validation/lineage")
+    page.goto(f"{served.url}/locations/targets/asset-groups/{target}/lineage")
     boxes = page.locator("svg foreignObject", has=page.locator("[style*='--minimal-bg']"))
     expect(boxes).to_have_count(8)
     return boxes

@@ -78,18 +78,16 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, targets: Path, *names: str) -> Iterator[Served]:
-    """The UI of some targets of a folder; all of its processes end with the block, and with us."""
+def serving(folder: Path, targets: Path) -> Iterator[Served]:
+    """The UI of all targets of a folder; all of its processes end with the block, and with us."""
     environment = _environment(folder, targets)
-    workspace = folder / "workspace.yaml"
-    workspace.write_text(_workspace(names), encoding="utf-8")
     port = _free_port()
     log = folder / "ui-command.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "hokusai_validation.cli", "ui", "--no-sandbox"),
-                *("--port", str(port), "--workspace", str(workspace)),
+                *("--port", str(port), "--workspace", str(ROOT / "workspace.yaml")),
             ],
             env=environment | {PARENT_VARIABLE: str(os.getpid())},
             cwd=ROOT,
@@ -115,20 +113,6 @@ def _environment(folder: Path, targets: Path) -> dict[str, str]:
         "HOKUSAI_RESULTS": str(folder / "results"),
         "HOKUSAI_TARGETS_DIR": str(targets),
     }
-
-
-def _workspace(names: tuple[str, ...]) -> str:
-    entries = [
-        {
-            "python_module": {
-                "module_name": "hokusai_validation.definitions",
-                "attribute": name,
-                "location_name": name,
-            }
-        }
-        for name in names
-    ]
-    return json.dumps({"load_from": entries})  # JSON is YAML
 
 
 def _free_port() -> int:

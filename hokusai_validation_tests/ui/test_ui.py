@@ -38,7 +38,7 @@ def served(api: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     targets = folder / "targets"
     targets.mkdir()
     api.target_file(targets, TARGET)
-    with serving(folder, targets, TARGET) as found:
+    with serving(folder, targets) as found:
         yield found
 
 
@@ -105,8 +105,8 @@ def test_a_phase_that_failed_turns_green_when_it_is_materialized_again(
     # docs' pictures are of a whole one.
     api.break_database()
     before = set(seen.runs(served))
-    job, ran = ("validate", PHASES) if seen.keeping() else ("light", LIGHT)
-    seen.press(page, seen.open_job(page, served, TARGET, job), asks=ran < PHASES)
+    job, ran = (f"{TARGET}_validate", PHASES) if seen.keeping() else (f"{TARGET}_light", LIGHT)
+    seen.press(page, seen.open_job(page, served, job), asks=ran < PHASES)
     first, status = seen.await_new_run(served, before)
     assert status == "FAILURE"
     assert seen.materialized(served, first) == ran
