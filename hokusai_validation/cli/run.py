@@ -183,13 +183,13 @@ def _check_before(request: Request) -> None:
     """What can be known before anything is started.
 
     Raises TargetNotFound, TargetInvalid, NotPermitted."""
-    from hokusai_validation.automation.jobs import VALIDATE
+    from hokusai_validation.automation.jobs import Job
 
     if sandbox_use.is_sandbox(request.target):
         return
     target = read_target(request.target)
     wanted = set(request.phases or Phase)
-    gate = Gate.of(target, "", job=VALIDATE)
+    gate = Gate.of(target, "", job=Job.VALIDATE.value)
     harmful = []
     if Phase.LOAD in wanted and not request.no_load and target.permissions.load is not None:
         harmful.append("load")
