@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from hokusai_validation.text import Text
+
 
 class FactKind(StrEnum):
     """One distinguishable thing that can be seen from outside."""
@@ -85,6 +87,6 @@ class Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: FactKind
-    component: str
-    via: str | None = None
-    seen: str = ""
+    component: Text
+    via: Text | None = None
+    seen: Text = ""

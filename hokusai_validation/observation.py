@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from hokusai_validation.text import Text
+
 SCHEMA_VERSION = 1
 # Of one run; beyond, what passed is folded into samples.
 RUN_LIMIT = 20_000
@@ -133,7 +135,7 @@ class Native(Frozen):
     with `refused` is a database that the tracking server behind it could not connect to."""
 
     system: str
-    code: str
+    code: Text
 
 
 class Samples(Frozen):
@@ -161,12 +163,12 @@ class Observation(Frozen):
     kind: Kind = Kind.READ
     asker: str = "validation"
     dialled: str
-    host: str = ""
+    host: Text = ""
     port: int | None = None
-    instance: str | None = None
+    instance: Text | None = None
     path: tuple[Edge, ...] = ()
-    answered_by: str | None = None
-    subject: str | None = None
+    answered_by: Text | None = None
+    subject: Text | None = None
     started_at: AwareDatetime
     ended_at: AwareDatetime
     mono_start_s: float = 0.0
@@ -174,7 +176,7 @@ class Observation(Frozen):
     error_class: ErrorClass | None = None
     native: Native | None = None
     status: int | None = None
-    expected: str | None = None
+    expected: Text | None = None
     numbers: dict[str, float] = Field(default_factory=dict)
     faults_on: tuple[str, ...] = ()
     samples: Samples | None = None

@@ -16,6 +16,8 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, JsonValue, SecretStr
 
+from hokusai_validation.text import well_formed
+
 Model = TypeVar("Model", bound=BaseModel)
 
 MASK = "[redacted]"
@@ -28,7 +30,6 @@ _CUT_AFTER = ("…", "...", "'", '"', "\n")
 _CUT_BEFORE = ("…", "...")
 # So much behind a cut is enough to recognise what stands across it.
 _REACH = 65_536
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 _LOOKS_SECRET = (
     (re.compile(r"\bhk_[A-Za-z0-9]+_[A-Za-z0-9_\-]{6,}"), MASK),
@@ -91,11 +92,6 @@ def remember(secret: SecretStr) -> None:
 def shown(text: object, limit: int) -> str:
     """What may be shown of a text (or of anything's `str`): masked, then at most `limit` characters."""
     return _of_process.text(str(text)[: limit + _REACH])[:limit]
-
-
-def well_formed(text: str) -> str:
-    """Text that can be written as UTF-8: a lone surrogate (JSON permits it) becomes U+FFFD."""
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def forms_of(value: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hokusai_validation.facts import Fact
 from hokusai_validation.observation import Observation
+from hokusai_validation.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +86,8 @@ class Result(BaseModel):
     status: Status
     started_at: AwareDatetime
     duration_s: float = 0.0
-    message: str = ""
-    detail: str = ""
+    message: Text = ""
+    detail: Text = ""
     evidence: Mapping[str, JsonValue] = Field(default_factory=dict)
     facts: tuple[Fact, ...] = ()
     observations: tuple[Observation, ...] = ()

@@ -89,6 +89,9 @@ def main(
     except HokusaiError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:  # a full disk, a folder that can't be written: ours, and no verdict
+        click.echo(f"error: {error.filename or ''} {error.strerror or error}; nothing was judged.", err=True)
+        sys.exit(3)
 
 
 def run(

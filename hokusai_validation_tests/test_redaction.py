@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import hokusai_validation
-from hokusai_validation.redaction import MASK, SHORTEST, Redactor, remember, shown, well_formed
+from hokusai_validation.redaction import MASK, SHORTEST, Redactor, remember, shown
+from hokusai_validation.text import well_formed
 
 SECRETS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=SHORTEST, max_size=60)
 

@@ -3,6 +3,7 @@
 import atexit
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 
@@ -10,6 +11,9 @@ import click
 
 from hokusai_validation import __version__
 from hokusai_validation.errors import FaultOrphaned, HokusaiError
+from hokusai_validation.redaction import shown
+
+OURS = 3  # 1 is for a verdict alone
 
 # name -> module.attribute; the module is imported only when its command is called or listed.
 COMMANDS: Mapping[str, str] = {
@@ -52,6 +56,19 @@ def cli(ctx: click.Context, trace: bool) -> None:
     ctx.obj = {"trace": trace}
 
 
+def our_trouble(error: Exception) -> str:
+    """One sentence about what nobody foresaw: it is no verdict on the target."""
+    if isinstance(error, OSError):
+        place = f" {error.filename}:" if error.filename else ""
+        said = f"{place} {error.strerror or error}".strip()
+        return f"{shown(said, 300)}; nothing was judged. Put it right, then run again."
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"This went wrong in the validation itself, and nothing was judged: {shown(said, 300)}."
+        " `hokusai-validation --trace …` shows where."
+    )
+
+
 def main() -> None:
     """Run the command line. Exit status: 0 good, 1 unhealthy, 2 wrong usage or an unusable target
     file, 3 could not be judged."""
@@ -71,4 +88,12 @@ def main() -> None:
         if isinstance(error, FaultOrphaned):
             click.echo(f"undo it by hand: {error.command}", err=True)
         sys.exit(error.exit_status)
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OURS)
+    except Exception as error:
+        if trace:
+            raise
+        click.echo(f"error: {our_trouble(error)}", err=True)
+        sys.exit(OURS)
     sys.exit(status if isinstance(status, int) else 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import HokusaiError
+from hokusai_validation.redaction import shown
 from hokusai_validation.report import Report
 from hokusai_validation.result import Phase
 
@@ -61,9 +62,21 @@ def instance() -> Iterator[Any]:
         raise RunFailed(
             f"Dagster's folder {home} can't be used: {error.strerror}; set DAGSTER_HOME to another one."
         ) from None
+    except Exception as error:  # of SQLite, SQLAlchemy, YAML, or Dagster's own
+        raise _unusable(home, error) from None
     with opened:
-        _end_orphans(opened)
+        try:
+            _end_orphans(opened)
+        except Exception as error:
+            raise _unusable(home, error) from None
         yield opened
+
+
+def _unusable(home: Path, error: Exception) -> RunFailed:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return RunFailed(
+        f"Dagster's folder {home} can't be used: {shown(said, 200)}. Move it away, or set DAGSTER_HOME to another one."
+    )
 
 
 def execute(

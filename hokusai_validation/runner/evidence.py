@@ -1,6 +1,7 @@
 """What a test saw, gathered while it runs and sent with its row."""
 
 from collections.abc import Mapping
+from enum import Enum
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -9,8 +10,10 @@ from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.redaction import shown
 from hokusai_validation.report import Performance
 from hokusai_validation.resources.http import Answer, fact_of
+from hokusai_validation.text import well_formed
 
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+_OBJECT: TypeAdapter[object] = TypeAdapter(object)
 
 # One row must stay small enough for a message and a report, whatever a target answers.
 TEXT_LIMIT = 4_000
@@ -29,7 +32,9 @@ class Evidence:
     def record(self, name: str, value: object) -> None:
         """Something seen, as JSON (models, dates and numbers are turned into it; long texts and
         lists are cut)."""
-        self._values[name] = _cut(_JSON.validate_python(TypeAdapter(object).dump_python(value, mode="json")))
+        self._values[name] = _JSON.validate_python(
+            _cut(_OBJECT.dump_python(_well_formed(value), mode="json"))
+        )
 
     def answer(self, name: str, answer: Answer) -> None:
         """An HTTP answer: request, status, body, time."""
@@ -73,6 +78,17 @@ class Evidence:
         if self._performance:
             values["performance"] = list(self._performance)
         return values
+
+
+def _well_formed(value: object) -> object:
+    """Every text in it; pydantic refuses to turn a lone surrogate into JSON."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return well_formed(value)
+    if isinstance(value, Mapping):
+        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_well_formed(item) for item in value]
+    return value
 
 
 def _cut(value: JsonValue) -> JsonValue:

@@ -22,6 +22,7 @@ from _pytest.runner import runtestprotocol
 from hokusai_validation.catalogue import Entry, find, needs
 from hokusai_validation.errors import EarlierFailed, HokusaiError
 from hokusai_validation.redaction import shown
+from hokusai_validation.reporting.escape import plain
 from hokusai_validation.resources.http import fact_of
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recording import Recorder, recording
@@ -358,11 +359,18 @@ def pytest_runtest_makereport(
     state = item.config.stash.get(STATE, None)
     if state is not None:
         redactor = state.secrets.redactor
-        if report.failed and report.longrepr is not None:
+
+        def printable(text: str) -> str:
+            return plain(redactor.text(text))
+
+        if isinstance(report.longrepr, tuple):
+            path, line, reason = report.longrepr
+            report.longrepr = (path, line, printable(reason))
+        elif report.longrepr is not None:
             text = str(report.longrepr)
-            if (masked := redactor.text(text)) != text:
-                report.longrepr = masked
-        report.sections = [(name, redactor.text(text)) for name, text in report.sections]
+            if (harmless := printable(text)) != text:
+                report.longrepr = harmless
+        report.sections = [(name, printable(text)) for name, text in report.sections]
     return report
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
+from hokusai_validation.reporting.escape import plain
 from hokusai_validation.result import Phase
 from hokusai_validation.runner.parentage import CLEAN_UP_S, PARENT_VARIABLE
 from hokusai_validation.runner.timelimit import GRACE_S, TEARDOWN_LEAST_S, limit_s
@@ -132,7 +133,7 @@ class _Output:
             return
         for line in iter(lambda: self._stream.readline(65_536) if self._stream else b"", b""):
             if self._size < OUTPUT_LIMIT:
-                text = self._redactor.text(line.decode(errors="replace"))
+                text = plain(self._redactor.text(line.decode(errors="replace")))
                 self._lines.append(text)
                 self._size += len(text)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from hokusai_validation.redaction import shown
 from hokusai_validation.store.storage import base_path, default_base, default_options, write_whole
 
 if TYPE_CHECKING:
@@ -23,14 +24,16 @@ class _ParquetFrames(dg.UPathIOManager):
     def load_from_path(self, context: dg.InputContext, path: "UPath") -> "pd.DataFrame":
         import pandas as pd
 
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            # A phase that was never asked for: no rows, in the same form.
-            from hokusai_validation.result import to_frame
+        from hokusai_validation.result import to_frame
 
+        try:
+            return pd.read_parquet(io.BytesIO(path.read_bytes()))
+        except FileNotFoundError:
+            return to_frame(())  # a phase that was never asked for: no rows, in the same form
+        except (OSError, ValueError) as error:
+            # pyarrow's errors are of these two. The phases that can be read are worth a report.
+            context.log.warning(f"{path} can't be read, and counts as not there: {shown(error, 200)}")
             return to_frame(())
-        return pd.read_parquet(io.BytesIO(content))
 
 
 def frames(base: str = "") -> dg.IOManagerDefinition:

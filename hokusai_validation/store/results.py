@@ -105,7 +105,8 @@ class ResultStore:
             return None
 
     def phase_rows(self, target: str, run_id: str, phase: Phase) -> tuple[Result, ...] | None:
-        """A run's rows of a phase, or None where the run did not finish it."""
+        """A run's rows of a phase, or None where the run did not finish it, or they can't be read
+        (a damaged file: the rows as they came in are still there)."""
         path = self._rows_file(target, run_id, phase)
         try:
             content = path.read_bytes()
@@ -113,7 +114,11 @@ class ResultStore:
             return None
         import pandas as pd
 
-        return from_frame(pd.read_parquet(io.BytesIO(content)).assign(target=target, run_id=run_id))
+        try:
+            frame = pd.read_parquet(io.BytesIO(content)).assign(target=target, run_id=run_id)
+            return from_frame(frame)
+        except (OSError, ValueError, KeyError, AttributeError):
+            return None
 
     def newest(self, target: str, phase: Phase) -> tuple[Result, ...]:
         """The rows of the newest run that finished a phase; none where no run did."""
