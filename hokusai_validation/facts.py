@@ -69,6 +69,12 @@ class FactKind(StrEnum):
     PERMISSION_MISSING = "permission_missing"  # in the database
     SUPERUSER = "superuser"
     SCHEMA_DIFFERS = "schema_differs"  # the database's tables
+    READ_ONLY = "read_only"
+    STATEMENT_TIMEOUT = "statement_timeout"  # short
+    BLOCKED = "blocked"  # a table is locked by another session
+    REPLICA = "replica"
+    STORE_FULL = "store_full"
+    STORE_NEARLY_FULL = "store_nearly_full"
     ARTIFACT_DAMAGED = "artifact_damaged"
     ARTIFACT_STORE_FAILED = "artifact_store_failed"
     SLOW = "slow"

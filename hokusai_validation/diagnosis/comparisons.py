@@ -1,5 +1,4 @@
-"""What only a comparison shows: one instance slower than the others, connections that are closed while
-they are idle, a store that is nearly full."""
+"""What only a comparison shows: one instance of several that is slower than the others."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median
@@ -14,12 +13,11 @@ from hokusai_validation.report import Cause, Duty
 SLOWER_MS = 150.0  # and
 SLOWER_TIMES = 3.0
 LEAST_SAMPLES = 4  # of each instance
-NEARLY_FULL = 0.9
 
 
 def compared(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...]:
     """The candidates that comparisons propose."""
-    return (*_slow_instances(evidence, graph), *_nearly_full(evidence))
+    return tuple(_slow_instances(evidence, graph))
 
 
 def _slow_instances(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
@@ -62,14 +60,3 @@ def _times(seen: Sequence[Evidence]) -> list[float]:
     return [
         each.elapsed_ms for each in seen for _ in range(min(each.count, 50)) if each.elapsed_ms is not None
     ]
-
-
-def _nearly_full(evidence: Sequence[Evidence]) -> Iterator[Candidate]:
-    """A store that says how much it may hold, and holds nearly that, without a policy that evicts."""
-    for each in evidence:
-        numbers = each.observation.numbers if each.observation else {}
-        most, used = numbers.get("maxmemory_bytes", 0.0), numbers.get("used_memory_bytes", 0.0)
-        if most > 0 and used >= NEARLY_FULL * most and not numbers.get("evicts", 0.0):
-            kind = Kind(Cause.STORE_NEARLY_FULL, frozenset())
-            yield Candidate(Cause.STORE_NEARLY_FULL, kind, each.place, (each,), Timing(Duty.ALWAYS))
-            return

@@ -349,6 +349,7 @@ KINDS: tuple[Kind, ...] = (
     _plain(C.CERTIFICATE_EXPIRING, F.CERTIFICATE_EXPIRING, source="X.509, notAfter"),
     _plain(C.CONNECTIONS_NEAR_LIMIT, F.CONNECTIONS_NEAR_LIMIT, source=_CONTRACT),
     _plain(C.DATABASE_SCHEMA, F.SCHEMA_DIFFERS, source="MLflow, alembic_version"),
+    _plain(C.STORE_NEARLY_FULL, F.STORE_NEARLY_FULL, source=_REDIS + ": INFO memory"),
     _plain(C.AWS_CREDENTIALS_REFUSED, F.AWS_CREDENTIALS_REFUSED, F.AWS_PERMISSION_MISSING, source=_AWS),
     # slowness
     Kind(

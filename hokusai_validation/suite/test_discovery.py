@@ -16,6 +16,7 @@ from hokusai_validation.errors import (
 )
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.health_check_path import unserved_path
 from hokusai_validation.probes.routes import wanted_routes
 from hokusai_validation.probes.target_groups import balancers_of, serving_groups
 from hokusai_validation.resources.aws import states
@@ -237,6 +238,10 @@ class TestBalancing:
                 untold.append(f"{name}: {health}")
             elif health.works is Works.NO:
                 each_state = [each.state for found in targets.values() for each in found]
+                for group in groups:
+                    seen = unserved_path(group, targets[group.name])
+                    if seen is not None:
+                        evidence.fact(FactKind.HEALTH_CHECK_PATH, component, seen)
                 for seen in health.sick or (states.sentence(name, health, each_state),):
                     evidence.fact(FactKind.TARGET_UNHEALTHY, component, seen)
                     wrong.append(seen)

@@ -13,6 +13,7 @@ from hokusai_validation.errors import NotPermitted, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import three_views
 from hokusai_validation.probes.contract.check import expect
+from hokusai_validation.probes.store_states import cache_state, database_state
 from hokusai_validation.probes.views import take
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.aws.client import Aws
@@ -243,6 +244,7 @@ class TestRedis:
         """It answers."""
         assert redis.ping(), f"Redis at {redis.address} did not answer PING with PONG."
         info = redis.info()
+        cache_state(info, evidence, "redis")
         evidence.record(
             "info",
             {
@@ -346,6 +348,7 @@ class TestAlerts:
             "select (select sum(numbackends)::int from pg_stat_database),"
             " current_setting('max_connections')::int"
         )[0]
+        database_state(database, evidence, "postgres")
         share = used / allowed
         evidence.metric("database_connections", used)
         evidence.metric("database_connections_allowed", allowed)
