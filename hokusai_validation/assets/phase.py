@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from hokusai_validation import __version__
-from hokusai_validation.assets import metadata, progress, task
+from hokusai_validation.assets import metadata, progress, provisional, task
 from hokusai_validation.assets.checks import check_results, check_specs
 from hokusai_validation.assets.resources import (
     frames_key,
@@ -107,7 +107,10 @@ def _phase_result(
     progress.notify(progress.Event(phase.value, begun=True, expected=len(entries)))
     if phase is Phase.ENVIRONMENT:
         warm_up()
-    results, why, output = _rows(context, phase, target, store, settings)
+    run_id = context.run.run_id
+    folder = store.output_folder(target.name, run_id)
+    with provisional.watching(target.target, run_id, phase, asked_phases(context), folder) as standing:
+        results, why, output = _rows(context, phase, target, store, settings)
     results += complete(
         results,
         scope=entries,
@@ -126,6 +129,7 @@ def _phase_result(
         metadata={
             **metadata.of_rows(results),
             "wall_s": round(seconds, 3),
+            "findings_so_far": dg.MetadataValue.json([each.title for each in standing.told.values()]),
             "run": metadata.run(context.run.run_id),
             **metadata.links({"rows": rows_path, "output": output_path}),
         },

@@ -1,5 +1,7 @@
 """Live progress by phase and test: a moving display on a terminal, plain lines elsewhere."""
 
+import os
+import signal
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -9,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hokusai_validation.assets.progress import Event, listening
+from hokusai_validation.diagnosis.provisional import ends_a_run
+from hokusai_validation.report import Finding
 from hokusai_validation.reporting.escape import one_line, terminal
 from hokusai_validation.result import Result, Status
 
@@ -23,8 +27,13 @@ MARKS = {
 class ProgressView:
     """Shows what the phases tell, and remembers where the time went."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, until_p0: bool = False) -> None:
+        """`until_p0`: the first certain P0 finding ends the run, as Ctrl-C would, and is `ended_by`."""
         self._console = console
+        self._until_p0 = until_p0
+        self.ended_by: Finding | None = None
+        self._started = time.monotonic()
+        self._withdrawn = 0
         self.seconds: dict[str, float] = {}
         self.in_tests: dict[str, float] = {}
         self._begun: dict[str, float] = {}
@@ -66,9 +75,22 @@ class ProgressView:
                 self.say(f"{event.step}: {event.expected} tests" if event.expected else event.step)
         if event.row is not None:
             self._row(event.step, event.row)
+        for finding in event.findings:
+            self._finding(finding)
+        for title in event.withdrawn[self._withdrawn :]:
+            self.say(f"  no longer: {one_line(title, 200)}")
+        self._withdrawn = len(event.withdrawn) or self._withdrawn
         if event.seconds is not None:
             self.seconds[event.step] = event.seconds
             self._progress.update(self._bars[event.step], completed=event.expected or 10_000, last="")
+
+    def _finding(self, finding: Finding) -> None:
+        after_s = time.monotonic() - self._started
+        self.say(f"  {finding.priority.value} after {after_s:.0f} s: {one_line(finding.title, 200)}")
+        if self._until_p0 and (self.ended_by is None) and ends_a_run((finding,)):
+            self.ended_by = finding
+            # As Ctrl-C would: the suite process puts the target right and ends.
+            os.kill(os.getpid(), signal.SIGINT)
 
     def _row(self, step: str, row: Result) -> None:
         self.in_tests[step] += row.duration_s

@@ -36,6 +36,7 @@ class Request:
     fail_on_degraded: bool
     expect_commit: str | None
     confirm: str | None
+    until: str | None
 
 
 @click.command()
@@ -68,6 +69,11 @@ class Request:
     default="unhealthy",
     help="From which verdict on the exit status is 1.",
 )
+@click.option(
+    "--until",
+    type=click.Choice(["first-p0"]),
+    help="End with 1 as soon as a P0 is certain; there is no report then.",
+)
 @click.option("--expect-commit", metavar="SHA", help="Fail at once when another commit runs.")
 @click.option("--confirm", metavar="NAME", help="Production with load or faults: name the target once more.")
 def run(
@@ -81,6 +87,7 @@ def run(
     fail_on: str,
     expect_commit: str | None,
     confirm: str | None,
+    until: str | None,
 ) -> int:
     """Validate TARGET: a name under targets/ or the path of a target file. By default the sandbox,
     which is started for the run unless it is up.
@@ -99,6 +106,7 @@ def run(
         fail_on == "degraded",
         expect_commit,
         confirm,
+        until,
     )
     if failed and chosen:
         raise UsageError("--failed chooses the phases itself; leave out --phase.")
@@ -110,7 +118,7 @@ def _run(request: Request) -> int:
     started = time.monotonic()
     console = Console(stderr=request.as_json, soft_wrap=not sys.stdout.isatty())
     _check_before(request)
-    view = ProgressView(console)
+    view = ProgressView(console, until_p0=request.until is not None)
     with sandbox_use.source(request.target, view.say) as source:
         stack_s = time.monotonic() - started
         held = _resolved(source, request.expect_commit)
@@ -118,7 +126,13 @@ def _run(request: Request) -> int:
         _check_secrets(target)
         if request.expect_commit is not None:
             deployed_commit.expect(target, request.expect_commit)
-        outcomes, asked = _outcomes(request, source, held, view)
+        try:
+            outcomes, asked = _outcomes(request, source, held, view)
+        except KeyboardInterrupt:
+            if view.ended_by is None:
+                raise
+            view.say(f"Ended at the first P0: {view.ended_by.title} There is no report of this run.")
+            return 1
     if not outcomes:
         view.say(f"No phase of '{target.name}' has failed or broken tests; nothing to run.")
         return 0

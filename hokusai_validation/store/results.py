@@ -148,11 +148,15 @@ class ResultStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def output_folder(self, target: str, run_id: str) -> "UPath":
+        """Where what a run's phases printed is kept, and what they found before the report."""
+        return self.base / "output" / target / run_id
+
     def keep_output(self, target: str, run_id: str, phase: str, text: str) -> str:
         """Keep what a phase's process printed (masked by the caller); returns where.
 
         Raises ReportNotWritten."""
-        path = self.base / "output" / target / run_id / f"{phase}.log"
+        path = self.output_folder(target, run_id) / f"{phase}.log"
         write_whole(path, text.encode(errors="replace"))
         return str(path)
 

@@ -1,0 +1,174 @@
+"""How long a verdict takes, healthy and broken, and how long the first right finding.
+
+    python -m benchmarks.verdict_time [--runs 5] [--only "postgres hanging"] [--json]
+
+Each run is the command that a person types, against a sandbox of its own that is up already. `light_s` is
+a run without load and faults; `first_right_s` is when `provisional.json` first named the part that is out.
+Medians of `--runs`; the machine should be quiet.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import click
+
+from benchmarks.outages import OUTAGES, Outage
+from hokusai_validation.errors import RequestFailed
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.target import Target, read_target
+
+LIGHT = ("--no-load", "--no-chaos")
+RUN_LIMIT_S = 900.0
+HEALTHY_WITHIN_S = 90.0
+POLL_S = 0.1
+BLOCKING = "blocks_on_health+probes_need_key"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One run: its seconds, when the first right finding was told (None: never), and its exit status."""
+
+    seconds: float
+    first_right_s: float | None
+    status: int
+
+
+@dataclass(frozen=True)
+class OutageTime:
+    """Of one outage, medians."""
+
+    name: str
+    light_s: float
+    first_right_s: float | None
+
+
+@contextmanager
+def sandbox(folder: Path, scenario: str = "clean") -> Iterator[Target]:
+    """A sandbox that is up in the block."""
+    command = (sys.executable, "-m", "hokusai_validation.cli", "sandbox")
+    where = ("--dir", str(folder))
+    subprocess.run([*command, "up", *where, "--scenario", scenario], check=True, capture_output=True)
+    try:
+        yield read_target(str(folder / "target.toml"))
+    finally:
+        subprocess.run([*command, "down", *where], check=False, capture_output=True)
+
+
+def run(folder: Path, *options: str, part: str | None = None) -> Taken:
+    """One run of the command line against the sandbox in a folder, with storage of its own."""
+    with tempfile.TemporaryDirectory(prefix="verdict-time-") as base:
+        environment = {**os.environ, "DAGSTER_HOME": f"{base}/dagster", "HOKUSAI_RESULTS": f"{base}/results"}
+        command = [
+            sys.executable,
+            "-m",
+            "hokusai_validation.cli",
+            "run",
+            str(folder / "target.toml"),
+            *options,
+        ]
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, env=environment, cwd=base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        first: float | None = None
+        while process.poll() is None:
+            if time.monotonic() - started > RUN_LIMIT_S:
+                process.terminate()
+                process.wait()
+                break
+            if part is not None and first is None and _names(Path(base), part):
+                first = time.monotonic() - started
+            time.sleep(POLL_S)
+        return Taken(time.monotonic() - started, first, process.returncode)
+
+
+def _names(base: Path, part: str) -> bool:
+    """Whether a finding that was told before the end is at the part."""
+    for path in base.rglob("provisional.json"):
+        found = json.loads(path.read_text(encoding="utf-8"))["findings"]
+        if any(each["component"] == part for each in found):
+            return True
+    return False
+
+
+def await_healthy(target: Target) -> None:
+    """Ordinary calls to every instance until each says healthy again.
+
+    Raises TimeoutError."""
+    deadline = time.monotonic() + HEALTHY_WITHIN_S
+    while time.monotonic() < deadline:
+        states = []
+        for instance in target.instances:
+            with HttpClient(instance.url) as client:
+                try:
+                    client.get("/health/mlflow")
+                    states.append(client.get("/health").object().get("status"))
+                except RequestFailed:
+                    states.append(None)
+        if set(states) == {"healthy"}:
+            return
+        time.sleep(POLL_S)
+    raise TimeoutError(f"the sandbox did not become healthy within {HEALTHY_WITHIN_S:g} s")
+
+
+def _outage(outage: Outage, target: Target, folder: Path, runs: int) -> OutageTime:
+    taken = []
+    for _ in range(runs):
+        await_healthy(target)
+        with outage.on(target):
+            taken.append(run(folder, *LIGHT, part=outage.part))
+    firsts = [each.first_right_s for each in taken if each.first_right_s is not None]
+    return OutageTime(
+        outage.name,
+        round(median(each.seconds for each in taken), 1),
+        round(median(firsts), 1) if len(firsts) == len(taken) else None,
+    )
+
+
+@click.command()
+@click.option("--runs", default=5, show_default=True)
+@click.option("--only", default="", help="Only outages whose name contains this.")
+@click.option("--healthy/--no-healthy", default=True, help="Also the healthy runs.")
+@click.option("--blocking/--no-blocking", default=True, help="Also the gateway that blocks.")
+@click.option("--json", "as_json", is_flag=True)
+def main(runs: int, only: str, healthy: bool, blocking: bool, as_json: bool) -> None:
+    """Measure, and print a table or JSON."""
+    measured: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="verdict-time-sandbox-") as place:
+        folder = Path(place)
+        with sandbox(folder) as target:
+            if healthy:
+                await_healthy(target)
+                measured["light_healthy_s"] = _median(folder, runs, *LIGHT)
+                measured["whole_healthy_s"] = _median(folder, runs)
+            chosen = [each for each in OUTAGES if only in each.name]
+            measured["outages"] = [asdict(_outage(each, target, folder, runs)) for each in chosen]
+    if blocking:
+        with (
+            tempfile.TemporaryDirectory(prefix="verdict-time-sandbox-") as place,
+            sandbox(Path(place), BLOCKING),
+        ):
+            measured["blocking_whole_s"] = _median(Path(place), runs)
+    if as_json:
+        click.echo(json.dumps(measured))
+        return
+    for name, value in measured.items():
+        for line in value if isinstance(value, list) else [value]:
+            click.echo(f"{name:<18} {line}")
+
+
+def _median(folder: Path, runs: int, *options: str) -> float:
+    return round(median(run(folder, *options).seconds for _ in range(runs)), 1)
+
+
+if __name__ == "__main__":
+    main()
