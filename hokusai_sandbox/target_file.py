@@ -95,7 +95,7 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
         "environment": "development",
         "env_file": "secrets.env",
         "expected_commit": GIT_COMMIT,
-        "endpoints": url | {"plain": f"http://{HOSTS['registry']}:{plan.ports['balancer-http']}"},
+        "endpoints": url | {"instance_header": "X-Instance"},
         "tls": {"ca_file": "ca.pem"},
         "dns": {
             "resolver": plan.address("dns"),

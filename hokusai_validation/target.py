@@ -53,12 +53,14 @@ class SecretRef(Section):
 
 class Endpoints(Section):
     """Base URLs as a client types them (the load balancer). `plain` is the registry's over plain
-    HTTP where that is not port 80."""
+    HTTP where that is not port 80; `instance_header` the response header that names the instance
+    which answered, where there is one."""
 
     registry: str | None = None
     api: str | None = None
     auth: str | None = None
     plain: str | None = None
+    instance_header: str | None = None
 
 
 class Tls(Section):

@@ -76,8 +76,11 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        left = _left(timeout, httpcore.ReadTimeout)
+        try:
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        except httpcore.ConnectTimeout as error:  # connected it is: the handshake was not answered
+            raise httpcore.ReadTimeout(str(error)) from error
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -22,7 +22,8 @@ class Place:
 
 
 class Places:
-    """The addresses of one target. `names` gives each role's component, None where not deployed."""
+    """The addresses of one target. `names` gives each role's component, None where not deployed;
+    `instance_header` is the response header that names an instance, lower case, empty where none does."""
 
     def __init__(self, target: Target | None = None) -> None:
         topology = DEFAULT_TOPOLOGY if target is None else target.topology
@@ -32,6 +33,7 @@ class Places:
             if part.role is not None
         }
         self.proxy = "/api/mlflow"
+        self.instance_header = ""
         self._by_address: dict[tuple[str, int], Place] = {}
         self._resources: dict[str, str] = {}
         self._private: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ class Places:
         return None
 
     def _read(self, target: Target) -> None:
+        self.instance_header = (target.endpoints.instance_header or "").lower()
         # The later ones win: an instance's own address is more than the balancer's.
         balancer = self.names["load_balancer"]
         for url, role in (

@@ -4,19 +4,20 @@ One recorder a process and an attempt at a test; every connection of `resources/
 thread. Without one (the command line, a library) nothing is kept.
 """
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from hokusai_validation import operations
 from hokusai_validation.observation import Edge, ErrorClass, Kind, Observation, Outcome
 from hokusai_validation.operations import Operation
-from hokusai_validation.resources import classification, folding, own_faults
+from hokusai_validation.resources import classification, own_faults, reports
 from hokusai_validation.resources.classification import AnswerRead, Classified
-from hokusai_validation.resources.places import AWS, Place, Places, address
+from hokusai_validation.resources.places import AWS, Place, address
+from hokusai_validation.resources.recorder import Recorder
 
 TIMEOUTS = frozenset(
     {
@@ -26,82 +27,7 @@ TIMEOUTS = frozenset(
         ErrorClass.LOCK_TIMEOUT,
     }
 )
-# Of one attempt; beyond, like ones are folded whether they passed or not.
-ATTEMPT_LIMIT = 400
-# What a request is refused for by whoever is asked in good order: as promised, where a test says so.
-_ANSWERED = range(400, 500)
-
-
-class Recorder:
-    """The observations of one attempt. `prefix` makes their ids unique in a run."""
-
-    def __init__(self, places: Places, prefix: str = "") -> None:
-        self.places = places
-        self._prefix = prefix
-        self._held: dict[str, Observation] = {}
-        self._count = 0
-        self._fold_at = 2 * ATTEMPT_LIMIT
-        self._lock = threading.Lock()
-
-    def add(self, observation: Observation) -> str:
-        """Keep one; returns its id, which it is given here."""
-        with self._lock:
-            self._count += 1
-            name = f"{self._prefix}{self._count}"
-            self._held[name] = observation.model_copy(update={"id": name})
-            if len(self._held) > self._fold_at:
-                self._fold()
-                self._fold_at = max(2 * ATTEMPT_LIMIT, 2 * len(self._held))
-        return name
-
-    def met(self, name: str) -> None:
-        """An error answer is what was promised: a refusal of what is to be refused."""
-        with self._lock:
-            found = self._held.get(name)
-            if found is not None and not found.ok and found.status is not None:
-                self._held[name] = _as_promised(found)
-
-    def unmet(self, name: str, expected: str, error_class: ErrorClass) -> None:
-        """A promise was not kept by an answer: an observation of its own, beside the answer's."""
-        with self._lock:
-            found = self._held.get(name)
-        if found is None:
-            return
-        # A bad answer's own class says more than that it was not the promised one.
-        kind = error_class if found.ok else found.error_class
-        self.add(
-            found.model_copy(
-                update={
-                    "outcome": Outcome.UNEXPECTED,
-                    "error_class": kind,
-                    "expected": expected,
-                    "samples": None,
-                }
-            )
-        )
-
-    def finished(self, *, passed: bool) -> tuple[Observation, ...]:
-        """Everything, like ones folded, in the order of asking. In a test that passed, refusals were
-        as promised."""
-        with self._lock:
-            if passed:
-                for name, each in self._held.items():
-                    if not each.ok and each.status in _ANSWERED:
-                        self._held[name] = _as_promised(each)
-            self._fold()
-            return tuple(self._held.values())
-
-    def _fold(self) -> None:
-        folded = folding.folded(self._held.values())
-        if len(folded) > ATTEMPT_LIMIT:
-            folded = folding.folded(folded, failed=True)
-        if len(folded) > ATTEMPT_LIMIT:
-            folded = folding.folded(folded, failed=True, gap_s=None)
-        self._held = {each.id: each for each in folded}
-
-
-def _as_promised(observation: Observation) -> Observation:
-    return observation.model_copy(update={"outcome": Outcome.OK, "error_class": None, "native": None})
+INSTANCE_LIMIT = 80  # characters of a name that a response header gives
 
 
 class Question:
@@ -156,12 +82,81 @@ class Question:
         """An HTTP answer came."""
         if self._recorder is None or self.id:
             return None
+        header = self._recorder.places.instance_header
+        if self.instance is None and header and (named := headers.get(header)):
+            self.instance = named[:INSTANCE_LIMIT]
         read = classification.of_answer(status, headers, body)
         by = self._answered_by(read, status)
         numbers["bytes"] = float(len(body))
         outcome = Outcome.OK if read.error is None else Outcome.ERROR
         self._end(outcome, read.error, numbers, status=status, answered_by=by)
+        for report in reports.of_answer(self.operation.name, status, body):
+            self._repeat(report)
+        if read.error is not None and read.repeated:
+            self._repeat_error(read.error, by)
         return read
+
+    def _repeat(self, report: reports.Report) -> None:
+        """What the answering component says of a part of its own is an observation of that part."""
+        if self._recorder is None:
+            return
+        places = self._recorder.places
+        role = reports.ROLES.get(report.part, "")
+        part = places.names.get(role) or report.part
+        operation = replace(operations.find(report.operation), role=role)
+        asker = places.names.get(self.place.role) or self.place.dialled
+        path = operations.path_of(operation, dialled=part, names=places.names, asker=asker)
+        numbers = {} if report.elapsed_ms is None else {"elapsed_ms": report.elapsed_ms}
+        self._add_repeated(operation, asker, part, path, report.error, numbers)
+
+    def _repeat_error(self, error: Classified, by: str | None) -> None:
+        """An error that a component repeats is that of the edge on the question's path which speaks the
+        error's protocol; of several, that which had to be passed."""
+        if self._recorder is None:
+            return
+        deep = [edge for edge in self._path if edge.protocol == error.native.system]
+        if not deep and by is not None:
+            onward = [edge for edge in self._path if edge.source == by and edge.protocol == "http"]
+            deep = [edge for edge in onward if not edge.optional] or onward[-1:]
+        if not deep:
+            return
+        edge = deep[-1].model_copy(update={"optional": False})
+        operation = replace(operations.find("reported.error"), kind=self.operation.kind)
+        self._add_repeated(operation, edge.source, edge.to, (edge,), error, {})
+
+    def _add_repeated(
+        self,
+        operation: Operation,
+        asker: str,
+        part: str,
+        path: tuple[Edge, ...],
+        error: Classified | None,
+        numbers: Mapping[str, float],
+    ) -> None:
+        if self._recorder is None:
+            return
+        outcome = Outcome.OK
+        if error is not None:
+            outcome = Outcome.TIMEOUT if error.error_class in TIMEOUTS else Outcome.ERROR
+        self._recorder.add(
+            Observation(
+                id="",
+                operation=operation.name,
+                kind=operation.kind,
+                asker=asker,
+                dialled=part,
+                instance=self.instance,
+                path=path,
+                started_at=self._started_at,
+                ended_at=datetime.now(UTC),
+                mono_start_s=round(self._mono_start_s, 4),
+                outcome=outcome,
+                error_class=None if error is None else error.error_class,
+                native=None if error is None else error.native,
+                numbers=dict(numbers),
+                faults_on=tuple(sorted({*self._faults, *own_faults.labels()})),
+            )
+        )
 
     def _answered_by(self, read: AnswerRead, status: int) -> str | None:
         """The component that wrote the answer; the program's name where it is none of the target's."""
@@ -310,46 +305,3 @@ def ask_name(name: str) -> Question:
     place = Place(recorder.places.names_of(name))
     subject = recorder.places.of_host(name)
     return Question(recorder, operations.find("dns.resolve"), place, name, None, "dns", subject=subject)
-
-
-def repeated(
-    asker: str,
-    part: str,
-    *,
-    name: str,
-    error: Classified | None,
-    subject: str | None = None,
-    instance: str | None = None,
-    status: int | None = None,
-    numbers: Mapping[str, float] | None = None,
-) -> str:
-    """What a component says of a part of its own: that it is well, or the error that it met."""
-    recorder = _current
-    if recorder is None:
-        return ""
-    operation = operations.find(name)
-    now = datetime.now(UTC)
-    role = next((role for role, each in recorder.places.names.items() if each == part), "")
-    edge = Edge(source=asker, to=part, protocol=operations.PROTOCOLS.get(role, "http"))
-    timeout = error is not None and error.error_class in TIMEOUTS
-    return recorder.add(
-        Observation(
-            id="",
-            operation=operation.name,
-            kind=operation.kind,
-            asker=asker,
-            dialled=part,
-            instance=instance,
-            path=(edge,),
-            subject=subject,
-            started_at=now,
-            ended_at=now,
-            mono_start_s=round(time.monotonic(), 4),
-            outcome=Outcome.OK if error is None else Outcome.TIMEOUT if timeout else Outcome.ERROR,
-            error_class=None if error is None else error.error_class,
-            native=None if error is None else error.native,
-            status=status,
-            numbers=dict(numbers or {}),
-            faults_on=own_faults.labels(),
-        )
-    )

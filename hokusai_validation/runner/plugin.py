@@ -25,7 +25,8 @@ from hokusai_validation.redaction import shown
 from hokusai_validation.reporting.escape import plain
 from hokusai_validation.resources.http import fact_of
 from hokusai_validation.resources.places import Places
-from hokusai_validation.resources.recording import Recorder, recording
+from hokusai_validation.resources.recorder import Recorder
+from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Result, Status
 from hokusai_validation.runner import attempts, outcome, rows, selection
