@@ -1,5 +1,6 @@
 """Errors provoked from the real libraries and servers, read by the classifier and recorded."""
 
+import json
 import socket
 import ssl
 import threading
@@ -321,7 +322,8 @@ def test_mlflows_own_error() -> None:
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
     error = MlflowException("No Experiment with id=7 exists", RESOURCE_DOES_NOT_EXIST)
-    read = of_answer(error.get_http_status_code(), {}, error.serialize_as_json().encode())
+    body = json.dumps({"error_code": error.error_code, "message": error.message})
+    read = of_answer(404, {}, body.encode())
     assert read.error is not None
     assert (read.author, read.error.error_class, read.error.native.code) == (
         "mlflow",
