@@ -1,7 +1,7 @@
 """Possible causes: for every sign that a kind can be told by, where it holds (a component, the edge
 from one asker, one instance of several), and when."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
@@ -13,6 +13,7 @@ from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, timi
 from hokusai_validation.diagnosis.signs import GATEWAY, REACH, Refined
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind as F
+from hokusai_validation.observation import Edge
 from hokusai_validation.observation import ErrorClass as E
 from hokusai_validation.report import Cause, Duty
 
@@ -67,7 +68,7 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
     good = _witnesses(evidence)
     groups: Groups = {}
     for one in evidence:
-        for kind, place, each in _proposals(one, graph):
+        for kind, place, each in _proposals(_silent(one, good), graph):
             operation = each.operation if kind.cause is Cause.WRONG_STATUS else ""
             groups.setdefault((kind.cause, place, operation), (kind, []))[1].append(each)
     _changed_secrets(groups)
@@ -149,6 +150,54 @@ def _proposals(each: Evidence, graph: Graph) -> Iterator[tuple[Kind, str, Eviden
         yield UNWELL, each.place, each
     for kind in proposed_by(sign):
         yield kind, each.asker if kind.at_asker and each.asker in graph else each.place, each
+
+
+def _silent(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Evidence:
+    """A question that was never answered, read at the first part of its way that is to blame: one that
+    answers whatever does not lead on, and nothing that does, only waits for the next."""
+    if each.sign is not E.READ_TIMEOUT or not each.item or not each.steady or each.reported or each.repeated:
+        return each
+    slow = _slow_edge(each, good)
+    if slow is not None:
+        return replace(each, place=slow.to, asker=slow.source, last_hop=False, origin=each)
+    place, asker, passed = each.place, each.asker, {each.place}
+    while True:
+        well = [one for one in good.get(place, ()) if one.asker == asker]
+        onward = [
+            edge.to
+            for edge in each.path
+            if edge.source == place and not edge.optional and edge.to not in passed
+        ]
+        if not well or not onward:
+            break
+        needing = any(_leads(one, place, onward[0]) for one in well)
+        place, asker = onward[0], place
+        passed.add(place)
+        if not needing:
+            return replace(each, place=place, asker=asker, last_hop=False, origin=each)
+    if place == each.place or any(one.asker == asker for one in good.get(place, ())):
+        return each  # all of its way answers others
+    return replace(each, place=place, asker=asker, last_hop=False, origin=each)
+
+
+def _slow_edge(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Edge | None:
+    """The last edge of the way over which good answers are slow, while those without it are fast."""
+    found = None
+    for edge in each.path[1:]:
+        if edge.optional:
+            continue
+        asked = [one for one in good.get(edge.source, ()) if one.elapsed_ms is not None and not one.reported]
+        over = [one.elapsed_ms for one in asked if one.elapsed_ms and _leads(one, edge.source, edge.to)]
+        without = [
+            one.elapsed_ms for one in asked if one.elapsed_ms and not _leads(one, edge.source, edge.to)
+        ]
+        if over and without and median(over) >= max(SLOW_ANSWER_MS, 3 * median(without)):
+            found = edge
+    return found
+
+
+def _leads(one: Evidence, source: str, to: str) -> bool:
+    return any(edge.source == source and edge.to == to for edge in one.path)
 
 
 def _behind(each: Evidence, graph: Graph) -> Iterator[tuple[Kind, str, Evidence]]:
@@ -268,6 +317,8 @@ def _converted(found: Candidate, witnesses: Sequence[Evidence]) -> Candidate:
         return found
     if signs <= {E.READ_TIMEOUT, Refined.HOP_TIMED_OUT}:
         asked = {each.operation for each in found.signs}
+        if any(each.origin is not None for each in found.signs) and _slow(witnesses) and witnesses:
+            return replace(found, cause=Cause.SLOW_DEPENDENCY, kind=_like(Cause.SLOW_DEPENDENCY, found.kind))
         same = [each for each in witnesses if each.operation in asked]
         if any(each.operation == "live" for each in found.signs) and found.timing.duty is Duty.ALWAYS:
             return replace(found, cause=Cause.ANSWERS_NOTHING, kind=_like(Cause.ANSWERS_NOTHING, found.kind))

@@ -41,6 +41,10 @@ HOME: Mapping[str, Role] = {
     "kms": Role.ARTIFACT_STORE,
     "mlflow": Role.TRACKING_SERVER,
 }
+# What only a store says: of another component it was repeated.
+_OF_STORES: frozenset[Sign] = frozenset(
+    {ErrorClass.LOGIN_REFUSED, ErrorClass.PERMISSION, ErrorClass.CONNECTIONS_EXHAUSTED}
+)
 # What an answer through a dependency's words says in general: it is not well.
 _VAGUE = frozenset({ErrorClass.UNKNOWN, ErrorClass.STATE, ErrorClass.WRONG_VALUE})
 
@@ -181,6 +185,11 @@ def _placed(seen: Observation, sign: Sign | None, graph: Graph) -> tuple[str, st
     return dialled, seen.asker, True, False
 
 
+def told_by(via: str | None, component: str) -> bool:
+    """Whether a fact repeats what another component says."""
+    return via is not None and via != component
+
+
 def _home(seen: Observation, graph: Graph) -> str | None:
     """The component whose error it is, by the system that names it."""
     role = HOME.get(seen.native.system) if seen.native else None
@@ -225,10 +234,17 @@ def _of_facts(
             continue
         component = graph.component_of(fact.component)
         via = graph.component_of(fact.via) if fact.via else None
+        if (
+            sign in _OF_STORES
+            and graph.part(Role.DATABASE) in graph.below(component)
+            and told_by(via, component)
+        ):
+            component = graph.part(Role.DATABASE) or component
         # What the connection did, its observation says better.
-        told = via is not None and via != component
+        told = told_by(via, component)
+        same_word = any(each.sign == sign for each in observed if each.item)
         connection = recorded and sign in REACH | TLS
-        if explained_better and (sign in ANSWERS or (connection and (not told or reported))):
+        if explained_better and (sign in ANSWERS or (connection and (not told or reported or same_word))):
             continue
         yield Evidence(
             key=f"fact:{number}:{fact.kind.value}",
@@ -244,6 +260,6 @@ def _of_facts(
             item=True,
             steady=not injects(row),
             reported=told,
-            vague=connection and not told,
+            vague=(connection and not told) or (recorded and sign is FactKind.PROTOCOL_VIOLATED),
             fact=fact,
         )

@@ -25,11 +25,11 @@ class Wording:
     def title(self) -> str:
         """What is wrong, where, and when if not always."""
         cause = self._cause
-        if cause.asker is not None and cause.kind.every and cause.timing.duty is Duty.ALWAYS:
-            who = "The validation" if cause.asker == VALIDATION else cause.asker
-            return f"{who} can't reach {cause.place}, though others can"
         place = f"{cause.place} ({cause.instance})" if cause.instance else cause.place
         title = fill(advice(cause.cause).title, component=place, subject=self._subject, service=self._service)
+        if cause.asker is not None and cause.kind.every:
+            who = "the validation" if cause.asker == VALIDATION else cause.asker
+            title = f"{title.rstrip('.')} (for {who} alone; others reach it)"
         return title + _when(cause)
 
 
