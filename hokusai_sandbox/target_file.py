@@ -1,6 +1,7 @@
 """The sandbox as a target: `target.toml` with every part filled in, and `secrets.env` beside it."""
 
 import os
+import uuid
 from pathlib import Path
 
 from hokusai_sandbox.aws.resources_names import (
@@ -91,6 +92,7 @@ def _values(plan: Plan, scenario: Scenario) -> dict[str, object]:
 
     values: dict[str, object] = {
         "name": "sandbox",
+        "stack_id": uuid.uuid4().hex,
         "description": "The whole stack on this machine",
         "environment": "development",
         "env_file": "secrets.env",

@@ -5,6 +5,7 @@ resolved once when the run starts. Frozen; nothing after that reads the file aga
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
 
@@ -97,18 +98,17 @@ class Snapshot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     run_id: str
-    resolved_at: AwareDatetime
+    resolved_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     hash: str
     identity: Identity
     text: str
 
     @classmethod
-    def of(cls, effective: EffectiveTarget, run_id: str, at: AwareDatetime) -> Self:
+    def of(cls, effective: EffectiveTarget, run_id: str) -> Self:
         """Of a run's target."""
         redactor = Redactor(effective.secrets.values())
         return cls(
             run_id=run_id,
-            resolved_at=at,
             hash=effective.hash,
             identity=redactor.model(effective.identity),
             text=redactor.text(effective.canonical),

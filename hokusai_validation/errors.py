@@ -45,6 +45,10 @@ class TargetBusy(HokusaiError):
     """Another run holds the target's lock."""
 
 
+class LockUnusable(HokusaiError):
+    """The place of the locks on targets can't be used."""
+
+
 class StackError(HokusaiError):
     """The sandbox could not do what was asked."""
 

@@ -295,6 +295,7 @@ class PhaseSource(Frozen):
     finished_at: AwareDatetime | None = None
     stale: bool = False  # older than the newest deployment
     duration_s: float | None = None
+    target_hash: str | None = None  # of the effective target that its run began with
 
 
 class Deployment(Frozen):

@@ -32,6 +32,7 @@ class PhaseRows(BaseModel):
     finished_at: AwareDatetime | None = None
     duration_s: float | None = None
     asked: bool = True
+    target_hash: str | None = None
 
 
 def complete(phases: Sequence[PhaseRows], target: Target, run_id: str, at: datetime) -> tuple[PhaseRows, ...]:
@@ -91,6 +92,7 @@ def source(rows: PhaseRows, newest_deployment: datetime | None) -> PhaseSource:
         finished_at=ended if rows.run_id is not None else None,
         stale=stale,
         duration_s=rows.duration_s,
+        target_hash=rows.target_hash,
     )
 
 

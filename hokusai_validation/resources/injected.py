@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -174,7 +173,7 @@ class TargetResource:
                 f"{self.source} now names the target '{now.name}', not '{name}': reload the definitions."
             )
         if kept is None:
-            store.keep_target(name, Snapshot.of(now, run_id, datetime.now(UTC)))
+            store.keep_target(name, Snapshot.of(now, run_id))
         elif kept.hash != now.hash:
             raise TargetChanged(
                 f"Target '{name}' was changed while run {run_id} was under way, and what the run began with"

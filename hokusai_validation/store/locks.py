@@ -1,23 +1,19 @@
-"""Never two runs on one target: a file lock that names its holder and dies with it.
-
-Whoever changes or loads a target takes it: the command line's `run` for its whole length, a phase
-that is run alone for its own.
+"""Locks of this machine on a stack: files that name their holder and die with it.
 
     with TargetLock(target, what="load phase"):
         …
 
-A process started by the holder inherits it through its environment (`environment()` gives the
-variable to pass on; `os.environ` is set too while the lock is held), so a run's phases don't
-collide with their own run. Taking it twice in one process is fine. The lock is of this machine and
-user; runs from two machines are not kept apart by it.
+They lie where neither the environment nor a target's name decides: two files that name one stack
+share its lock. A process started by the holder inherits it (`environment()` gives the variable to pass
+on; `os.environ` is set too while the lock is held), so a run's phases don't collide with their own
+run; nobody else can name the holder and pass. Taking it twice in one process is fine. `store.lock`
+has what keeps runs of several machines apart.
 """
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -27,10 +23,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from hokusai_validation.errors import HokusaiError, TargetBusy
+from hokusai_validation.effective import Identity, digest
+from hokusai_validation.errors import LockUnusable, TargetBusy
 from hokusai_validation.target import Target
 
 VARIABLE = "HOKUSAI_TARGET_LOCK"
+# Not tempfile's, which the environment moves; the folder that is made in it is the user's own.
+BASE = Path("/var/tmp")  # noqa: S108
 _POLL_S = 0.1
 
 
@@ -44,16 +43,15 @@ class Holder:
 
 
 def target_key(target: Target) -> str:
-    """What tells one deployment from another: its name and where it is, not the file it stands in."""
-    where = (
-        target.url,
-        target.links and target.links.url,
-        target.control and target.control.url,
-        target.aws and (target.aws.region, target.aws.cluster, target.aws.endpoint_url),
-        [instance.url for instance in target.instances],
-    )
-    digest = hashlib.sha256(json.dumps(where, default=str).encode()).hexdigest()[:10]
-    return f"{target.name}-{digest}"
+    """What tells one stack from another, whatever its target is called: its front door, else its
+    cluster, else its parts, and only where it has none of these the target's name."""
+    known = Identity.of(target)
+    where: tuple[str | None, ...] = (known.registry or known.api or known.plain or known.auth,)
+    if where == (None,):
+        where = (known.account_id, known.region, known.cluster, known.aws_endpoint, *known.parts)
+    if not any(where):
+        where = ("name", target.name)
+    return digest("\n".join(each or "" for each in where))[:20]
 
 
 class FileLock:
@@ -69,16 +67,18 @@ class FileLock:
 
         Raises TargetBusy, with the holder in the message."""
         deadline = time.monotonic() + wait_s
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         while True:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                if self._is_there(file):
+                    break
+                os.close(file)  # its holder removed it in between
             except OSError:
+                os.close(file)
                 if time.monotonic() < deadline:
                     time.sleep(_POLL_S)
                     continue
-                os.close(file)
                 holder = self.holder()
                 told = f" by process {holder.pid} ({holder.what}, since {holder.since})" if holder else ""
                 raise TargetBusy(f"{self._busy}{told}; wait for its end, or stop it.") from None
@@ -91,9 +91,14 @@ class FileLock:
         """Give it back. May be repeated."""
         if self._file is not None:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, 0)
+                self.path.unlink()  # while it is held: whoever waits for it makes a new one
             os.close(self._file)
             self._file = None
+
+    def _is_there(self, file: int) -> bool:
+        with contextlib.suppress(OSError):
+            return os.fstat(file).st_ino == self.path.stat().st_ino
+        return False
 
     def holder(self) -> Holder | None:
         """Who holds it now; None when nobody does."""
@@ -179,13 +184,27 @@ class TargetLock(_ProcessLock):
         """Whether the process that we work for holds it: named in our environment, and still there."""
         key, _, pid = os.environ.get(VARIABLE, "").rpartition(":")
         holder = self.holder() if key == self.key else None
-        return holder is not None and str(holder.pid) == pid
+        return holder is not None and str(holder.pid) == pid and holder.pid in _ancestors()
 
     def _taken(self) -> None:
         os.environ[VARIABLE] = f"{self.key}:{os.getpid()}"
 
     def _left(self) -> None:
         os.environ.pop(VARIABLE, None)
+
+
+class NameLock(_ProcessLock):
+    """A run's lock on its target's place in some results: two stacks of one name would write there.
+
+    Raises TargetBusy on entry."""
+
+    suffix = "name"
+    busy = "Target '{name}' is in use by another run"
+
+    def __init__(self, target: Target, what: str, base: str) -> None:
+        super().__init__(target, what)
+        self.key = digest(f"{base}\n{target.name}")[:20]
+        self._path = lock_folder() / f"{self.key}.{self.suffix}"
 
 
 class ExperimentLock(_ProcessLock):
@@ -198,13 +217,21 @@ class ExperimentLock(_ProcessLock):
 
 
 def lock_folder() -> Path:
-    """A folder of this user's own for locks.
+    """A folder of this user's own for locks, the same for every process of the user on this machine.
 
-    Raises HokusaiError when somebody else's folder stands in its place."""
-    folder = Path(tempfile.gettempdir()) / f"hokusai-validation-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    Raises LockUnusable when somebody else's folder stands in its place, or none can be made."""
+    folder = BASE / f"hokusai-validation-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LockUnusable(f"The folder for locks {folder} can't be made: {error.strerror}.") from None
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise HokusaiError(
-            f"{folder} belongs to another user; remove it, or set TMPDIR to a folder of your own."
-        )
+        raise LockUnusable(f"{folder} belongs to another user; remove it, or have it removed.")
     return folder
+
+
+def _ancestors() -> frozenset[int]:
+    """The processes that this one descends from, and itself."""
+    import psutil
+
+    return frozenset({os.getpid(), *(each.pid for each in psutil.Process().parents())})

@@ -27,12 +27,15 @@ except TargetBusy as error:
     print(f"busy: {error}")
 """
 
+TAKE_AND_WAIT = TAKE.replace('print("taken")', 'print("taken", flush=True); input()')
+
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     """A target that no other test has."""
     monkeypatch.delenv(locks.VARIABLE, raising=False)
-    return Target(name="locked", endpoints=Endpoints(registry=f"http://{tmp_path.name}"))
+    # The folder of a test is unique to its run; its name alone is not.
+    return Target(name="locked", endpoints=Endpoints(registry=f"http://host.test{tmp_path}"))
 
 
 def child(target: Target, environment: dict[str, str]) -> str:
@@ -61,6 +64,40 @@ def test_the_holder_is_named_and_those_who_work_for_it_go_on(target: Target) -> 
     # What an earlier holder left in an environment opens nothing.
     with ExperimentLock(target, "other"):
         assert child(target, inherited) == "taken"
+
+
+def test_no_environment_moves_the_lock(target: Target, tmp_path: Path) -> None:
+    elsewhere = {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    without = {name: value for name, value in os.environ.items() if name != locks.VARIABLE}
+    with TargetLock(target, "chaos"):
+        assert child(target, {**without, **elsewhere}).startswith("busy: ")
+
+
+def test_only_what_the_holder_started_works_for_it(target: Target) -> None:
+    """Whoever merely knows the holder's process id gets no further."""
+    held = subprocess.Popen(
+        [sys.executable, "-c", f"{TAKE_AND_WAIT}", str(target.url)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert held.stdin is not None
+    assert held.stdout is not None
+    try:
+        assert held.stdout.readline() == "taken\n"
+        claimed = {**os.environ, locks.VARIABLE: f"{target_key(target)}:{held.pid}"}
+        assert child(target, claimed).startswith("busy: ")
+    finally:
+        held.communicate("over\n", timeout=30)
+    assert child(target, dict(os.environ)) == "taken"
+    assert not list(locks.lock_folder().glob(f"{target_key(target)}.*"))
+
+
+def test_another_name_for_a_stack_is_the_same_stack(target: Target, tmp_path: Path) -> None:
+    other = target.model_copy(update={"name": "other", "production": True})
+    assert target_key(other) == target_key(target)
+    one, two = Target(name="one"), Target(name="two")
+    assert target_key(one) != target_key(two)
 
 
 def test_a_dead_holder_does_not_count_even_for_its_own(target: Target) -> None:
@@ -94,7 +131,7 @@ def test_two_stacks_of_one_name_are_two_targets(target: Target) -> None:
 
 
 def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(locks, "BASE", tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"hokusai-validation-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Exception, match="belongs to another user"):

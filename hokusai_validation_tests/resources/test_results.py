@@ -15,6 +15,7 @@ from hokusai_validation.runner.rows import unrun
 from hokusai_validation.store.lock import target_lock
 from hokusai_validation.store.results import ResultStore, Run
 from hokusai_validation.store.storage import base_path, write_whole
+from hokusai_validation.target import Endpoints, Target
 from hokusai_validation_tests.moto_server import serving_aws
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,7 +135,7 @@ def test_the_same_store_on_s3(bucket: dict[str, object]) -> None:
 def _hold(
     base: str, held: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event"
 ) -> None:
-    with target_lock("t", base):
+    with target_lock(Target(name="t", endpoints=Endpoints(registry=base)), base):
         held.set()
         done.wait(20)
 
@@ -147,12 +148,16 @@ def test_a_target_is_held_by_one_process_and_again_only_by_itself(tmp_path: Path
     other.start()
     try:
         assert held.wait(20)
-        with pytest.raises(TargetBusy, match=f"validated by process {other.pid}"), target_lock("t", base):
-            pass
-        with target_lock("other", base):
+        one, another = "http://one.test", "http://another.test"  # one name, one place, two stacks
+        for url in (one, another):
+            target = Target(name="t", endpoints=Endpoints(registry=url + base))
+            with pytest.raises(TargetBusy, match=f"by process {other.pid}"), target_lock(target, base):
+                pass
+        with target_lock(Target(name="other", endpoints=Endpoints(registry=f"http://free.test{base}")), base):
             pass
     finally:
         other.kill()  # the kernel gives the lock back
         other.join()
-    with target_lock("t", base), target_lock("t", base):
+    target = Target(name="t", endpoints=Endpoints(registry=base))
+    with target_lock(target, base), target_lock(target, base):
         pass
