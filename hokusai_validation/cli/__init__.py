@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "hokusai_validation.cli.report:report",
     "explain": "hokusai_validation.cli.explain:explain",
     "init": "hokusai_validation.cli.init:init",
+    "target": "hokusai_validation.cli.target:target",
 }
 
 

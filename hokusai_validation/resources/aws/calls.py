@@ -201,6 +201,7 @@ class AwsCalls:
             ProfileNotFound,
             TokenRetrievalError,
         )
+        from botocore.parsers import ResponseParserError
 
         # Making a client asks nobody, unless its credentials are to be fetched first.
         question = recording.ask_aws(action if ":" in action else "sts:AssumeRole", arguments)
@@ -226,6 +227,9 @@ class AwsCalls:
         except BotoCoreError as error:
             question.failed(of_aws(error))
             raise AwsUnavailable(f"{action} in {self.region} got no answer: {error}.") from None
+        except ResponseParserError as error:  # a proxy's page, say; of botocore's errors it is none
+            question.failed(of_aws(error))
+            raise AwsUnavailable(f"{action} in {self.region} got an answer that AWS does not give.") from None
         if ":" in action:
             question.ok()
         return answer
