@@ -27,6 +27,7 @@ from hokusai_validation.report import Verdict
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import to_frame
+from hokusai_validation.store.dataset import Dataset
 
 NAME = "report"
 VERDICT = "verdict"
@@ -82,6 +83,8 @@ def build(target_name: str) -> dg.AssetsDefinition:
             )
         summary = summarise(made, of, folding.history_of(store, of.name))
         store.add_summary(of.name, made.run_id, made.finished_at, summary.model_dump(mode="json"))
+        own = [row for row in made.results if row.run_id == made.run_id]  # not what was read back
+        Dataset(store.base).add(of.name, made.run_id, made.finished_at, own)
         all_targets = wall.refresh(store, made.finished_at)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}

@@ -3,6 +3,7 @@
 Layout under the base: `rows/target=T/run_id=R/PHASE.parquet` (a Parquet dataset), `runs/T/TIME_R.json`
 (one small file a run, written when it starts: names sort by time), `summaries/T/TIME_R.json` (what a
 trend reads), `live/T/R/PHASE.jsonl` (rows as they came in, so that a killed run loses none),
+`newest/T/PHASE.json` (which run finished a phase last), `dataset/` (see `store.dataset`),
 `output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated), `confirmations/T/R.json`
 (that a person confirmed a run on production), `reports/T/R/`,
 `assets/T/PHASE.parquet` (the newest of each, by the I/O manager).
@@ -86,6 +87,7 @@ class ResultStore:
         to_frame(results).drop(columns=_IN_PATH).to_parquet(buffer, index=False)
         path = self._rows_file(target, run_id, phase)
         write_whole(path, buffer.getvalue())
+        write_whole(self._newest_file(target, phase), json.dumps({"run_id": run_id}).encode())
         live = self._live(target, run_id, phase)
         if live is not None:
             live.unlink(missing_ok=True)
@@ -121,13 +123,16 @@ class ResultStore:
             return None
 
     def newest(self, target: str, phase: Phase) -> tuple[Result, ...]:
-        """The rows of the newest run that finished a phase; none where no run did."""
-        for run in self._newest_runs(target, None):
-            if phase in run.asked:
-                rows = self.phase_rows(target, run.run_id, phase)
-                if rows is not None:
-                    return rows
-        return ()
+        """The rows of the newest run that finished a phase; none where no run did. Two files are read,
+        and nothing is listed, however many runs there were."""
+        try:
+            run_id = str(json.loads(self._newest_file(target, phase).read_bytes())["run_id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
+        return self.phase_rows(target, run_id, phase) or ()
+
+    def _newest_file(self, target: str, phase: Phase) -> "UPath":
+        return self.base / "newest" / target / f"{phase.value}.json"
 
     def rows(self, target: str, runs: Sequence[str] | None = None) -> tuple[Result, ...]:
         """The rows of a target's runs (all of them by default), newest run first, also those that a

@@ -3,6 +3,7 @@ its end; what may not be read is told, and the rest is read all the same."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -68,61 +69,63 @@ def read(aws: Aws) -> Account:
     Raises AwsError where not even the cluster's services can be listed."""
     unread: list[str] = []
 
-    def tried(make: Callable[[], Found], otherwise: Found) -> Found:
+    def tried(make: Callable[[], Found]) -> Found | None:
         try:
             return make()
         except AwsError as error:
             unread.append(str(error))
-            return otherwise
+            return None
 
     identity = aws.identity()
     arns = list(aws.calls.pages("ecs", "list_services", "serviceArns", cluster=aws.ecs.cluster))
     states = aws.ecs.services(str(arn).rsplit("/", 1)[-1] for arn in arns)
     arns_of_groups = sorted({arn for state in states.values() for arn in state.target_groups})
-    groups = tried(lambda: aws.balancing.target_groups_of(arns_of_groups), {})
-    services = [
+    groups: Mapping[str, TargetGroup] = tried(lambda: aws.balancing.target_groups_of(arns_of_groups)) or {}
+    services = tuple(
         ServiceFound(
             state=state,
-            container=tried(lambda: aws.ecs.task_definition(state.task_definition).container(None), None),  # noqa: B023
+            container=tried(partial(_container, aws, state)),
             groups=tuple(groups[arn] for arn in state.target_groups if arn in groups),
-            tasks=tried(lambda: aws.ecs.tasks(state.name), ()),  # noqa: B023
+            tasks=tried(partial(aws.ecs.tasks, state.name)) or (),
         )
         for state in states.values()
-    ]
+    )
     leading = {arn for group in groups.values() for arn in group.load_balancers}
-    every: tuple[LoadBalancer, ...] = tried(lambda: aws.balancing.load_balancers(()), ()) if leading else ()
+    every = (tried(partial(aws.balancing.load_balancers, ())) or ()) if leading else ()
     balancers = tuple(each for each in every if each.arn in leading)
-    listeners = [
-        listener
-        for each in balancers
-        for listener in tried(lambda: aws.balancing.listeners(each), ())  # noqa: B023
-    ]
+    listeners: list[Listener] = []
+    for each in balancers:
+        listeners += tried(partial(aws.balancing.listeners, each)) or ()
+    ids = partial(_ids, aws)
     return Account(
         account_id=identity.account,
         cluster=aws.ecs.cluster,
-        services=tuple(services),
+        services=services,
         balancers=balancers,
         listeners=tuple(listeners),
-        names=tried(lambda: _names(aws), {}),
-        rds_instances=tried(lambda: _rds_instances(aws), ()),
-        rds_clusters=tried(
-            lambda: _ids(aws, "rds", "describe_db_clusters", "DBClusters", "DBClusterIdentifier"), ()
-        ),
-        cache_clusters=tried(lambda: _cache_clusters(aws), ()),
+        names=tried(partial(_names, aws)) or {},
+        rds_instances=tried(partial(_rds_instances, aws)) or (),
+        rds_clusters=tried(partial(ids, "rds", "describe_db_clusters", "DBClusters", "DBClusterIdentifier"))
+        or (),
+        cache_clusters=tried(partial(_cache_clusters, aws)) or (),
         replication_groups=tried(
-            lambda: _ids(
-                aws, "elasticache", "describe_replication_groups", "ReplicationGroups", "ReplicationGroupId"
-            ),
-            (),
-        ),
+            partial(
+                ids, "elasticache", "describe_replication_groups", "ReplicationGroups", "ReplicationGroupId"
+            )
+        )
+        or (),
         serverless_caches=tried(
-            lambda: _ids(
-                aws, "elasticache", "describe_serverless_caches", "ServerlessCaches", "ServerlessCacheName"
-            ),
-            (),
-        ),
+            partial(
+                ids, "elasticache", "describe_serverless_caches", "ServerlessCaches", "ServerlessCacheName"
+            )
+        )
+        or (),
         unread=tuple(dict.fromkeys(unread)),
     )
+
+
+def _container(aws: Aws, state: EcsServiceState) -> ContainerDefinition | None:
+    return aws.ecs.task_definition(state.task_definition).container(None)
 
 
 def _names(aws: Aws) -> Mapping[str, tuple[str, ...]]:
