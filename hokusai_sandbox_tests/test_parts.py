@@ -249,7 +249,7 @@ def test_the_target_file_is_whole_and_names_its_secrets(tmp_path: Path) -> None:
         edges=dict.fromkeys(EDGES, 4712),
         secrets=Secrets(),
     )
-    (tmp_path / "ca.pem").write_text("")
+    (tmp_path / "ca.pem").write_text(certificates.make().authority)
     write_secrets(plan)
     target = read_target(str(write_target(plan, find(None))))
     for ref in secret_refs(target):

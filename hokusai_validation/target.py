@@ -6,12 +6,11 @@ stands in the file: a `SecretRef` names an environment variable or a Secrets Man
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -22,9 +21,26 @@ from pydantic import (
     model_validator,
 )
 
+from hokusai_validation import target_file
 from hokusai_validation.errors import TargetInvalid, TargetNotFound
+from hokusai_validation.fields import (
+    Count,
+    Host,
+    Limit,
+    Milliseconds,
+    Port,
+    Rate,
+    Resolver,
+    Seconds,
+    SecondsOrNone,
+    Share,
+    Url,
+    usable_texts,
+)
 from hokusai_validation.topology import DEFAULT_TOPOLOGY, Component, Role, extended
 
+SSL_MODES = r"^(disable|allow|prefer|require|verify-ca|verify-full)$"
+NAME_SHOWN = 80  # characters of one that is not known
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 
 
@@ -56,10 +72,10 @@ class Endpoints(Section):
     HTTP where that is not port 80; `instance_header` the response header that names the instance
     which answered, where there is one."""
 
-    registry: str | None = None
-    api: str | None = None
-    auth: str | None = None
-    plain: str | None = None
+    registry: Url | None = None
+    api: Url | None = None
+    auth: Url | None = None
+    plain: Url | None = None
     instance_header: str | None = None
 
 
@@ -67,14 +83,14 @@ class Tls(Section):
     """How certificates are checked: a CA file beside the system's, and when one counts as expiring."""
 
     ca_file: Path | None = None
-    expiring_days: int = 21
+    expiring_days: Count = 21
 
 
 class Dns(Section):
     """Which resolver to ask (`host:port`; none: the system's) and the names that must resolve.
     `private_names` resolve inside the VPC only."""
 
-    resolver: str | None = None
+    resolver: Resolver | None = None
     public_names: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
     search_private: bool = True
@@ -95,49 +111,49 @@ class Instance(Section):
     """One API instance, reached by its own address. `failpoints` is the sandbox's admin URL for it."""
 
     name: str
-    url: str
-    failpoints: str | None = None
+    url: Url
+    failpoints: Url | None = None
 
 
 class Gateway(Section):
     """The API's promises that can be set: time-outs, rate limit, cache, breaker."""
 
-    health_timeout_s: float = 10.0
-    proxy_timeout_s: float = 10.0
-    key_cache_s: float = 300.0
-    breaker_failure_threshold: int = 5
-    breaker_recovery_timeout_s: float = 60.0
-    breaker_max_recovery_attempts: int = 5
+    health_timeout_s: Seconds = 10.0
+    proxy_timeout_s: Seconds = 10.0
+    key_cache_s: SecondsOrNone = 300.0
+    breaker_failure_threshold: Count = 5
+    breaker_recovery_timeout_s: Seconds = 60.0
+    breaker_max_recovery_attempts: Count = 5
 
 
 class Auth(Section):
     """The auth service by its own address, and how the gateway asks it. `admin` is the sandbox's
     URL to make and revoke keys."""
 
-    url: str
+    url: Url
     service_id: str = "platform"
-    admin: str | None = None
+    admin: Url | None = None
 
 
 class Database(Section):
     """PostgreSQL as MLflow uses it. Without `host`, the address that `aws.rds_instance` (or `rds_cluster`) has."""
 
-    host: str = ""
-    port: int = 5432
+    host: Host = ""
+    port: Port = 5432
     name: str = "mlflow_db"
     user: str = "mlflow"
     password: SecretRef
-    sslmode: str = "prefer"
-    connect_timeout_s: float = 5.0
-    statement_timeout_s: float = 10.0
-    pool_size: int = 5
-    pool_timeout_s: float = 2.0
+    sslmode: Annotated[str, Field(pattern=SSL_MODES)] = "prefer"
+    connect_timeout_s: Seconds = 5.0
+    statement_timeout_s: Seconds = 10.0
+    pool_size: Count = 5
+    pool_timeout_s: Seconds = 2.0
 
 
 class Mlflow(Section):
     """MLflow by its own (internal) address; `through_gateway` is the proxy's path."""
 
-    url: str | None = None
+    url: Url | None = None
     through_gateway: str = "/api/mlflow"
     artifact_bucket: str | None = None
     expected_alembic_revision: str | None = None
@@ -146,8 +162,8 @@ class Mlflow(Section):
 class Redis(Section):
     """Redis by its own address. `required`: whether its absence is a failure here."""
 
-    host: str
-    port: int = 6379
+    host: Annotated[Host, Field(min_length=1)]
+    port: Port = 6379
     password: SecretRef | None = None
     tls: bool = False
     required: bool = False
@@ -179,7 +195,7 @@ class Aws(Section):
     chain is used; `role_arn` (with `external_id`) is a role that is taken over it, in another account."""
 
     region: str = "us-east-1"
-    endpoint_url: str | None = None
+    endpoint_url: Url | None = None
     access_key: SecretRef | None = None
     secret_key: SecretRef | None = None
     session_token: SecretRef | None = None
@@ -216,7 +232,7 @@ class Links(Section):
     """Links that faults can be put on: a server of Toxiproxy's HTTP API, and which proxy stands on
     which edge. Edge keys are `from->to`, `from` an instance or a component: `api-1->mlflow`."""
 
-    url: str
+    url: Url
     edges: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -224,7 +240,7 @@ class Control(Section):
     """An agent that can kill, pause, restart and limit the processes of the stack (the sandbox's
     supervisor). `processes` maps instance or component to the agent's process name."""
 
-    url: str
+    url: Url
     token: SecretRef
     processes: Mapping[str, str] = Field(default_factory=dict)
 
@@ -266,13 +282,13 @@ class LoadPermission(Section):
     """Ceilings that nothing on the command line can lift, the stop condition, and what a
     constant-arrival-rate run uses here."""
 
-    max_rate: float
-    max_duration_s: float
-    max_connections: int = 50
-    rate: float = 200.0
-    duration_s: float | None = None
-    stop_error_rate: float = 0.5
-    stop_p99_ms: float = 10_000.0
+    max_rate: Rate
+    max_duration_s: Seconds
+    max_connections: Count = 50
+    rate: Rate = 200.0
+    duration_s: Seconds | None = None
+    stop_error_rate: Share = 0.5
+    stop_p99_ms: Milliseconds = 10_000.0
 
 
 class Permissions(Section):
@@ -281,7 +297,7 @@ class Permissions(Section):
     faults: tuple[FaultKind, ...] = ()
     load: LoadPermission | None = None
     write: bool = True  # whether models may be registered (and removed again)
-    min_availability: float = 0.5  # an experiment stops at once under it
+    min_availability: Share = 0.5  # an experiment stops at once under it
     fis_templates: tuple[str, ...] = ()
     standing: tuple[Standing, ...] = ()
 
@@ -290,10 +306,10 @@ class Limits(Section):
     """Where the target is stricter (or slower) than the catalogue. `request_s` is how long one
     request may take where a test says nothing else."""
 
-    request_s: Annotated[float, Field(gt=0)] = 10.0
-    recovery_s: float = 60.0
-    live_p99_ms: float = 100.0
-    tests: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+    request_s: Seconds = 10.0
+    recovery_s: Seconds = 60.0
+    live_p99_ms: Milliseconds = 100.0
+    tests: Mapping[str, Mapping[str, Limit]] = Field(default_factory=dict)
 
 
 class Budgets(Section):
@@ -316,10 +332,10 @@ class Budgets(Section):
 class Alerts(Section):
     """Thresholds of the contract; one passed makes the verdict at best `degraded`."""
 
-    min_availability: float = 0.99
-    health_p99_ms: float = 1000.0
-    max_error_rate: float = 0.01
-    max_connection_share: float = 0.8
+    min_availability: Share = 0.99
+    health_p99_ms: Milliseconds = 1000.0
+    max_error_rate: Share = 0.01
+    max_connection_share: Share = 0.8
 
 
 class FollowUp(StrEnum):
@@ -352,7 +368,7 @@ class Automation(Section):
     deployment_queue_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     sns_topic_arn: str | None = None
     webhook: SecretRef | None = None
-    ui_url: str | None = None
+    ui_url: Url | None = None
 
 
 class Target(Section):
@@ -417,10 +433,13 @@ def target_path(name_or_path: str) -> Path:
     Raises TargetNotFound."""
     looks_like_path = name_or_path.endswith(".toml") or os.sep in name_or_path
     path = Path(name_or_path) if looks_like_path else targets_dir() / f"{name_or_path}.toml"
-    if not path.is_file():
+    if not target_file.is_file(path):
         known = ", ".join(sorted(p.stem for p in targets_dir().glob("*.toml"))) or "none"
+        name, place = (
+            text if len(text) <= NAME_SHOWN else f"{text[:NAME_SHOWN]}…" for text in (name_or_path, str(path))
+        )
         raise TargetNotFound(
-            f"Target '{name_or_path}' is not known: there is no file {path}."
+            f"Target '{name}' is not known: there is no file {place}."
             f" Known targets: {known}; or give the path of a .toml file."
         )
     return path
@@ -433,20 +452,26 @@ def read_target(name_or_path: str, *, follow_include: bool = True) -> Target:
 
     Raises TargetNotFound, TargetInvalid."""
     path = target_path(name_or_path)
-    values = _read_toml(path)
+    values = target_file.read(path)
     include = values.get("include")
     if follow_include and isinstance(include, str):
         included = Path(include)
-        if not included.is_file():
+        if not target_file.is_file(included):
             raise TargetNotFound(
                 f"Target '{values.get('name', name_or_path)}' is not up: {path} includes {included},"
                 " which is not there. Start it (`hokusai-validation sandbox up`) or correct `include`."
             )
-        values = _merge(_read_toml(included), values)
+        values = target_file.merged(target_file.read(included), values)
     try:
-        return Target.model_validate(values)
+        usable_texts(values)
+        target = Target.model_validate(values)
     except ValidationError as error:
-        raise TargetInvalid(_explain(path, error)) from None
+        raise TargetInvalid(target_file.explained(path, error)) from None
+    except ValueError as error:
+        raise TargetInvalid(f"Target file {path} is not usable: a text {error}.") from None
+    if follow_include:
+        target_file.check_files(path, ca_file=target.tls.ca_file, env_file=target.env_file)
+    return target
 
 
 def secret_refs(section: BaseModel) -> tuple[SecretRef, ...]:
@@ -468,43 +493,3 @@ def secret_refs(section: BaseModel) -> tuple[SecretRef, ...]:
 
     visit(section)
     return tuple(found)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TargetInvalid(f"Target file {path} can't be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetInvalid(f"Target file {path} is not valid TOML: {error}.") from None
-    for holder, key in (
-        (values, "env_file"),
-        (values, "include"),
-        (values.get("tls"), "ca_file"),
-        (values.get("breaker"), "source"),
-    ):
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str((path.parent / holder[key]).resolve())
-    return values
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    """One sentence: every bad key with its path in the file."""
-    parts = []
-    for item in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in item["loc"]) or "the file"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key `{where}`")
-        elif item["type"] == "missing":
-            parts.append(f"missing key `{where}`")
-        else:
-            parts.append(f"`{where}`: {item['msg']}")
-    return f"Target file {path} is not usable: {'; '.join(parts)}. See targets/example.toml."
