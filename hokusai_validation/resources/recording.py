@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from hokusai_validation import operations
-from hokusai_validation.observation import Edge, ErrorClass, Kind, Observation, Outcome
+from hokusai_validation.observation import Edge, ErrorClass, Kind, Native, Observation, Outcome
 from hokusai_validation.operations import Operation
 from hokusai_validation.resources import classification, own_faults, reports
 from hokusai_validation.resources.classification import AnswerRead, Classified
@@ -70,6 +70,12 @@ class Question:
     def ok(self, **numbers: float) -> None:
         """A good answer came."""
         self._end(Outcome.OK, None, numbers)
+
+    def in_state(self, native: Native, error_class: ErrorClass | None, numbers: Mapping[str, float]) -> None:
+        """A state was read; with a class it is another than it should be."""
+        outcome = Outcome.OK if error_class is None else Outcome.UNEXPECTED
+        error = None if error_class is None else Classified(error_class, native)
+        self._end(outcome, error, numbers)
 
     def failed(self, error: Classified, **numbers: float) -> None:
         """None came, or an error."""
@@ -305,3 +311,11 @@ def ask_name(name: str) -> Question:
     place = Place(recorder.places.names_of(name))
     subject = recorder.places.of_host(name)
     return Question(recorder, operations.find("dns.resolve"), place, name, None, "dns", subject=subject)
+
+
+def state(
+    role: str, code: str, *, system: str, error_class: ErrorClass | None = None, **numbers: float
+) -> None:
+    """A store's own word for the state that it is in; with `error_class` it is not a good one."""
+    question = ask("state", role, "", None)
+    question.in_state(Native(system=system, code=code), error_class, numbers)
