@@ -18,9 +18,11 @@ from hokusai_validation.errors import (
     StatementTimedOut,
 )
 from hokusai_validation.facts import FactKind
+from hokusai_validation.observation import ErrorClass
 from hokusai_validation.probes import mlflow_schema
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.database import Database
 from hokusai_validation.runner.evidence import Evidence
@@ -108,7 +110,8 @@ class TestDatabaseLogin:
     def test_wrong_password_refused(self, database: Database, evidence: Evidence) -> None:
         """A wrong password is refused."""
         try:
-            database.query("select 1", password=SecretStr("not-the-password"))
+            with recording.provoked(ErrorClass.LOGIN_REFUSED):
+                database.query("select 1", password=SecretStr("not-the-password"))
         except LoginRefused as error:
             evidence.record("refusal", str(error))
             return
@@ -281,7 +284,7 @@ class TestTimeouts:
         """The server cancels a statement at the session's time-out, and the session goes on."""
         with database.session(statement_timeout_s=0.3) as connection:
             started = time.monotonic()
-            with pytest.raises(StatementTimedOut):
+            with recording.provoked(ErrorClass.STATEMENT_TIMEOUT), pytest.raises(StatementTimedOut):
                 database.rows(connection, "select pg_sleep(5)", limit_s=4)
             took_s = time.monotonic() - started
             evidence.metric("cancelled_after_s", took_s)
@@ -298,7 +301,7 @@ class TestTimeouts:
             silent = Database(settings, SecretStr("unused"))
             warm_up()  # while it waits: the schema's tests are next
             started = time.monotonic()
-            with pytest.raises(ReadTimedOut):
+            with recording.unrecorded(), pytest.raises(ReadTimedOut):
                 silent.connect()
             took_s = time.monotonic() - started
         evidence.metric("given_up_after_s", took_s)

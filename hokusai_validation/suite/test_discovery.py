@@ -15,10 +15,12 @@ from hokusai_validation.errors import (
     RequestFailed,
 )
 from hokusai_validation.facts import FactKind
+from hokusai_validation.observation import ErrorClass
 from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.health_check_path import unserved_path
 from hokusai_validation.probes.routes import wanted_routes
 from hokusai_validation.probes.target_groups import balancers_of, serving_groups
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.aws import states
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.aws.models import DiscoveryService, Listener, LoadBalancer
@@ -375,7 +377,8 @@ def _is_right(decision: Decision, by_arn: Mapping[str, str], wanted: set[str]) -
 
 def _addresses(name: str, resolver: Resolver) -> set[str]:
     try:
-        return set(resolver.addresses(name)) if name else set()
+        with recording.provoked(ErrorClass.NAME_NOT_FOUND):  # not every name has to exist
+            return set(resolver.addresses(name)) if name else set()
     except RequestFailed:
         return set()
 

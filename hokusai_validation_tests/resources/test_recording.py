@@ -198,3 +198,14 @@ def test_every_request_has_a_name(role: str, method: str, path: str, with_key: b
     edges = operations.path_of(found, dialled="x", names=Places().names)
     assert found.name
     assert edges[0].source == "validation"
+
+
+def test_a_refusal_that_a_test_asks_for_is_no_error() -> None:
+    recorder = Recorder(Places(TARGET))
+    with recording.recording(recorder):
+        with recording.provoked(ErrorClass.REFUSED):
+            recording.ask("sql.connect", "database", "db", 5432).failed(ERROR)
+        with recording.unrecorded():
+            recording.ask("sql.connect", "database", "db", 5432).failed(ERROR)
+        recording.ask("sql.connect", "database", "db", 5432).failed(ERROR)
+    assert [each.outcome for each in recorder.finished(passed=True)] == [Outcome.OK, Outcome.ERROR]
