@@ -10,6 +10,7 @@ from hokusai_validation import __version__
 from hokusai_validation.assets import folding, metadata, progress
 from hokusai_validation.assets.deployed_now import deployed_now
 from hokusai_validation.assets.phase import key
+from hokusai_validation.assets.read_back import of_this_stack
 from hokusai_validation.assets.resources import (
     frames_key,
     identifier,
@@ -66,11 +67,19 @@ def build(target_name: str) -> dg.AssetsDefinition:
         held = target_of(context, target_name)
         of = held.target
         rows = folding.results_of((environment, discovery, health, functional, load, chaos))
+        phases, evidence = of_this_stack(
+            folding.phases_of(rows, context.run.run_id),
+            held,
+            context.run.run_id,
+            store_of(context, target_name),
+        )
+        rows = tuple(row for phase in phases for row in phase.results)
         started_at = folding.run_started_at(context)
-        whole = complete(folding.phases_of(rows, context.run.run_id), of, context.run.run_id, started_at)
+        whole = complete(phases, of, context.run.run_id, started_at)
         redactor = Secrets(of, given=held.secrets).redactor
         frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
         deployed, why_not = deployed_now(held)
+        frame.attrs["evidence"] = dict(evidence)
         folding.carry(frame, context.run.run_id, deployed, redactor.text(why_not))
         report = folding.report_of(
             rows, of, context.run.run_id, store_of(context, target_name), started_at, deployed

@@ -59,7 +59,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
         held, store = target_of(context, target_name), store_of(context, target_name)
         of = held.target
         deployed, why_not = folding.carried(frame)
-        evidence = {"dagster_run": context.run.run_id}
+        evidence = {"dagster_run": context.run.run_id, **frame.attrs.get("evidence", {})}
         if why_not:
             evidence["deployed_at_end"] = f"could not be read: {why_not}"
         made = folding.report_of(

@@ -77,6 +77,17 @@ def test_verdict_and_redactor_know_what_was_given_in_code(
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
 
+def test_rows_of_another_stack_under_the_same_name_are_not_read_back(
+    tmp_path: Path, store: ResultStore, stub: Stub
+) -> None:
+    with serving() as before, dg.DagsterInstance.ephemeral() as instance:
+        materialize(target_file(tmp_path, before.url), Phase.DISCOVERY, instance=instance)
+        result = materialize(target_file(tmp_path, stub.url), Phase.ENVIRONMENT, instance=instance)
+    report = json.loads((store.reports / "stub" / result.run_id / "report.json").read_text())
+    assert {row["run_id"] for row in report["results"]} == {result.run_id}
+    assert "discovery" in report["evidence"]["rows_left_out"]
+
+
 @pytest.mark.parametrize(
     "config",
     [
