@@ -72,7 +72,7 @@ def fill(base: Path, runs: int, number: int) -> None:
     summary = summarise(report, target).model_dump(mode="json")
     summary["histograms"] = {f"test {n}|/health{n}|open": "x" * 3000 for n in range(12)}
     for each in phases:
-        store.append("past-0", TARGET, each.phase, each.results)
+        store.append(TARGET, each)
     first = base / "rows" / f"target={TARGET}" / "run_id=past-0"
     for index in range(runs):
         run_id, at = f"past-{index}", START + timedelta(hours=index)
@@ -99,13 +99,15 @@ def measure(base: Path, number: int) -> dict[str, Any]:
     from hokusai_validation.assets import folding
     from hokusai_validation.diagnosis import results_contract, summarise
     from hokusai_validation.redaction import Redactor
-    from hokusai_validation.result import from_frame, to_frame
-    from hokusai_validation.store.results import ResultStore
+    from hokusai_validation.result import to_frame
+    from hokusai_validation.store.results import ResultStore, of_run
     from hokusai_validation.target import Target
 
     store, target = ResultStore(base), Target(name=TARGET)
     now = datetime.now(UTC)
-    frame = to_frame(rows_of("present", now, number))
+    rows = rows_of("present", now, number)
+    phases = [of_run(phase, "present", [row for row in rows if row.phase is phase]) for phase in Phase]
+    redactor = Redactor([SecretStr("not a secret of anyone")])
     started = time.monotonic()
     steps: dict[str, float] = {}
 
@@ -114,24 +116,23 @@ def measure(base: Path, number: int) -> dict[str, Any]:
 
     store.newest(TARGET, Phase.HEALTH)
     step("newest rows of another phase")
-    report = folding.report_of(from_frame(frame), target, "present", store, now)
+    history = folding.history_of(store, TARGET)
+    report = folding.report_of(phases, target, "present", history, now, redactor)
     step("aggregate: history and diagnosis")
-    checked = results_contract.check(frame, TARGET)
+    results_contract.check(to_frame(report.results), TARGET)
     step("aggregate: contract (with import)")
-    docs = results_contract.write_docs(checked, base / "docs")
-    step("aggregate: Data Docs")
-    report = folding.report_of(from_frame(frame), target, "present", store, now)
-    step("report: history and diagnosis")
-    reporting.write(
-        report,
-        store.reports,
-        redactor=Redactor([SecretStr("not a secret of anyone")]),
-        attachments={"data_docs": docs},
-    )
-    step("report: documents")
-    summary = summarise(report, target, folding.history_of(store, TARGET))
+    summary = summarise(report, target, history)
     store.add_summary(TARGET, "present", now, summary.model_dump(mode="json"))
-    step("report: summary")
+    step("aggregate: summary")
+    store.keep_report(report)
+    report = store.report(TARGET)
+    step("hand on the report")
+    docs = results_contract.write_docs(
+        results_contract.check(to_frame(report.results), TARGET), base / "docs"
+    )
+    step("report: Data Docs")
+    reporting.write(report, store.reports, attachments={"data_docs": docs})
+    step("report: documents")
     return {
         "seconds": round(time.monotonic() - started, 3),
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -43,7 +43,7 @@ from hokusai_validation.resources.injected import (
     TargetResource,
     fixed,
 )
-from hokusai_validation.store.parquet import frames
+from hokusai_validation.resources.io_manager import store_io_manager
 from hokusai_validation.target import targets_dir
 
 PHASES = (environment, discovery, health, functional, load, chaos, aggregate, report)
@@ -96,7 +96,7 @@ def build(
             target_key(name): held.definition(name, kept),
             results_key(name): fixed(kept, "Where results lie."),
             process_key(name): fixed(process or ProcessResource.from_environment(), "How suites run."),
-            frames_key(name): frames(kept.base),
+            frames_key(name): store_io_manager(kept),
         },
     )
 

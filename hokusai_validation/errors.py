@@ -65,6 +65,10 @@ class SuiteError(HokusaiError):
     """The suite process could not start, or ended without any row."""
 
 
+class RecordNotWritten(HokusaiError):
+    """Rows could not be put on record; the tests behind them ran."""
+
+
 class ReportNotWritten(HokusaiError):
     """A document could not be written; nothing half-written stays behind."""
 

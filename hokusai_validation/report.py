@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hokusai_validation.facts import Fact
+from hokusai_validation.phase_rows import Trouble
 from hokusai_validation.result import Result
 
 SCHEMA_VERSION = 1
@@ -296,6 +297,7 @@ class PhaseSource(Frozen):
     stale: bool = False  # older than the newest deployment
     duration_s: float | None = None
     target_hash: str | None = None  # of the effective target that its run began with
+    troubles: tuple[Trouble, ...] = ()  # what went wrong on the rows' way, through no fault of the target's
 
 
 class Deployment(Frozen):

@@ -60,6 +60,7 @@ class Category(StrEnum):
     FUNCTIONAL = "functional"
 
 
+PROGRESS_LIMIT = 160  # characters of a message
 CATALOGUE_CATEGORIES = (Category.UNIT, Category.INTEGRATION, Category.LOAD, Category.CHAOS)
 
 
@@ -101,6 +102,31 @@ class Result(BaseModel):
     def executed(self) -> bool:
         """Whether the target was judged at all."""
         return self.status in (Status.PASSED, Status.FAILED)
+
+
+class Progress(BaseModel):
+    """What of a row is told while a phase runs; nothing depends on its arrival."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    test: str
+    status: Status
+    attempt: int
+    duration_s: float
+    message: str
+
+    @classmethod
+    def of(cls, row: Result) -> "Progress":
+        """Of a row, its message short."""
+        return cls(
+            id=row.id,
+            test=row.test,
+            status=row.status,
+            attempt=row.attempt,
+            duration_s=row.duration_s,
+            message=row.message[:PROGRESS_LIMIT],
+        )
 
 
 def now() -> datetime:

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -28,13 +28,15 @@ from hokusai_validation.result import (
     final_attempts,
     now,
 )
-from hokusai_validation.runner import rows as suite_rows
 from hokusai_validation.runner.parentage import end_with_parent
+from hokusai_validation.runner.pipes import started_by_dagster
 from hokusai_validation.runner.selection import SUITE_DIR, Selection
+from hokusai_validation.store.record import read_file
 from hokusai_validation.target import Target, read_target
 
 WORKERS_LIMIT = 16
 _PLUGINS = ("hokusai_validation.runner.plugin",)
+_STATUS_IN_PHASE: Mapping[int, int] = {pytest.ExitCode.USAGE_ERROR: 2, pytest.ExitCode.INTERNAL_ERROR: 3}
 _EXIT_STATUS = {Verdict.UNHEALTHY: 1, Verdict.INCONCLUSIVE: 3}
 
 
@@ -62,7 +64,11 @@ _EXIT_STATUS = {Verdict.UNHEALTHY: 1, Verdict.INCONCLUSIVE: 3}
     default=0,
     help="Test processes for the tests that only read; the others run alone.",
 )
-@click.option("--rows", type=click.Path(path_type=Path), help="Also append a JSON line a test to this file.")
+@click.option(
+    "--rows",
+    metavar="FILE",
+    help="Also append a JSON line a test to this file, or an object a test to s3://BUCKET/FOLDER.",
+)
 @click.option("--run-id", metavar="ID", help="The run's id; on production, the one that was confirmed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON list, and only that.")
 def main(
@@ -71,7 +77,7 @@ def main(
     phases: tuple[str, ...],
     critical_only: bool,
     workers: int,
-    rows: Path | None,
+    rows: str | None,
     run_id: str | None,
     as_json: bool,
 ) -> None:
@@ -85,7 +91,7 @@ def main(
         critical_only,
     )
     try:
-        sys.exit(run(target, selection, workers=workers, rows_file=rows, as_json=as_json, run_id=run_id))
+        sys.exit(run(target, selection, workers=workers, rows_place=rows, as_json=as_json, run_id=run_id))
     except HokusaiError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
@@ -99,34 +105,40 @@ def run(
     selection: Selection,
     *,
     workers: int = 0,
-    rows_file: Path | None = None,
+    rows_place: str | None = None,
     as_json: bool = False,
     run_id: str | None = None,
 ) -> int:
     """Run the suite in this process, as run `run_id`, and return its exit status.
 
     Raises TargetNotFound, TargetInvalid, UsageError."""
-    in_phase = _started_by_dagster()
+    in_phase = started_by_dagster()
     target = None if in_phase else read_target(target_name)
     with tempfile.TemporaryDirectory(prefix="hokusai-suite-") as folder:
-        own_rows = Path(folder) / "rows.jsonl"
-        files = [own_rows] if rows_file is None else [own_rows, rows_file]
-        arguments = _arguments(target_name, selection, workers, files, run_id)
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
+        # A phase reads what it named itself, after our end.
+        own_rows = Path(folder) / "rows.jsonl"
+        places = ([] if in_phase else [str(own_rows)]) + ([] if rows_place is None else [rows_place])
+        arguments = _arguments(target_name, selection, workers, places, run_id)
         if as_json:
             with _stdout_to_stderr():
                 status = _pytest(arguments)
         else:
             status = _pytest(arguments)
-        results = suite_rows.read_rows(own_rows)
+        recorded = read_file(own_rows)
+    if target is None:  # the phase judges its rows itself
+        return _STATUS_IN_PHASE.get(status, 0)
+    results = recorded.rows
+    for trouble in recorded.troubles:
+        click.echo(f"error: {trouble.text}", err=True)
     if as_json:
         click.echo(json.dumps([row.model_dump(mode="json") for row in results], ensure_ascii=False))
     if not results and status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return 2 if status == pytest.ExitCode.USAGE_ERROR else 3
-    if target is None:
-        return 0  # the phase judges its rows itself
     if not as_json:
         click.echo(summary(results))
+    if status == pytest.ExitCode.INTERNAL_ERROR or recorded.troubles:
+        return 3
     return exit_status(results, target)
 
 
@@ -156,10 +168,10 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def _arguments(
-    target: str, selection: Selection, workers: int, rows_files: list[Path], run_id: str | None
+    target: str, selection: Selection, workers: int, rows_places: list[str], run_id: str | None
 ) -> list[str]:
     arguments = [str(SUITE_DIR), f"--target={target}", "--rootdir", str(SUITE_DIR)]
-    arguments += [f"--rows={file}" for file in rows_files]
+    arguments += [f"--rows={each}" for each in rows_places]
     arguments += ["-c", str(SUITE_DIR / "pytest.ini"), "-p", "no:cacheprovider", "-q"]
     for plugin in _PLUGINS:
         arguments += ["-p", plugin]
@@ -180,12 +192,6 @@ def _pytest(arguments: list[str]) -> int:
         os.environ.pop(name, None)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     return int(pytest.main(arguments))
-
-
-def _started_by_dagster() -> bool:
-    from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR
-
-    return DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
 
 
 class _stdout_to_stderr:

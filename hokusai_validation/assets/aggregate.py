@@ -1,4 +1,4 @@
-"""Phase aggregate: the rows of all phases, completed, checked, scored, and their causes found."""
+"""Phase aggregate: the rows of all phases, completed, checked, scored, and their causes found: the report."""
 
 import time
 from collections.abc import Iterator
@@ -20,12 +20,13 @@ from hokusai_validation.assets.resources import (
     target_of,
 )
 from hokusai_validation.diagnosis import results_contract as contract
-from hokusai_validation.diagnosis.rows import complete
+from hokusai_validation.diagnosis import summarise
+from hokusai_validation.phase_rows import PhaseRows
 from hokusai_validation.report import Report
 from hokusai_validation.reporting.escape import markdown
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase, to_frame
-from hokusai_validation.runner.rows import redacted
+from hokusai_validation.store.dataset import Dataset
 
 NAME = "aggregate"
 CONTRACT = "rows_keep_their_contract"
@@ -38,9 +39,9 @@ def build(target_name: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key,
         ins={phase.value: dg.AssetIn(key(target_name, phase.value)) for phase in Phase},
-        description="The newest rows of every phase in one frame, held to their contract, scored and diagnosed.",
+        description="The newest rows of every phase in one report, held to their contract, scored and diagnosed.",
         group_name=identifier(target_name),
-        kinds={"pandas", "great_expectations"},
+        kinds={"python", "great_expectations"},
         owners=["team:platform"],
         tags={"target": target_name, "phase": NAME},
         code_version=__version__,
@@ -55,40 +56,43 @@ def build(target_name: str) -> dg.AssetsDefinition:
     )
     def aggregate(
         context: dg.AssetExecutionContext,
-        environment: Any,
-        discovery: Any,
-        health: Any,
-        functional: Any,
-        load: Any,
-        chaos: Any,
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+        environment: PhaseRows,
+        discovery: PhaseRows,
+        health: PhaseRows,
+        functional: PhaseRows,
+        load: PhaseRows,
+        chaos: PhaseRows,
+    ) -> Iterator[dg.MaterializeResult[Report]]:
         begun = time.monotonic()
         progress.notify(progress.Event(NAME, begun=True))
-        held = target_of(context, target_name)
+        held, store = target_of(context, target_name), store_of(context, target_name)
         of = held.target
-        rows = folding.results_of((environment, discovery, health, functional, load, chaos))
-        phases, evidence = of_this_stack(
-            folding.phases_of(rows, context.run.run_id),
-            held,
-            context.run.run_id,
-            store_of(context, target_name),
-        )
-        rows = tuple(row for phase in phases for row in phase.results)
-        started_at = folding.run_started_at(context)
-        whole = complete(phases, of, context.run.run_id, started_at)
-        redactor = Secrets(of, given=held.secrets).redactor
-        frame = to_frame(redacted(row, redactor) for each in whole for row in each.results)
         deployed, why_not = deployed_now(held)
-        frame.attrs["evidence"] = dict(evidence)
-        folding.carry(frame, context.run.run_id, deployed, redactor.text(why_not))
+        given = (environment, discovery, health, functional, load, chaos)
+        phases, said = of_this_stack(given, held, context.run.run_id, store)
+        evidence = {"dagster_run": context.run.run_id, **said}
+        if why_not:
+            evidence["deployed_at_end"] = f"could not be read: {why_not}"
+        history = folding.history_of(store, of.name)
         report = folding.report_of(
-            rows, of, context.run.run_id, store_of(context, target_name), started_at, deployed
+            phases,
+            of,
+            context.run.run_id,
+            history,
+            folding.run_started_at(context),
+            Secrets(of, given=held.secrets).redactor,
+            deployed,
+            evidence,
         )
-        checked = contract.check(frame, of.name)
+        checked = contract.check(to_frame(report.results), of.name)
+        summary = summarise(report, of, history)
+        store.add_summary(of.name, report.run_id, report.finished_at, summary.model_dump(mode="json"))
+        own = [row for row in report.results if row.run_id == report.run_id]  # not what was read back
+        Dataset(store.base).add(of.name, report.run_id, report.finished_at, own)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         yield dg.MaterializeResult(
             asset_key=asset_key,
-            value=frame,
+            value=report,
             metadata={**numbers(report), "run": metadata.run(context.run.run_id)},
             check_results=[
                 dg.AssetCheckResult(

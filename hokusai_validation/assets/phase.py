@@ -1,15 +1,12 @@
 """What the six test phases share: the effective target, a suite process, rows, checks."""
 
-import warnings
-from collections.abc import Iterator, Set
-from contextlib import ExitStack
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
 from hokusai_validation import __version__
-from hokusai_validation.assets import metadata, progress, provisional, task
+from hokusai_validation.assets import metadata, progress, provisional
 from hokusai_validation.assets.checks import check_results, check_specs
 from hokusai_validation.assets.resources import (
     frames_key,
@@ -21,18 +18,21 @@ from hokusai_validation.assets.resources import (
     target_key,
     target_of,
 )
+from hokusai_validation.assets.suite_process import Request, SuiteProcess
+from hokusai_validation.assets.task import SuiteTask
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.effective import EffectiveTarget
-from hokusai_validation.errors import SuiteError
 from hokusai_validation.permission import FAULTS, Gate
-from hokusai_validation.redaction import Redactor
-from hokusai_validation.resources.injected import ProcessResource, TaskSettings
+from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
+from hokusai_validation.resources.injected import ProcessResource
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.result import Phase, Result, to_frame
-from hokusai_validation.runner import process
+from hokusai_validation.result import Phase
+from hokusai_validation.runner.process import Ended
 from hokusai_validation.runner.rows import complete
 from hokusai_validation.runner.settings import gate_extras
 from hokusai_validation.runner.warming import warm_up
+from hokusai_validation.store import record
+from hokusai_validation.store.record import Recorded
 from hokusai_validation.store.results import ResultStore, Run
 from hokusai_validation.target import LOAD, Target
 
@@ -77,7 +77,7 @@ def build_phase(
             process_key(target_name),
         },
     )
-    def run_phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def run_phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[PhaseRows]]:
         target = target_of(context, target_name)
         yield _phase_result(
             context,
@@ -98,43 +98,52 @@ def _phase_result(
     target: EffectiveTarget,
     store: ResultStore,
     settings: ProcessResource,
-) -> dg.MaterializeResult[Any]:
+) -> dg.MaterializeResult[PhaseRows]:
     begun = datetime.now(UTC)
     entries = phase_entries(phase)
-    store.begin(
-        Run(run_id=context.run.run_id, target=target.name, started_at=begun, asked=asked_phases(context))
-    )
+    run_id = context.run.run_id
+    store.begin(Run(run_id=run_id, target=target.name, started_at=begun, asked=asked_phases(context)))
     progress.notify(progress.Event(phase.value, begun=True, expected=len(entries)))
     if phase is Phase.ENVIRONMENT:
         warm_up()
-    run_id = context.run.run_id
     folder = store.output_folder(target.name, run_id)
     with provisional.watching(target.target, run_id, phase, asked_phases(context), folder) as standing:
-        results, why, output = _rows(context, phase, target, store, settings)
-    results += complete(
-        results,
+        recorded, ended = _run_suite(context, phase, target, store, settings)
+    missing = complete(
+        recorded.rows,
         scope=entries,
         asked=lambda entry: True,
-        run_id=context.run.run_id,
+        run_id=run_id,
         target=target.name,
-        why=lambda entry: why,
+        why=lambda entry: ended.why,
     )
-    rows_path = store.append(context.run.run_id, target.name, phase, results)
-    output_path = store.keep_output(target.name, context.run.run_id, phase.value, output)
-    seconds = (datetime.now(UTC) - begun).total_seconds()
-    progress.notify(progress.Event(phase.value, seconds=seconds))
+    finished = datetime.now(UTC)
+    rows = PhaseRows(
+        phase=phase,
+        run_id=run_id,
+        results=(*recorded.rows, *missing),
+        finished_at=finished,
+        duration_s=(finished - begun).total_seconds(),
+        troubles=recorded.troubles,
+    )
+    for trouble in rows.troubles:
+        context.log.warning(f"{phase.value}: {trouble.text}")
+    output_path = store.keep_output(target.name, run_id, phase.value, ended.output)
+    progress.notify(progress.Event(phase.value, seconds=rows.duration_s))
     return dg.MaterializeResult(
         asset_key=asset_key,
-        value=to_frame(results),
+        value=rows,
         metadata={
-            **metadata.of_rows(results),
-            "wall_s": round(seconds, 3),
+            **metadata.of_rows(rows.results),
+            "wall_s": round(rows.duration_s or 0.0, 3),
             "findings_so_far": dg.MetadataValue.json([each.title for each in standing.told.values()]),
-            "run": metadata.run(context.run.run_id),
-            **metadata.links({"rows": rows_path, "output": output_path}),
+            "run": metadata.run(run_id),
+            **metadata.links(
+                {"rows": str(store.rows_file(target.name, run_id, phase)), "output": output_path}
+            ),
         },
-        check_results=list(check_results(asset_key, entries, results)),
-        data_version=dg.DataVersion(f"{context.run.run_id}:{phase.value}"),
+        check_results=list(check_results(asset_key, entries, rows.results)),
+        data_version=dg.DataVersion(f"{run_id}:{phase.value}"),
     )
 
 
@@ -150,103 +159,40 @@ def _gate(context: dg.AssetExecutionContext, phase: Phase, target: Target, store
     return gate
 
 
-def _rows(
+def _run_suite(
     context: dg.AssetExecutionContext,
     phase: Phase,
     target: EffectiveTarget,
     store: ResultStore,
     settings: ProcessResource,
-) -> tuple[tuple[Result, ...], str, str]:
-    """The rows that the suite process sent, why others may be missing, and what it printed.
+) -> tuple[Recorded, Ended]:
+    """Run a phase's suite: what stands on its record, with what went wrong on the way; and how it ended.
 
-    Raises SuiteError when the process can't start."""
-    received: list[Result] = []
+    Raises SuiteError when it can't start."""
+    told, task, run_id = progress.Told(phase), settings.task(), context.run.run_id
+    name = record.name_of(phase, context.retry_number)
+    address = (
+        store.record_of(target.name, run_id, name)
+        if task is None
+        else record.in_bucket(task.bucket, run_id, name)
+    )
     secrets = Secrets(target.target, given=target.secrets)
-    gate = _gate(context, phase, target.target, store)
+    request = Request(phase, target, address, told, secrets.redactor)
     extras = {
         "target": target.target.model_dump(mode="json"),
-        "run_id": context.run.run_id,
-        **gate_extras(gate),
+        "run_id": run_id,
+        **gate_extras(_gate(context, phase, target.target, store)),
     }
-    in_task = settings.task()
-    if in_task is not None:
-        return _rows_of_task(context, phase, extras, target.injected, in_task, secrets.redactor)
-    environment = {name: value.get_secret_value() for name, value in target.secrets.items()}
-    with ExitStack() as stack:
-        with warnings.catch_warnings():
-            # Dagster warns of a preview in its own code.
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            session = stack.enter_context(
-                dg.open_pipes_session(
-                    context=context,
-                    context_injector=dg.PipesTempFileContextInjector(),
-                    message_reader=dg.PipesTempFileMessageReader(),
-                    extras=extras,
-                )
-            )
-
-        def receive() -> int:
-            for message in session.get_custom_messages()[len(received) :]:
-                result = Result.model_validate(message)
-                received.append(result)
-                progress.notify(progress.Event(phase.value, row=result))
-            return len(received)
-
-        ended = process.run(
-            process.command(
-                phase,
-                target.name,
-                settings.workers,
-                store.live_file(target.name, context.run.run_id, phase),
-            ),
-            {**session.get_bootstrap_env_vars(), **environment},
-            rows_so_far=receive,
-            silence_s=process.silence_limit_s(phase_entries(phase), target.target),
-            redactor=secrets.redactor,
-        )
-    receive()
+    if task is None:
+        ended = SuiteProcess(request, settings.workers).run(context=context, extras=extras).ended
+    else:
+        ended = SuiteTask(request, task).run(context, extras)
+    recorded = record.read(address, store.base.storage_options)
+    troubles = (*recorded.troubles, *told.compare(recorded.rows))
     if ended.why:
         context.log.error(f"{phase.value}: {ended.why}")
-    return tuple(received), ended.why, ended.output
-
-
-def _rows_of_task(
-    context: dg.AssetExecutionContext,
-    phase: Phase,
-    extras: dict[str, Any],
-    injected: Set[str],
-    settings: TaskSettings,
-    redactor: Redactor,
-) -> tuple[tuple[Result, ...], str, str]:
-    """The same from a task inside the VPC.
-
-    Raises SuiteError."""
-    import boto3
-
-    if injected:
-        raise SuiteError(
-            f"Injected secrets ({', '.join(sorted(injected))}) can't travel to an ECS task, where whoever"
-            " may describe tasks could read them; name a Secrets Manager id in the target file."
-        )
-    received: list[Result] = []
-
-    def receive(result: Result) -> None:
-        received.append(result)
-        progress.notify(progress.Event(phase.value, row=result))
-
-    ended = task.run(
-        context,
-        phase,
-        phase_entries(phase),
-        extras,
-        settings,
-        task.Clients(boto3.client("ecs"), boto3.client("s3")),
-        receive=receive,
-        redactor=redactor,
-    )
-    if ended.why:
-        context.log.error(f"{phase.value}: {ended.why}")
-    return tuple(received), ended.why, ended.output
+        troubles = (Trouble(kind=TroubleKind.PROCESS_ENDED, text=ended.why), *troubles)
+    return Recorded(recorded.rows, troubles), ended
 
 
 def asked_phases(context: dg.AssetExecutionContext) -> tuple[Phase, ...]:

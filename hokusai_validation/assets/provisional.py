@@ -72,10 +72,10 @@ class _Looker:
 
     def hear(self, event: progress.Event) -> None:
         """A row came: what failed is news."""
-        if event.row is None:
+        if event.recorded is None:
             return
-        self._run.rows.append(event.row)
-        if event.row.status is Status.FAILED or self._run.standing.told:
+        self._run.rows.append(event.recorded)
+        if event.recorded.status is Status.FAILED or self._run.standing.told:
             self._news.set()
 
     def start(self) -> None:

@@ -9,25 +9,21 @@ from typing import Any
 import dagster as dg
 
 from hokusai_validation import __version__, reporting
-from hokusai_validation.assets import folding, metadata, progress, wall
+from hokusai_validation.assets import metadata, progress, wall
 from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
 from hokusai_validation.assets.phase import key
 from hokusai_validation.assets.resources import (
-    frames_key,
     identifier,
     results_key,
     store_of,
     target_key,
-    target_of,
 )
-from hokusai_validation.diagnosis import results_contract, summarise
+from hokusai_validation.diagnosis import results_contract
 from hokusai_validation.redaction import shown
-from hokusai_validation.report import Verdict
+from hokusai_validation.report import Report, Verdict
 from hokusai_validation.reporting.folder import DOCUMENTS
-from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import to_frame
-from hokusai_validation.store.dataset import Dataset
 
 NAME = "report"
 VERDICT = "verdict"
@@ -39,60 +35,36 @@ def build(target_name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=asset_key,
-        ins={"frame": dg.AssetIn(key(target_name, AGGREGATE))},
-        description="The documents that people act on, the run's summary for later trends, and the verdict.",
+        ins={"made": dg.AssetIn(key(target_name, AGGREGATE))},
+        description="The documents that people act on, and the verdict.",
         group_name=identifier(target_name),
         kinds={"html", "json"},
         owners=["team:platform"],
         tags={"target": target_name, "phase": NAME},
         code_version=__version__,
-        io_manager_key=frames_key(target_name),
         pool=identifier(target_name),
+        # Of the target only its lock is needed: until the documents are written nothing else begins.
         required_resource_keys={target_key(target_name), results_key(target_name)},
     )
-    def report(
-        context: dg.AssetExecutionContext,
-        frame: Any,
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    def report(context: dg.AssetExecutionContext, made: Report) -> Iterator[dg.MaterializeResult[None]]:
         begun = time.monotonic()
         progress.notify(progress.Event(NAME, begun=True))
-        held, store = target_of(context, target_name), store_of(context, target_name)
-        of = held.target
-        deployed, why_not = folding.carried(frame)
-        evidence = {"dagster_run": context.run.run_id, **frame.attrs.get("evidence", {})}
-        if why_not:
-            evidence["deployed_at_end"] = f"could not be read: {why_not}"
-        made = folding.report_of(
-            folding.results_of([frame]),
-            of,
-            context.run.run_id,
-            store,
-            folding.run_started_at(context),
-            deployed,
-            evidence,
-        )
-        redactor = Secrets(of, given=held.secrets).redactor
+        store = store_of(context, target_name)
         with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
-            docs = results_contract.write_docs(results_contract.check(frame, of.name), Path(folder) / "docs")
+            checked = results_contract.check(to_frame(made.results), made.target)
             place = reporting.write(
                 made,
                 store.reports,
-                redactor=redactor,
                 run_output=store.output(made.target, made.run_id),
-                attachments={"data_docs": docs},
+                attachments={"data_docs": results_contract.write_docs(checked, Path(folder) / "docs")},
             )
-        summary = summarise(made, of, folding.history_of(store, of.name))
-        store.add_summary(of.name, made.run_id, made.finished_at, summary.model_dump(mode="json"))
-        own = [row for row in made.results if row.run_id == made.run_id]  # not what was read back
-        Dataset(store.base).add(of.name, made.run_id, made.finished_at, own)
         all_targets = wall.refresh(store, made.finished_at)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}
         yield dg.MaterializeResult(
             asset_key=asset_key,
-            value=to_frame(made.results),
             metadata={
-                "headline": redactor.text(made.headline),
+                "headline": made.headline,
                 **numbers(made),
                 **metadata.links(documents),
                 **metadata.links({"all targets": all_targets}),

@@ -41,7 +41,6 @@ class Outcome:
 
     report: Report
     folder: str
-    document: str  # report.json, as written
 
 
 @contextmanager
@@ -121,10 +120,8 @@ def execute(
         raise KeyboardInterrupt
     if "report" not in materialized:
         raise RunFailed(_why(result))
-    store = ResultsResource().store()
-    folder = store.reports / name / result.run_id
-    text = (folder / "report.json").read_text(encoding="utf-8")
-    return Outcome(Report.model_validate_json(text), str(folder), text)
+    report: Report = result.asset_value(key(name, "aggregate"))
+    return Outcome(report, str(ResultsResource().store().reports / name / result.run_id))
 
 
 def _interrupted(result: Any) -> bool:

@@ -14,7 +14,8 @@ from hokusai_validation.assets.progress import Event, listening
 from hokusai_validation.diagnosis.provisional import ends_a_run
 from hokusai_validation.report import Finding
 from hokusai_validation.reporting.escape import one_line, terminal
-from hokusai_validation.result import Result, Status
+from hokusai_validation.result import Progress as Line
+from hokusai_validation.result import Status
 
 MARKS = {
     Status.PASSED: ("green", "✔"),
@@ -92,7 +93,7 @@ class ProgressView:
             # As Ctrl-C would: the suite process puts the target right and ends.
             os.kill(os.getpid(), signal.SIGINT)
 
-    def _row(self, step: str, row: Result) -> None:
+    def _row(self, step: str, row: Line) -> None:
         self.in_tests[step] += row.duration_s
         first = row.attempt == 1
         self._progress.update(self._bars[step], advance=1 if first else 0, last=terminal(row.test, 60))

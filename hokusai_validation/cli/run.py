@@ -138,8 +138,11 @@ def _run(request: Request) -> int:
         return 0
     total_s = time.monotonic() - started
     if request.as_json:
+        from hokusai_validation.reporting import json_report
+
         for outcome in outcomes:
-            click.echo(" ".join(outcome.document.splitlines()) if request.repeat > 1 else outcome.document)
+            document = json_report.render(outcome.report).decode()
+            click.echo(" ".join(document.splitlines()) if request.repeat > 1 else document)
     last = outcomes[-1]
     verdict_view.show(console, last.report, last.folder)
     if len(outcomes) > 1:
@@ -183,7 +186,7 @@ def _asked(request: Request, name: str) -> tuple[Phase, ...]:
         from hokusai_validation.resources.injected import ResultsResource
 
         store = ResultsResource().store()
-        phases = tuple(phase for phase in Phase if _not_good(store.newest(name, phase)))
+        phases = tuple(phase for phase in Phase if _not_good(store.newest(name, phase).results))
     left_out = {Phase.CHAOS: request.no_chaos, Phase.LOAD: request.no_load}
     return tuple(phase for phase in Phase if phase in phases and not left_out.get(phase, False))
 

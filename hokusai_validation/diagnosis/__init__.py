@@ -10,9 +10,9 @@ runs go in; findings, a verdict and the whole `Report` come out. No network, no 
 from hokusai_validation.diagnosis.assemble import assemble
 from hokusai_validation.diagnosis.diagnose import diagnose
 from hokusai_validation.diagnosis.history import WINDOW, History, RunSummary
-from hokusai_validation.diagnosis.rows import PhaseRows
 from hokusai_validation.diagnosis.summary import summarise
 from hokusai_validation.diagnosis.verdict import exit_status
+from hokusai_validation.phase_rows import PhaseRows
 
 __all__ = [
     "WINDOW",

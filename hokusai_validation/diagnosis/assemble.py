@@ -11,12 +11,13 @@ from hokusai_validation.diagnosis.diagnose import diagnose
 from hokusai_validation.diagnosis.history import History
 from hokusai_validation.diagnosis.performance import performances
 from hokusai_validation.diagnosis.provenance import newest_deployment, provenance
-from hokusai_validation.diagnosis.rows import PhaseRows, complete, source, without_stale
+from hokusai_validation.diagnosis.rows import complete, source, without_stale
 from hokusai_validation.diagnosis.scores import scores
 from hokusai_validation.diagnosis.stack import stack
 from hokusai_validation.diagnosis.summary import summary
 from hokusai_validation.diagnosis.trend import trend
 from hokusai_validation.diagnosis.verdict import headline, judge
+from hokusai_validation.phase_rows import PhaseRows
 from hokusai_validation.report import Deployment, Report
 from hokusai_validation.result import final_attempts
 from hokusai_validation.target import Target

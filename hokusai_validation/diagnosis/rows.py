@@ -4,11 +4,10 @@ without those that are older than what is deployed now."""
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
-
 from hokusai_validation import catalogue
 from hokusai_validation.catalogue.needs import missing
 from hokusai_validation.permission import harmful
+from hokusai_validation.phase_rows import PhaseRows
 from hokusai_validation.report import PhaseSource
 from hokusai_validation.result import Category, Phase, Result, SkipReason, Status, final_attempts
 from hokusai_validation.target import Target
@@ -16,23 +15,6 @@ from hokusai_validation.target import Target
 NOT_SELECTED = "not selected"
 NEVER_REPORTED = "never reported"
 STALE = "stale"
-
-
-class PhaseRows(BaseModel):
-    """The newest rows of one phase: all attempts, and the run that they are from.
-
-    `asked`: this run was asked for the phase (whether or not it sent any row). `finished_at` is
-    when the phase's last row came; `duration_s` how long the phase took, where that is known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    phase: Phase
-    run_id: str | None
-    results: tuple[Result, ...] = ()
-    finished_at: AwareDatetime | None = None
-    duration_s: float | None = None
-    asked: bool = True
-    target_hash: str | None = None
 
 
 def complete(phases: Sequence[PhaseRows], target: Target, run_id: str, at: datetime) -> tuple[PhaseRows, ...]:
@@ -93,6 +75,7 @@ def source(rows: PhaseRows, newest_deployment: datetime | None) -> PhaseSource:
         stale=stale,
         duration_s=rows.duration_s,
         target_hash=rows.target_hash,
+        troubles=rows.troubles,
     )
 
 

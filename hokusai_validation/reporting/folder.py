@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hokusai_validation.errors import ReportNotWritten
-from hokusai_validation.redaction import Redactor
 from hokusai_validation.report import Report
 from hokusai_validation.reporting import (
     failing_services,
@@ -48,18 +47,16 @@ def write(
     report: Report,
     base: "UPath | Path",
     *,
-    redactor: Redactor,
     run_output: str = "",
     attachments: Mapping[str, Path] | None = None,
 ) -> str:
     """Write every document of a report to `base/TARGET/RUN/` and point `base/TARGET/latest` at it (on
     S3, where nothing can point, `latest/` holds copies).
 
-    `attachments` are files or folders to copy in, by name (Data Docs, journals). Everything passes
-    the redactor first. Returns where the folder is.
+    `attachments` are files or folders to copy in, by name (Data Docs, journals). What is given here was
+    masked where it was made. Returns where the folder is.
 
     Raises ReportNotWritten; nothing half-written stays behind."""
-    report = redactor.model(report)
     parent = base_path(str(base), dict(getattr(base, "storage_options", {}))) / report.target
     final = parent / report.run_id
     local = is_local(parent)
@@ -70,7 +67,7 @@ def write(
         # Beside its place where that is local, so that moving it there is one step.
         work = Path(tempfile.mkdtemp(prefix=f".{report.run_id}-", dir=str(parent) if local else None))
         work.chmod(0o755)
-        _fill(work, report, redactor, run_output, attachments or {}, parent)
+        _fill(work, report, run_output, attachments or {}, parent)
         if local:
             _move(work, Path(str(final)))
         else:
@@ -90,14 +87,13 @@ def write(
 def _fill(
     work: Path,
     report: Report,
-    redactor: Redactor,
     run_output: str,
     attachments: Mapping[str, Path],
     parent: "UPath",
 ) -> None:
     for name, render in DOCUMENTS.items():
         (work / name).write_bytes(render(report))
-    (work / "run_output.log").write_text(redactor.text(run_output), encoding="utf-8")
+    (work / "run_output.log").write_text(run_output, encoding="utf-8")
     for name, source in attachments.items():
         if source.is_dir():
             shutil.copytree(source, work / name)

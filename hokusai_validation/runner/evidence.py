@@ -1,4 +1,4 @@
-"""What a test saw, gathered while it runs and sent with its row."""
+"""What a test saw, gathered while it runs; it is redacted and cut when its row is made."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -7,17 +7,16 @@ from pydantic import JsonValue, TypeAdapter
 
 from hokusai_validation.errors import RequestFailed
 from hokusai_validation.facts import Fact, FactKind
-from hokusai_validation.redaction import shown
 from hokusai_validation.report import Performance
 from hokusai_validation.resources.http import Answer, fact_of
+from hokusai_validation.runner.rows import TEXT_LIMIT, cut
 from hokusai_validation.text import well_formed
 
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 _OBJECT: TypeAdapter[object] = TypeAdapter(object)
 
-# One row must stay small enough for a message and a report, whatever a target answers.
-TEXT_LIMIT = 4_000
-ITEMS_LIMIT = 200
+# Far beyond what a row keeps: whatever this cuts through is not in it.
+ROUGH_SCALE = 16
 
 
 class Evidence:
@@ -30,28 +29,27 @@ class Evidence:
         self._performance: list[JsonValue] = []
 
     def record(self, name: str, value: object) -> None:
-        """Something seen, as JSON (models, dates and numbers are turned into it; long texts and
-        lists are cut)."""
-        self._values[name] = _JSON.validate_python(
-            _cut(_OBJECT.dump_python(_well_formed(value), mode="json"))
-        )
+        """Something seen, as JSON (models, dates and numbers are turned into it; what is far too
+        long is cut)."""
+        seen = _JSON.validate_python(_OBJECT.dump_python(_well_formed(value), mode="json"))
+        self._values[name] = cut(seen, ROUGH_SCALE)
 
     def answer(self, name: str, answer: Answer) -> None:
         """An HTTP answer: request, status, body, time."""
-        self.record(name, answer.evidence())
+        self.record(name, answer.evidence(TEXT_LIMIT * ROUGH_SCALE))
 
     def fact(self, kind: FactKind, component: str, seen: str = "", via: str | None = None) -> None:
         """A fact for the diagnosis; the same one twice counts once."""
-        fact = Fact(kind=kind, component=component, via=via, seen=shown(seen, 300))
-        if fact not in self._facts:
-            self._facts.append(fact)
+        self._add(Fact(kind=kind, component=component, via=via, seen=seen))
 
     def failure(self, error: RequestFailed, component: str, via: str | None = None) -> None:
         """A failed request: its fact, and its message as evidence."""
-        fact = fact_of(error, component, via)
-        if fact not in self._facts:
-            self._facts.append(fact)
-        self._values.setdefault(f"failure {len(self._facts)}", shown(error, TEXT_LIMIT))
+        self.fact_of(error, component, via)
+        self._values.setdefault(f"failure {len(self._facts)}", cut(str(error), ROUGH_SCALE))
+
+    def fact_of(self, error: RequestFailed, component: str, via: str | None = None) -> None:
+        """The fact alone that a failed request is."""
+        self._add(fact_of(error, component, via))
 
     def metric(self, name: str, number: float) -> None:
         """A plain number, its unit in its name (`health_p99_ms`)."""
@@ -79,6 +77,10 @@ class Evidence:
             values["performance"] = list(self._performance)
         return values
 
+    def _add(self, fact: Fact) -> None:
+        if fact not in self._facts:
+            self._facts.append(fact)
+
 
 def _well_formed(value: object) -> object:
     """Every text in it; pydantic refuses to turn a lone surrogate into JSON."""
@@ -88,15 +90,4 @@ def _well_formed(value: object) -> object:
         return {_well_formed(key): _well_formed(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_well_formed(item) for item in value]
-    return value
-
-
-def _cut(value: JsonValue) -> JsonValue:
-    if isinstance(value, str) and len(value) > TEXT_LIMIT:
-        return f"{shown(value, TEXT_LIMIT)}… ({len(value)} characters)"
-    if isinstance(value, list):
-        kept = [_cut(item) for item in value[:ITEMS_LIMIT]]
-        return kept if len(value) <= ITEMS_LIMIT else [*kept, f"… {len(value)} items"]
-    if isinstance(value, dict):
-        return {key: _cut(item) for key, item in list(value.items())[:ITEMS_LIMIT]}
     return value

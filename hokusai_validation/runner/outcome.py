@@ -13,12 +13,8 @@ from hokusai_validation.errors import (
     TimeBudgetSpent,
     UnhealthyBefore,
 )
-from hokusai_validation.redaction import shown
 from hokusai_validation.result import SkipReason, Status
 from hokusai_validation.runner.timelimit import TimeLimit
-
-MESSAGE_LIMIT = 600
-DETAIL_LIMIT = 20_000
 
 # Worst first: an attempt is as bad as its worst part (set-up, call, tear-down).
 _ORDER = (Status.FAILED, Status.BROKEN, Status.SKIPPED, Status.PASSED)
@@ -69,7 +65,7 @@ def requests_failed(error: BaseException) -> tuple[RequestFailed, ...]:
 def message_of(error: BaseException) -> str:
     """One short text for a reader: what was raised says, with its type where that helps."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(message_of(each) for each in error.exceptions)[:MESSAGE_LIMIT]
+        return "; ".join(message_of(each) for each in error.exceptions)
     if isinstance(error, AwsPermissionMissing):
         return f"missing permission {error.action}"
     text = str(getattr(error, "msg", "") or error).strip()
@@ -79,7 +75,7 @@ def message_of(error: BaseException) -> str:
     )
     if not ours or not text:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return shown(text, MESSAGE_LIMIT)
+    return text
 
 
 def worst(statuses: list[Status]) -> Status:

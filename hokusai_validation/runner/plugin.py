@@ -1,8 +1,8 @@
 """The pytest plugin that makes rows of tests.
 
-Every attempt at a catalogued test becomes one row, sent the moment it ends. A hanging test, a test
-file that can't be imported, a dying worker process: each still gives rows. Tests that change the
-target or measure (`exclusive`) run alone, also with `-n`.
+Every attempt at a catalogued test becomes one row, on record the moment it ends, by the process that
+ran it. A hanging test, a test file that can't be imported, a dying worker process: each still gives
+rows. Tests that change the target or measure (`exclusive`) run alone, also with `-n`.
 """
 
 import fcntl
@@ -20,15 +20,14 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from hokusai_validation.catalogue import Entry, find, needs
-from hokusai_validation.errors import EarlierFailed, HokusaiError
+from hokusai_validation.errors import EarlierFailed, HokusaiError, RecordNotWritten
 from hokusai_validation.redaction import shown
 from hokusai_validation.reporting.escape import plain
-from hokusai_validation.resources.http import fact_of
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.result import Result, Status
+from hokusai_validation.result import Progress, Result, Status
 from hokusai_validation.runner import attempts, outcome, rows, selection
 from hokusai_validation.runner.attempts import SecondAttempts
 from hokusai_validation.runner.budget import Budget
@@ -43,6 +42,9 @@ STATE = pytest.StashKey["State"]()
 
 ALLOWANCE = pytest.StashKey[Allowance]()
 
+# A report's property that carries progress from the process that ran the test to the controller.
+PROGRESS = "hokusai_progress"
+
 
 @dataclass
 class State:
@@ -51,7 +53,7 @@ class State:
     settings: Settings
     secrets: Secrets
     root: Path = SUITE_DIR
-    sent: list[Result] = field(default_factory=list)
+    reported: list[Progress] = field(default_factory=list)
     collected: set[str] = field(default_factory=set)
     unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
     running: tuple[Entry, int, datetime] | None = None
@@ -68,12 +70,21 @@ class State:
         """Which component each address of the target is."""
         return Places(self.settings.target)
 
-    def send(self, result: Result) -> None:
-        """A row out, masked."""
-        row = rows.redacted(result, self.secrets.redactor)
-        self.sent.append(row)
-        for sink in self.settings.sinks:
-            sink(row)
+    def record(self, row: Result) -> None:
+        """A row on record."""
+        for each in self.settings.records:
+            each.add(row)
+
+    def note(self, progress: Progress) -> None:
+        """Remember that a test has its row, and tell of it."""
+        self.reported.append(progress)
+        if self.settings.pipes is not None:
+            self.settings.pipes.notify(progress)
+
+    def send(self, row: Result) -> None:
+        """A row that no test gave: on record, and told of."""
+        self.record(row)
+        self.note(Progress.of(row))
 
     def send_missing(self, *, narrowed: bool = False) -> None:
         """The rows of everything in scope that has none."""
@@ -86,7 +97,7 @@ class State:
             return self.unimportable.get(entry.test, self.interrupted)
 
         missing = rows.complete(
-            self.sent,
+            self.reported,
             scope=self.settings.selection.scope,
             asked=asked,
             run_id=self.settings.run_id,
@@ -99,7 +110,7 @@ class State:
     def give_up(self, message: str) -> None:
         """A test hangs where no exception reaches it: send its row and all others that are still
         missing, then end the process."""
-        if self.running is not None and self.settings.sinks:
+        if self.running is not None and self.settings.lock_file is None:
             entry, attempt, started_at = self.running
             row = rows.unrun(
                 entry,
@@ -114,7 +125,19 @@ class State:
             )
             self.interrupted = f"the suite process was ended, because {entry.test} hung"
             self.send_missing()
+            self.close()
         os._exit(3)
+
+    def close(self) -> bool:
+        """Write what still waits; whether all rows are on record."""
+        whole = True
+        for each in self.settings.records:
+            try:
+                each.close()
+            except RecordNotWritten as error:
+                print(f"error: {error}")
+                whole = False
+        return whole
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -242,15 +265,17 @@ def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: E
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     with _alone(state.settings.lock_file, exclusive=entry.exclusive), state.budget.spending(entry):
         reports, row, for_earlier = _attempt(state, item, nextitem, entry, attempt)
+    state.record(row)
     if row.executed:
         state.budget.tried(entry)
     again = state.second.defer(item, entry, reports, row, for_earlier=for_earlier)
-    reports[-1].hokusai_row = rows.row_json(row)  # type: ignore[attr-defined]
+    progress = (PROGRESS, Progress.of(row).model_dump_json())
+    reports[-1].user_properties.append(progress)
     for report in reports:
         if again and report.failed:
             report.outcome = "rerun"  # type: ignore[assignment]
         item.ihook.pytest_runtest_logreport(report=report)
-    del reports[-1].hokusai_row
+    reports[-1].user_properties.remove(progress)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return row
 
@@ -272,11 +297,9 @@ def _attempt(
     statuses = [outcome.status_of(error) for error in raised]
     status = outcome.worst(statuses)
     telling = [error for error, each in zip(raised, statuses, strict=True) if each is status]
-    facts = list(evidence.facts)
     for error in telling:
         for failed in outcome.requests_failed(error):
-            if (fact := fact_of(failed, entry.component)) not in facts:
-                facts.append(fact)
+            evidence.fact_of(failed, entry.component)
     details = [str(report.longrepr) for report in reports if report.failed and report.longrepr]
     row = Result(
         run_id=state.settings.run_id,
@@ -291,9 +314,9 @@ def _attempt(
         started_at=started_at,
         duration_s=sum(report.duration for report in reports),
         message="; ".join(outcome.message_of(error) for error in telling),
-        detail=state.secrets.redactor.text("\n".join(details))[-outcome.DETAIL_LIMIT :],
+        detail="\n".join(details),
         evidence=evidence.values,
-        facts=tuple(facts),
+        facts=evidence.facts,
         observations=recorder.finished(passed=status is Status.PASSED),
         metrics=evidence.metrics,
         attempt=attempt,
@@ -307,7 +330,7 @@ def _attempt(
     )
     for_earlier = status is Status.SKIPPED and any(isinstance(each, EarlierFailed) for each in telling)
     raised.clear()  # their tracebacks hold what a target answered, up to 16 MiB each
-    return reports, row, for_earlier
+    return reports, rows.finished(row, state.secrets.redactor), for_earlier
 
 
 @pytest.hookimpl(wrapper=True)
@@ -376,14 +399,14 @@ def pytest_runtest_makereport(
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Send the row that came with a report; a report without one of a test that a dying worker
-    process took along gives a broken row."""
+    """Tell of the row that a report's test has; a report without one, of a test that a dying worker
+    process took along, gives a broken row."""
     state = _current
     if state is None or not _is_controller(state):
         return
-    text = getattr(report, "hokusai_row", None)
+    text = dict(report.user_properties).get(PROGRESS)
     if text is not None:
-        state.send(Result.model_validate_json(text))
+        state.note(Progress.model_validate_json(str(text)))
     elif report.when not in ("setup", "call", "teardown"):
         entry = find(selection.test_name(report.nodeid))
         if entry is not None:
@@ -422,12 +445,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Rows for everything in scope that has none yet, then close what carries them."""
     global _current
     state = session.config.stash.get(STATE, None)
-    if state is None or not _is_controller(state):
+    if state is None:
         return
-    state.send_missing(narrowed=_narrowed(session.config))
-    for each in state.settings.closing:
-        each.close()
-    _current = None
+    if _is_controller(state):
+        state.send_missing(narrowed=_narrowed(session.config))
+        if state.settings.pipes is not None:
+            state.settings.pipes.close()
+        _current = None
+    if not state.close():
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def _narrowed(config: pytest.Config) -> bool:

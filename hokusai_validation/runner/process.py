@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.errors import SuiteError
@@ -36,14 +35,12 @@ class Ended:
     output: str
 
 
-def command(phase: Phase, target_name: str, workers: int = 0, rows_file: Path | None = None) -> list[str]:
+def command(phase: Phase, target_name: str, rows_place: str, workers: int = 0) -> list[str]:
     """The command of a phase: the same one that a person types."""
     words = [sys.executable, "-m", MODULE, "--phase", phase.value, "--target", target_name]
     if workers:
         words += ["-n", str(workers)]
-    if rows_file is not None:
-        words += ["--rows", str(rows_file)]
-    return words
+    return [*words, "--rows", rows_place]
 
 
 def silence_limit_s(entries: Sequence[Entry], target: Target) -> float:
@@ -61,7 +58,7 @@ def run(
     silence_s: float,
     redactor: Redactor,
 ) -> Ended:
-    """Run a suite process to its end. It dies with us, and is ended when no row came for
+    """Run a suite process to its end. It dies with us, and is ended when no row went on record for
     `silence_s` seconds or when we are interrupted.
 
     Raises SuiteError when it can't be started."""
@@ -103,7 +100,7 @@ def _wait(process: "subprocess.Popen[bytes]", rows_so_far: Callable[[], int], si
         if present != count:
             count, since = present, time.monotonic()
         elif time.monotonic() - since > silence_s:
-            return f"the suite process was ended, because no row came for {silence_s:.0f} s"
+            return f"the suite process was ended, because no row went on record for {silence_s:.0f} s"
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

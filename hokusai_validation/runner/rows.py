@@ -1,78 +1,69 @@
-"""Rows on their way out: to a file of JSON lines, to Dagster through Pipes, or both; and the rows
-of tests that sent none."""
+"""How a row is made: redacted first, then cut; and the rows of tests that gave none."""
 
-import json
-import os
+import math
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pydantic import ValidationError
+from pydantic import JsonValue
 
 from hokusai_validation.catalogue import Entry
-from hokusai_validation.errors import UsageError
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Result, SkipReason, Status, now
 
 NEVER_REPORTED = "never reported"
 NOT_SELECTED = "not selected"
 
-
-class Sink(Protocol):
-    """Takes a row the moment it is there."""
-
-    def __call__(self, result: Result) -> None: ...
-
-
-def file_sink(path: Path) -> Sink:
-    """Appends a JSON line a row, each written at once.
-
-    Raises UsageError when the file can't be opened."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    except OSError as error:
-        raise UsageError(f"Rows can't be written to {path}: {error.strerror}.") from None
-
-    def send(result: Result) -> None:
-        os.write(handle, result.model_dump_json().encode() + b"\n")
-
-    return send
+# One row must stay small enough for a report, whatever a target answers. Characters and items.
+MESSAGE_LIMIT = 600
+DETAIL_LIMIT = 20_000
+SEEN_LIMIT = 300
+TEXT_LIMIT = 4_000
+ITEMS_LIMIT = 200
+PERFORMANCE = "performance"  # in evidence: load runs, whose size is bounded where they are measured
 
 
-def pipes_sink(report_custom_message: Callable[[Any], None]) -> Sink:
-    """Sends each row as a custom message of Dagster Pipes."""
+class Reported(Protocol):
+    """Whatever names the test that it is of."""
 
-    def send(result: Result) -> None:
-        report_custom_message(result.model_dump(mode="json"))
+    @property
+    def test(self) -> str:
+        """`Class::function`."""
 
-    return send
 
-
-def redacted(result: Result, redactor: Redactor) -> Result:
-    """The row with every secret masked in the texts that hold what was seen."""
+def finished(result: Result, redactor: Redactor) -> Result:
+    """The row as everybody sees it from here on: every secret masked in the texts that hold what was
+    seen, and these cut only then, so that no half of a secret is left. A number that is none (NaN,
+    infinity) is no metric, and null in evidence."""
     return result.model_copy(
         update={
-            "message": redactor.text(result.message),
-            "detail": redactor.text(result.detail),
-            "evidence": redactor.json(dict(result.evidence)),
+            "message": redactor.text(result.message)[:MESSAGE_LIMIT],
+            "detail": redactor.text(result.detail)[-DETAIL_LIMIT:],
+            "evidence": {
+                redactor.text(name): value if name == PERFORMANCE else cut(redactor.json(value))
+                for name, value in result.evidence.items()
+            },
             "facts": tuple(
-                fact.model_copy(update={"seen": redactor.text(fact.seen)}) for fact in result.facts
+                fact.model_copy(update={"seen": redactor.text(fact.seen)[:SEEN_LIMIT]})
+                for fact in result.facts
             ),
+            "metrics": {name: number for name, number in result.metrics.items() if math.isfinite(number)},
         }
     )
 
 
-def read_rows(path: Path) -> tuple[Result, ...]:
-    """The rows of a file of JSON lines; a last line that was cut off is left out."""
-    rows: list[Result] = []
-    if not path.exists():
-        return ()
-    for line in path.read_bytes().splitlines():
-        try:
-            rows.append(Result.model_validate_json(line))
-        except ValidationError:
-            continue
-    return tuple(rows)
+def cut(value: JsonValue, scale: int = 1) -> JsonValue:
+    """JSON with its long texts and lists cut to `scale` times the limits of a row."""
+    text_limit, items_limit = TEXT_LIMIT * scale, ITEMS_LIMIT * scale
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str) and len(value) > text_limit:
+        return f"{value[:text_limit]}… ({len(value)} characters)"
+    if isinstance(value, list):
+        kept = [cut(item, scale) for item in value[:items_limit]]
+        return kept if len(value) <= items_limit else [*kept, f"… {len(value)} items"]
+    if isinstance(value, dict):
+        return {key: cut(item, scale) for key, item in list(value.items())[:items_limit]}
+    return value
 
 
 def unrun(
@@ -102,7 +93,7 @@ def unrun(
 
 
 def complete(
-    results: Sequence[Result],
+    reported: Sequence[Reported],
     *,
     scope: Iterable[Entry],
     asked: Callable[[Entry], bool],
@@ -110,10 +101,10 @@ def complete(
     target: str,
     why: Callable[[Entry], str] | None = None,
 ) -> tuple[Result, ...]:
-    """The rows that are missing from `results`: one for every entry of `scope` without any, so that
-    nothing is ever hidden. `broken: never reported` where it was asked for, else `skipped: not
+    """The rows that are missing from those reported: one for every entry of `scope` without any, so
+    that nothing is ever hidden. `broken: never reported` where it was asked for, else `skipped: not
     selected`; `why` may say more."""
-    seen = {result.test for result in results}
+    seen = {each.test for each in reported}
     missing = []
     for entry in scope:
         if entry.test in seen:
@@ -134,8 +125,3 @@ def complete(
                 )
             )
     return tuple(missing)
-
-
-def row_json(result: Result) -> str:
-    """A row as text, to travel between test processes."""
-    return json.dumps(result.model_dump(mode="json"), ensure_ascii=False)

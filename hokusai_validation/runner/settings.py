@@ -2,10 +2,9 @@
 a phase started it, or from the controller where it is one of several test processes."""
 
 import json
-import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import pytest
 
 from hokusai_validation.permission import Gate
 from hokusai_validation.result import Category, Phase
-from hokusai_validation.runner.rows import Sink, file_sink, pipes_sink
+from hokusai_validation.runner.pipes import Pipes, open_pipes
 from hokusai_validation.runner.selection import Selection
+from hokusai_validation.store.record import Record, place
 from hokusai_validation.target import Target, read_target
 
 
@@ -38,22 +38,28 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--critical-only", action="store_true", help="only critical tests")
     group.addoption(
-        "--rows", action="append", default=[], metavar="FILE", help="append a JSON line a test to FILE"
+        "--rows",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="append a JSON line a test to FILE, or an object a test to s3://BUCKET/FOLDER",
     )
     group.addoption("--run-id", default=None, help="the run that the rows belong to")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of one suite process. `sinks` is empty in the worker processes of a parallel run."""
+    """Of one suite process: `records` are where it keeps the rows of the tests that it runs. Only the
+    worker processes of a parallel run have a `lock_file`; they tell their controller, and it tells
+    Dagster through `pipes`."""
 
     target: Target
     run_id: str
     selection: Selection
     gate: Gate
-    sinks: tuple[Sink, ...] = ()
+    records: tuple[Record, ...] = ()
+    pipes: Pipes | None = None
     lock_file: Path | None = None
-    closing: tuple[Any, ...] = field(default=())
 
     def for_worker(self, lock_file: Path) -> str:
         """What a worker process needs to know, as JSON (no secret is in it)."""
@@ -77,6 +83,7 @@ def read_settings(config: pytest.Config) -> Settings:
         phases=tuple(Phase(each) for each in options.phase),
         critical_only=options.critical_only,
     )
+    records = tuple(Record(place(each)) for each in options.rows)
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         given = json.loads(worker["hokusai"])
@@ -85,23 +92,15 @@ def read_settings(config: pytest.Config) -> Settings:
             run_id=given["run_id"],
             selection=selection,
             gate=_gate(given),
+            records=records,
             lock_file=Path(given["lock_file"]),
         )
-    sinks: list[Sink] = [file_sink(Path(each)) for each in options.rows]
-    run_id = options.run_id or f"local-{uuid.uuid4()}"
-    pipes = _pipes()
+    pipes = open_pipes()
     if pipes is not None:
-        sinks.append(pipes_sink(pipes.report_custom_message))
-        return Settings(
-            target=Target.model_validate(pipes.extras["target"]),
-            run_id=pipes.extras["run_id"],
-            selection=selection,
-            gate=_gate(pipes.extras),
-            sinks=tuple(sinks),
-            closing=(pipes,),
-        )
+        return Settings(pipes.target, pipes.run_id, selection, _gate(pipes.extras), records, pipes)
+    run_id = options.run_id or f"local-{uuid.uuid4()}"
     target = read_target(options.target)
-    return Settings(target, run_id, selection, gate_of(target, run_id), tuple(sinks))
+    return Settings(target, run_id, selection, gate_of(target, run_id), records)
 
 
 def gate_of(target: Target, run_id: str) -> Gate:
@@ -115,7 +114,7 @@ def gate_of(target: Target, run_id: str) -> Gate:
     return Gate.of(target, run_id, confirmation=store.confirmation(target.name, run_id))
 
 
-def gate_extras(gate: Gate) -> dict[str, Any]:
+def gate_extras(gate: Gate) -> dict[str, list[str]]:
     """A gate, to travel to another process beside its target and run."""
     return {"granted": sorted(gate.granted)}
 
@@ -123,21 +122,3 @@ def gate_extras(gate: Gate) -> dict[str, Any]:
 def _gate(given: Mapping[str, Any]) -> Gate:
     target = Target.model_validate(given["target"])
     return Gate(target, frozenset(given.get("granted", ())), given["run_id"])
-
-
-def _pipes() -> Any | None:
-    """Dagster's context where one is open for this process, else None."""
-    from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
-
-    if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
-        return None
-    if os.environ.get("HOKUSAI_PIPES") != "s3":
-        return open_dagster_pipes()
-    import boto3
-    from dagster_pipes import PipesS3ContextLoader, PipesS3MessageWriter
-
-    s3 = boto3.client("s3")
-    return open_dagster_pipes(
-        context_loader=PipesS3ContextLoader(client=s3),
-        message_writer=PipesS3MessageWriter(client=s3, interval=1.0),
-    )

@@ -2,17 +2,17 @@
 
 Layout under the base: `rows/target=T/run_id=R/PHASE.parquet` (a Parquet dataset), `runs/T/TIME_R.json`
 (one small file a run, written when it starts: names sort by time), `summaries/T/TIME_R.json` (what a
-trend reads), `live/T/R/PHASE.jsonl` (rows as they came in, so that a killed run loses none),
-`newest/T/PHASE.json` (which run finished a phase last), `dataset/` (see `store.dataset`),
-`output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated), `confirmations/T/R.json`
-(that a person confirmed a run on production), `reports/T/R/`,
-`assets/T/PHASE.parquet` (the newest of each, by the I/O manager).
+trend reads), `live/T/R/PHASE.jsonl` (the record of a phase until its Parquet file is whole; on S3
+`BUCKET/rows/R/PHASE/00001.jsonl` …, which stay), `newest/T/PHASE.json` (which run finished a phase last),
+`dataset/` (see `store.dataset`), `output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated),
+`confirmations/T/R.json` (that a person confirmed a run on production), `reports/T/R/`,
+`assets/T/aggregate.json` (the newest report, handed from `aggregate` to `report`).
 """
 
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,19 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from hokusai_validation.effective import Snapshot
 from hokusai_validation.permission import Confirmation
+from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
+from hokusai_validation.redaction import shown
+from hokusai_validation.report import Report
 from hokusai_validation.result import Phase, Result, from_frame, to_frame
+from hokusai_validation.store import record
 from hokusai_validation.store.storage import base_path, is_local, write_whole
 
 if TYPE_CHECKING:
     from upath import UPath
 
+_TRIES = 3  # executions of a phase in one run that are told apart
 _IN_PATH = ["target", "run_id"]  # columns that a reader of the dataset has from the path
+_METADATA = b"hokusai"  # of a Parquet file: its PhaseRows without the rows
 _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -78,20 +84,25 @@ class ResultStore:
         """Every run of a target, newest first."""
         return tuple(self._newest_runs(target, None))
 
-    def append(self, run_id: str, target: str, phase: Phase, results: Sequence[Result]) -> str:
-        """Keep a phase's rows; returns where. Appending the same phase of the same run again
-        replaces it.
+    def append(self, target: str, rows: PhaseRows) -> None:
+        """Keep a phase's rows for good; their record on this machine makes room. Appending the same
+        phase of the same run again replaces it.
 
         Raises ReportNotWritten."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pandas(to_frame(rows.results).drop(columns=_IN_PATH), preserve_index=False)
+        said = rows.model_dump_json(exclude={"results"}).encode()
         buffer = io.BytesIO()
-        to_frame(results).drop(columns=_IN_PATH).to_parquet(buffer, index=False)
-        path = self._rows_file(target, run_id, phase)
-        write_whole(path, buffer.getvalue())
-        write_whole(self._newest_file(target, phase), json.dumps({"run_id": run_id}).encode())
-        live = self._live(target, run_id, phase)
-        if live is not None:
-            live.unlink(missing_ok=True)
-        return str(path)
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, _METADATA: said}), buffer)
+        run_id = rows.run_id or ""
+        write_whole(self.rows_file(target, run_id, rows.phase), buffer.getvalue())
+        write_whole(self._newest_file(target, rows.phase), json.dumps({"run_id": run_id}).encode())
+        for number in range(_TRIES):
+            address = self.record_of(target, run_id, record.name_of(rows.phase, number))
+            if record.is_file(address):
+                Path(address).unlink(missing_ok=True)
 
     def keep_target(self, target: str, kept: Snapshot) -> None:
         """Keep what a run validates, for its later phases and for whoever reads its rows.
@@ -106,52 +117,72 @@ class ResultStore:
         except (OSError, ValidationError):
             return None
 
-    def phase_rows(self, target: str, run_id: str, phase: Phase) -> tuple[Result, ...] | None:
-        """A run's rows of a phase, or None where the run did not finish it, or they can't be read
-        (a damaged file: the rows as they came in are still there)."""
-        path = self._rows_file(target, run_id, phase)
+    def rows_file(self, target: str, run_id: str, phase: Phase) -> "UPath":
+        """Where the rows of a run's phase lie, or will."""
+        return self.base / "rows" / f"target={target}" / f"run_id={run_id}" / f"{phase.value}.parquet"
+
+    def phase_rows(self, target: str, run_id: str, phase: Phase) -> PhaseRows | None:
+        """A run's rows of a phase, or None where the run did not finish it. Of a file that can't be read
+        no rows, and the trouble."""
+        import pyarrow.parquet as pq
+
         try:
-            content = path.read_bytes()
+            content = self.rows_file(target, run_id, phase).read_bytes()
         except FileNotFoundError:
             return None
-        import pandas as pd
-
         try:
-            frame = pd.read_parquet(io.BytesIO(content)).assign(target=target, run_id=run_id)
-            return from_frame(frame)
-        except (OSError, ValueError, KeyError, AttributeError):
-            return None
+            table = pq.read_table(io.BytesIO(content))
+            results = from_frame(table.to_pandas().assign(target=target, run_id=run_id))
+            said = (table.schema.metadata or {}).get(_METADATA)
+            known = of_run(phase, run_id, results) if said is None else PhaseRows.model_validate_json(said)
+        except (OSError, ValueError, KeyError, AttributeError) as error:  # pyarrow's are of these
+            text = f"The rows of run {run_id} can't be read and are left out: {shown(error, 200)}"
+            return PhaseRows(
+                phase=phase, run_id=run_id, troubles=(Trouble(kind=TroubleKind.ROW_DAMAGED, text=text),)
+            )
+        return known.model_copy(update={"results": results})
 
-    def newest(self, target: str, phase: Phase) -> tuple[Result, ...]:
+    def newest(self, target: str, phase: Phase) -> PhaseRows:
         """The rows of the newest run that finished a phase; none where no run did. Two files are read,
         and nothing is listed, however many runs there were."""
+        none = PhaseRows(phase=phase, run_id=None, asked=False)
         try:
             run_id = str(json.loads(self._newest_file(target, phase).read_bytes())["run_id"])
         except (OSError, ValueError, KeyError, TypeError):
-            return ()
-        return self.phase_rows(target, run_id, phase) or ()
+            return none
+        return self.phase_rows(target, run_id, phase) or none
 
     def _newest_file(self, target: str, phase: Phase) -> "UPath":
         return self.base / "newest" / target / f"{phase.value}.json"
 
     def rows(self, target: str, runs: Sequence[str] | None = None) -> tuple[Result, ...]:
         """The rows of a target's runs (all of them by default), newest run first, also those that a
-        killed run had sent."""
-        chosen = [run.run_id for run in self.runs(target)] if runs is None else runs
+        killed run had on record."""
         found: list[Result] = []
-        for run_id in chosen:
-            for phase in Phase:
-                kept = self.phase_rows(target, run_id, phase)
-                found += kept if kept is not None else self._live_rows(target, run_id, phase)
+        for run in self.runs(target):
+            for phase in run.asked if runs is None or run.run_id in runs else ():
+                kept = self.phase_rows(target, run.run_id, phase)
+                whole = kept.results if kept is not None else ()
+                found += whole or self._recorded(target, run.run_id, phase)
         return tuple(found)
 
-    def live_file(self, target: str, run_id: str, phase: Phase) -> Path | None:
-        """Where a suite process on this machine writes its rows as they come, or None where the
-        results lie elsewhere."""
-        path = self._live(target, run_id, phase)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    def record_of(self, target: str, run_id: str, name: str) -> str:
+        """Where a suite process puts its rows on record: a file, or `s3://BUCKET/rows/RUN/NAME`."""
+        if is_local(self.base):
+            return str(Path(str(self.base)) / "live" / target / run_id / f"{name}.jsonl")
+        return record.in_bucket(self.base.parts[0].strip("/"), run_id, name)
+
+    def keep_report(self, report: Report) -> None:
+        """Keep the newest report, for whoever renders it.
+
+        Raises ReportNotWritten."""
+        write_whole(self._report_file(report.target), report.model_dump_json().encode())
+
+    def report(self, target: str) -> Report:
+        """The newest report.
+
+        Raises FileNotFoundError where there is none."""
+        return Report.model_validate_json(self._report_file(target).read_bytes())
 
     def output_folder(self, target: str, run_id: str) -> "UPath":
         """Where what a run's phases printed is kept, and what they found before the report."""
@@ -216,23 +247,17 @@ class ResultStore:
     def _snapshot(self, target: str, run_id: str) -> "UPath":
         return self.base / "targets" / target / f"{run_id}.json"
 
-    def _rows_file(self, target: str, run_id: str, phase: Phase) -> "UPath":
-        return self.base / "rows" / f"target={target}" / f"run_id={run_id}" / f"{phase.value}.parquet"
+    def _report_file(self, target: str) -> "UPath":
+        return self.base / "assets" / target / "aggregate.json"
 
-    def _live(self, target: str, run_id: str, phase: Phase) -> Path | None:
-        if not is_local(self.base):
-            return None
-        return Path(str(self.base)) / "live" / target / run_id / f"{phase.value}.jsonl"
-
-    def _live_rows(self, target: str, run_id: str, phase: Phase) -> Iterator[Result]:
-        path = self._live(target, run_id, phase)
-        if path is None or not path.exists():
-            return
-        for line in path.read_bytes().splitlines():
-            try:
-                yield Result.model_validate_json(line)
-            except ValidationError:
-                continue  # cut off by the kill
+    def _recorded(self, target: str, run_id: str, phase: Phase) -> tuple[Result, ...]:
+        """What an execution of a phase that did not end had on record: the newest execution's."""
+        for again in reversed(range(_TRIES)):
+            address = self.record_of(target, run_id, record.name_of(phase, again))
+            rows = record.read(address, self.base.storage_options).rows
+            if rows:
+                return rows
+        return ()
 
     def _newest_runs(self, target: str, limit: int | None) -> Iterator[Run]:
         for path in self._dated_files("runs", target)[:limit]:
@@ -251,3 +276,16 @@ class ResultStore:
             return sorted(folder.glob("*.json"), key=lambda path: path.name, reverse=True)
         except FileNotFoundError:
             return []
+
+
+def of_run(phase: Phase, run_id: str, results: Sequence[Result]) -> PhaseRows:
+    """Rows with the times that they tell themselves."""
+    begun = min((row.started_at for row in results), default=None)
+    ended = max((row.started_at + timedelta(seconds=row.duration_s) for row in results), default=None)
+    return PhaseRows(
+        phase=phase,
+        run_id=run_id,
+        results=tuple(results),
+        finished_at=ended,
+        duration_s=None if begun is None or ended is None else (ended - begun).total_seconds(),
+    )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,11 @@ import pytest
 from hokusai_sandbox_tests.aids import kill_below
 from hokusai_validation.assets import progress
 from hokusai_validation.catalogue import entries, phase_entries
+from hokusai_validation.phase_rows import TroubleKind
+from hokusai_validation.report import Report
 from hokusai_validation.resources.injected import GatewayResource, KeyResource
 from hokusai_validation.result import Phase, Status, final_attempts
+from hokusai_validation.runner import process
 from hokusai_validation.runner.process import MODULE
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.assets.materializing import materialize as materialize_of
@@ -81,7 +85,7 @@ def test_a_phase_gives_rows_checks_numbers_and_documents(tmp_path: Path, results
     assert len({row["test"] for row in report["results"]}) == len(entries())
     for name in ("report.html", "health_report.md", "junit.xml", "test_results.csv", "test_results.parquet"):
         assert (folder / name).stat().st_size > 0
-    frame = pd.read_parquet(results / "assets" / "stub" / "aggregate.parquet")
+    frame = pd.read_parquet(folder / "test_results.parquet")
     assert set(frame["test"]) == {entry.test for entry in entries()}
     # what a watcher saw: the phase, then its rows one by one, then the end
     health_events = [event for event in told if event.step == "health"]
@@ -143,6 +147,46 @@ def test_a_killed_suite_process_costs_no_row_that_was_sent(tmp_path: Path, resul
     assert len(lost) < len(rows)
     assert {row.status for row in lost} == {Status.BROKEN}
     assert all("ended by SIGKILL" in row.message for row in lost)
+
+
+DAMAGING = """
+import os, random, runpy, sys
+import dagster_pipes
+
+def write_message(self, message):
+    line = (dagster_pipes.json.dumps(message) + "\\n").encode()
+    cut = line[: random.randrange(len(line))]
+    with open(self._path, "ab") as file:
+        file.write({0: cut, 1: cut + line, 2: b"", 3: line + line}[random.randrange(4)])
+
+dagster_pipes.PipesFileMessageWriterChannel.write_message = write_message
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def test_messages_that_are_cut_lost_or_doubled_cost_no_row(
+    tmp_path: Path, results: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = target_file(tmp_path, stub.url)
+    command = process.command
+    monkeypatch.setattr(
+        process, "command", lambda *given: [sys.executable, "-c", DAMAGING, *command(*given)[2:]]
+    )
+    told: list[progress.Event] = []
+    with dg.DagsterInstance.ephemeral() as instance, progress.listening(told.append):
+        run = materialize(source, Phase.HEALTH, instance=instance)
+    failures = {event.step_key: event for event in run.all_events if event.is_step_failure}
+    assert set(failures) <= {"stub__report_verdict"}, failures
+    report: Report = run.asset_value(dg.AssetKey(["stub", "aggregate"]))
+    rows = [row for row in report.results if row.phase is Phase.HEALTH]
+    assert {row.test for row in rows} == {entry.test for entry in phase_entries(Phase.HEALTH)}
+    assert not [row.test for row in rows if "never reported" in row.message]
+    # whoever watched has seen every row once, some of them late, and the report says so
+    seen = [(event.row.test, event.row.attempt) for event in told if event.row is not None]
+    assert sorted(seen) == sorted((row.test, row.attempt) for row in rows)
+    (source_of,) = [each for each in report.provenance.phases if each.phase == Phase.HEALTH]
+    assert {trouble.kind for trouble in source_of.troubles} == {TroubleKind.PROGRESS_LOST}
 
 
 def test_a_process_that_cannot_start_fails_the_asset_with_one_sentence(

@@ -63,7 +63,7 @@ def test_it_is_one_sentence_and_no_verdict(tmp_path: Path, damage: object) -> No
 def test_damaged_rows_count_as_none(tmp_path: Path) -> None:
     """`--failed` then runs their phases again."""
     rows_are_damaged(tmp_path)
-    assert ResultStore(tmp_path / "results").newest("stub", Phase.HEALTH) == ()
+    assert ResultStore(tmp_path / "results").newest("stub", Phase.HEALTH).results == ()
 
 
 def test_what_nobody_foresaw_is_no_verdict_either(monkeypatch: pytest.MonkeyPatch) -> None:

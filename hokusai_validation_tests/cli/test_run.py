@@ -18,7 +18,7 @@ from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.result import Phase, Status, now
 from hokusai_validation.runner.process import MODULE
 from hokusai_validation.runner.rows import unrun
-from hokusai_validation.store.results import ResultStore, Run
+from hokusai_validation.store.results import ResultStore, Run, of_run
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
@@ -89,7 +89,7 @@ def test_only_what_failed_broke_or_is_missing_is_run_again(tmp_path: Path, stub:
             for entry in phase_entries(phase)
         ]
         if phase is not Phase.DISCOVERY:
-            store.append("earlier", "stub", phase, rows)
+            store.append("stub", of_run(phase, "earlier", rows))
     status, out, err = run(tmp_path, "--failed", "--no-chaos", "--json")
     assert status == 3, err
     report = json.loads(out)

@@ -11,18 +11,23 @@ import yaml
 from botocore.exceptions import ClientError
 
 from hokusai_validation.assets import task
-from hokusai_validation.assets.task import Clients, limit_s, run_task_parameters
+from hokusai_validation.assets.progress import Told
+from hokusai_validation.assets.suite_process import Request
+from hokusai_validation.assets.task import Clients, SuiteTask, limit_s, run_task_parameters
 from hokusai_validation.assets.task_start import PatientEcs
 from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources.injected import TaskSettings
-from hokusai_validation.result import Phase, Result, Status
+from hokusai_validation.result import Phase, Status
+from hokusai_validation.store import record
 from hokusai_validation.target import Endpoints, Target
 from hokusai_validation_tests.deploy.fargate import CLUSTER, FAMILY, Fargate
 from hokusai_validation_tests.deploy.policies import DEPLOY
 
 PHASE = Phase.DISCOVERY
+TARGET = Target(name="inside", endpoints=Endpoints())
 
 
 @pytest.fixture
@@ -37,8 +42,12 @@ def settings(bucket: str, definition: str = FAMILY) -> TaskSettings:
     return TaskSettings(CLUSTER, definition, "suite", bucket, ("subnet-1",), ("sg-1",))
 
 
+def request(address: str) -> Request:
+    return Request(PHASE, EffectiveTarget(target=TARGET), address, Told(PHASE), Redactor())
+
+
 def test_the_task_is_asked_for_without_any_secret() -> None:
-    asked = run_task_parameters(PHASE, settings("bucket"))
+    asked = run_task_parameters(request("s3://bucket/rows/r/discovery"), settings("bucket"))
     network = asked["networkConfiguration"]["awsvpcConfiguration"]
     assert network == {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
     [override] = asked["overrides"]["containerOverrides"]
@@ -49,25 +58,21 @@ def test_the_task_is_asked_for_without_any_secret() -> None:
 def test_rows_come_back_from_the_task(
     fargate: Fargate, production: Mapping[str, str], tmp_path: Path
 ) -> None:
-    received: list[Result] = []
-    target = Target(name="inside", endpoints=Endpoints())
+    bucket = production["HOKUSAI_RESULTS_BUCKET"]
 
     @dg.asset
     def phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        ended = task.run(
-            context,
-            PHASE,
-            phase_entries(PHASE),
-            {"target": target.model_dump(mode="json"), "run_id": context.run.run_id},
-            settings(production["HOKUSAI_RESULTS_BUCKET"]),
-            Clients(fargate.ecs, fargate.s3),
-            receive=received.append,
-            redactor=Redactor(),
-        )
+        extras = {"target": TARGET.model_dump(mode="json"), "run_id": context.run.run_id}
+        asked = request(address)
+        ended = SuiteTask(asked, settings(bucket), Clients(fargate.ecs, fargate.s3)).run(context, extras)
         assert ended.why == ""
+        # progress came too, of every row
+        assert asked.told.compare(record.read_bucket(address, fargate.s3).rows) == ()
         yield dg.MaterializeResult()
 
+    address = record.in_bucket(bucket, "a-run", PHASE.value)
     assert dg.materialize([phase]).success
+    received = record.read_bucket(address, fargate.s3).rows
     reported = {row.id for row in received if row.message != "not selected"}
     assert reported >= {entry.id for entry in phase_entries(PHASE)}
     assert {row.target for row in received} == {"inside"}
@@ -83,17 +88,10 @@ def test_a_task_that_cannot_start_says_where_and_leaves_the_phase_to_go_on(
 
     @dg.asset
     def phase(context: dg.AssetExecutionContext) -> None:
-        ended = task.run(
-            context,
-            PHASE,
-            phase_entries(PHASE),
-            {},
-            settings(production["HOKUSAI_RESULTS_BUCKET"], "not-there"),
-            Clients(fargate.ecs, fargate.s3),
-            receive=lambda row: None,
-            redactor=Redactor(),
-        )
-        whys.append(ended.why)
+        bucket = production["HOKUSAI_RESULTS_BUCKET"]
+        asked = request(record.in_bucket(bucket, "a-run", PHASE.value))
+        asking = SuiteTask(asked, settings(bucket, "not-there"), Clients(fargate.ecs, fargate.s3))
+        whys.append(asking.run(context, {}).why)
 
     assert dg.materialize([phase]).success
     assert f"could not start in {CLUSTER}" in whys[0]

@@ -16,8 +16,8 @@ from hokusai_sandbox.scenarios import find, names
 from hokusai_sandbox.stack import Stack
 from hokusai_validation.diagnosis import diagnose
 from hokusai_validation.result import Category, Result
-from hokusai_validation.runner.rows import read_rows
 from hokusai_validation.runner.selection import SUITE_DIR
+from hokusai_validation.store.record import read_file
 from hokusai_validation.target import read_target
 
 FIVE = ("rollout_failed", "task_missing", "name_stale", "wrong_listener_rule", "database_stopped")
@@ -33,7 +33,7 @@ def rows_of(target: Path, categories: tuple[Category, ...], file: Path) -> tuple
     command += [f"--category={category.value}" for category in categories]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, env=environment)
-    rows = read_rows(file)
+    rows = read_file(file).rows
     assert rows, (done.stderr or done.stdout)[-500:]
     return rows
 

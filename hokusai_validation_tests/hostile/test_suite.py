@@ -12,7 +12,7 @@ import pytest
 
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.result import Phase, Result, Status
-from hokusai_validation.runner.rows import read_rows
+from hokusai_validation.store.record import read_file
 from hokusai_validation_tests.hostile.server import WAYS, hostile
 
 PHASES = (Phase.ENVIRONMENT, Phase.DISCOVERY, Phase.HEALTH, Phase.FUNCTIONAL)
@@ -79,7 +79,7 @@ def run_suite(folder: Path, url: str) -> Ran:
         timeout=LIMIT_S + 30,
         check=True,
     )
-    return Ran(read_rows(rows), int(done.stdout) / 1024)
+    return Ran(read_file(rows).rows, int(done.stdout) / 1024)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hokusai_validation.errors import ReportNotWritten, TargetBusy
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.runner.rows import unrun
 from hokusai_validation.store.lock import target_lock
-from hokusai_validation.store.results import ResultStore, Run
+from hokusai_validation.store.results import ResultStore, Run, of_run
 from hokusai_validation.store.storage import base_path, write_whole
 from hokusai_validation.target import Endpoints, Target
 from hokusai_validation_tests.moto_server import serving_aws
@@ -39,7 +39,8 @@ def store(tmp_path: Path) -> ResultStore:
 def test_rows_come_back_as_they_went_in(store: ResultStore) -> None:
     begin(store, "one", 0, Phase.HEALTH)
     kept = rows("one", Phase.HEALTH)
-    path = store.append("one", "t", Phase.HEALTH, kept)
+    store.append("t", of_run(Phase.HEALTH, "one", kept))
+    path = str(store.rows_file("t", "one", Phase.HEALTH))
     assert store.rows("t") == kept
     assert store.phase_rows("t", "one", Phase.LOAD) is None
     frame = pd.read_parquet(Path(path).parents[2])  # a Parquet dataset, readable by anything
@@ -52,22 +53,22 @@ def test_the_newest_rows_are_those_of_the_last_run_that_finished_the_phase(store
     begin(store, "new", 1, Phase.HEALTH)
     begin(store, "killed", 2, Phase.HEALTH)
     for run_id in ("old", "new"):
-        store.append(run_id, "t", Phase.HEALTH, rows(run_id, Phase.HEALTH))
-    store.append("old", "t", Phase.LOAD, rows("old", Phase.LOAD))
+        store.append("t", of_run(Phase.HEALTH, run_id, rows(run_id, Phase.HEALTH)))
+    store.append("t", of_run(Phase.LOAD, "old", rows("old", Phase.LOAD)))
     assert [run.run_id for run in store.runs("t")] == ["killed", "new", "old"]
-    assert {row.run_id for row in store.newest("t", Phase.HEALTH)} == {"new"}
-    assert {row.run_id for row in store.newest("t", Phase.LOAD)} == {"old"}
-    assert store.newest("t", Phase.CHAOS) == ()
+    assert {row.run_id for row in store.newest("t", Phase.HEALTH).results} == {"new"}
+    assert {row.run_id for row in store.newest("t", Phase.LOAD).results} == {"old"}
+    assert store.newest("t", Phase.CHAOS).results == ()
 
 
 def test_what_a_killed_run_had_sent_is_not_lost(store: ResultStore) -> None:
     begin(store, "killed", 0, Phase.HEALTH)
-    live = store.live_file("t", "killed", Phase.HEALTH)
-    assert live is not None
+    live = Path(store.record_of("t", "killed", "health"))
+    live.parent.mkdir(parents=True)
     sent = rows("killed", Phase.HEALTH)[:2]
     live.write_text("\n".join(row.model_dump_json() for row in sent) + '\n{"cut', encoding="utf-8")
     assert store.rows("t") == sent
-    store.append("killed", "t", Phase.HEALTH, sent)
+    store.append("t", of_run(Phase.HEALTH, "killed", sent))
     assert not live.exists()
     assert store.rows("t") == sent
 
@@ -122,12 +123,12 @@ def test_the_same_store_on_s3(bucket: dict[str, object]) -> None:
     store = ResultStore("s3://results/prefix", bucket)  # type: ignore[arg-type]
     begin(store, "one", 0, Phase.HEALTH)
     kept = rows("one", Phase.HEALTH)
-    store.append("one", "t", Phase.HEALTH, kept)
+    store.append("t", of_run(Phase.HEALTH, "one", kept))
     store.add_summary("t", "one", AT, {"n": 1})
     assert store.rows("t") == kept
-    assert store.newest("t", Phase.HEALTH) == kept
+    assert store.newest("t", Phase.HEALTH).results == kept
     assert store.summaries("t") == ({"n": 1},)
-    assert store.live_file("t", "one", Phase.HEALTH) is None
+    assert store.record_of("t", "one", "health") == "s3://results/rows/one/health"
     assert store.keep_output("t", "one", "health", "text").endswith("health.log")
     assert "text" in store.output("t", "one")
 

@@ -11,7 +11,7 @@ from upath import UPath
 
 from hokusai_validation.result import Category, Phase, Result, Status
 from hokusai_validation.store.dataset import Dataset, ddl
-from hokusai_validation.store.results import ResultStore
+from hokusai_validation.store.results import ResultStore, of_run
 from hokusai_validation_tests.moto_server import serving_aws
 
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -108,8 +108,8 @@ def test_the_ddl_speaks_of_the_files_columns(tmp_path: Path) -> None:
 
 def test_the_newest_rows_are_read_without_listing(base: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ResultStore(str(base), base.storage_options)
-    store.append("r1", "t", Phase.HEALTH, [row("r1", "A::a", DAY)])
-    store.append("r2", "t", Phase.HEALTH, [row("r2", "A::a", DAY)])
+    store.append("t", of_run(Phase.HEALTH, "r1", [row("r1", "A::a", DAY)]))
+    store.append("t", of_run(Phase.HEALTH, "r2", [row("r2", "A::a", DAY)]))
     monkeypatch.setattr(type(store.base), "glob", lambda *_: pytest.fail("listed"))
-    assert [each.run_id for each in store.newest("t", Phase.HEALTH)] == ["r2"]
-    assert store.newest("t", Phase.LOAD) == ()
+    assert [each.run_id for each in store.newest("t", Phase.HEALTH).results] == ["r2"]
+    assert store.newest("t", Phase.LOAD).results == ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hokusai_validation.result import Result, Status
-from hokusai_validation.runner.rows import read_rows
+from hokusai_validation.store.record import read_file
 
 CONFTEST = """
 from hokusai_validation.runner import plugin
@@ -70,4 +70,4 @@ def run_suite(folder: Path, files: dict[str, str], *arguments: str, target: str 
         timeout=60,
         check=False,
     )
-    return Ran(done.returncode, done.stdout + done.stderr, read_rows(rows))
+    return Ran(done.returncode, done.stdout + done.stderr, read_file(rows).rows)

@@ -1,15 +1,25 @@
-"""67 = 67, whatever came back; and rows that survive a kill in the middle of a line."""
+"""67 = 67, whatever came back; and how a row is made."""
 
-from pathlib import Path
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue, SecretStr
 
 from hokusai_validation.catalogue import Entry, entries, needs
-from hokusai_validation.errors import UsageError
+from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Phase, Result, Status
-from hokusai_validation.runner.rows import complete, file_sink, read_rows, unrun
+from hokusai_validation.runner.rows import (
+    DETAIL_LIMIT,
+    MESSAGE_LIMIT,
+    TEXT_LIMIT,
+    complete,
+    cut,
+    finished,
+    unrun,
+)
 from hokusai_validation.runner.selection import SUITE_DIR, Selection, entries_in
 from hokusai_validation.target import Target
 
@@ -43,21 +53,42 @@ def test_why_a_row_is_missing_is_said() -> None:
     assert added.message == "never reported: it died"
 
 
-def test_rows_are_on_disk_at_once_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
-    file = tmp_path / "rows.jsonl"
-    send = file_sink(file)
-    send(row(ALL[0]))
-    send(row(ALL[1]))
-    assert [each.test for each in read_rows(file)] == [ALL[0].test, ALL[1].test]
-    with file.open("ab") as out:
-        out.write(row(ALL[2]).model_dump_json().encode()[:-40])
-    assert len(read_rows(file)) == 2
-    assert read_rows(tmp_path / "none") == ()
+def test_a_row_is_masked_before_it_is_cut() -> None:
+    """No half of a secret stays where a text ends."""
+    secret = "correct-horse-battery-staple"
+    redactor = Redactor([SecretStr(secret)])
+    for before in range(MESSAGE_LIMIT - len(secret), MESSAGE_LIMIT):
+        leaking = row(ALL[0]).model_copy(
+            update={
+                "message": "x" * before + secret,
+                "detail": secret + "x" * (DETAIL_LIMIT - MESSAGE_LIMIT + before),
+                "evidence": {"body": "x" * (TEXT_LIMIT - MESSAGE_LIMIT + before) + secret},
+                "facts": (Fact(kind=FactKind.SLOW, component="api", seen="x" * before + secret),),
+            }
+        )
+        text = finished(leaking, redactor).model_dump_json()
+        assert secret[:6] not in text
+        assert secret[-6:] not in text
 
 
-def test_a_file_that_cannot_be_opened_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Rows can't be written to"):
-        file_sink(tmp_path / "no" / "such" / "folder.jsonl")
+def test_what_no_file_can_hold_is_no_reason_to_lose_a_row() -> None:
+    odd = row(ALL[0]).model_copy(
+        update={
+            "message": "name \udce4",
+            "evidence": {"p99_ms": float("nan"), "\udcff": ["\ud800"]},
+            "metrics": {"p99_ms": float("nan"), "max_ms": float("inf"), "n": 1.0},
+        }
+    )
+    made = finished(odd, Redactor())
+    assert Result.model_validate_json(made.model_dump_json()) == made
+    assert made.metrics == {"n": 1.0}
+    assert made.evidence["p99_ms"] is None
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=20))
+def test_cutting_keeps_what_is_short(value: JsonValue) -> None:
+    whole = json.dumps(cut(value), allow_nan=False)
+    assert cut(json.loads(whole)) == json.loads(whole)
 
 
 def test_critical_only_leaves_the_others_in_scope() -> None:

@@ -33,6 +33,33 @@ def test_a_hang_that_no_exception_reaches_ends_the_process_with_all_rows(tmp_pat
     assert {row.test for row in ran.rows} == UNIT
 
 
+@pytest.mark.parametrize("ended", [0, 1, 3])
+def test_a_process_that_is_killed_between_two_tests_leaves_the_rows_of_all_that_ended(
+    tmp_path: Path, ended: int
+) -> None:
+    """Nothing runs after a SIGKILL, and no message was ever read."""
+    text = f"""
+    import os, signal
+    import pytest
+    @pytest.fixture(autouse=True)
+    def killer(request):
+        number = getattr(request.config, "number", 0)
+        if number == {ended}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield
+        request.config.number = number + 1
+    class TestMLflowCircuitBreaker:
+        def test_initial_state(self): ...
+        def test_force_reset(self): ...
+        def test_status_reporting(self): ...
+        def test_success_in_closed_state(self): ...
+    """
+    ran = run_suite(tmp_path, {"test_file.py": text}, "--category=unit")
+    assert ran.status == -9
+    names = ["test_initial_state", "test_force_reset", "test_status_reporting"]
+    assert [row.test.rpartition("::")[2] for row in ran.rows] == names[:ended]
+
+
 def test_a_file_that_cannot_be_imported_breaks_its_tests_and_no_others(tmp_path: Path) -> None:
     bad = """
     import no_such_module

@@ -1,0 +1,66 @@
+"""The suite's end of Dagster Pipes: what to do comes in, progress goes out. No row depends on it."""
+
+import os
+from typing import Self
+
+from dagster_pipes import (
+    DAGSTER_PIPES_CONTEXT_ENV_VAR,
+    PipesContext,
+    PipesS3ContextLoader,
+    PipesS3MessageWriter,
+    open_dagster_pipes,
+)
+
+from hokusai_validation.result import Progress
+from hokusai_validation.target import Target
+
+TRANSPORT_VARIABLE = "HOKUSAI_PIPES"  # `s3` inside an ECS task
+
+
+class Pipes:
+    """Dagster's context for this process."""
+
+    def __init__(self, context: PipesContext) -> None:
+        self._context = context
+        self.extras = context.extras
+        self.target = Target.model_validate(self.extras["target"])
+        self.run_id = str(self.extras["run_id"])
+
+    @classmethod
+    def opened(cls) -> Self:
+        """Open what the environment describes."""
+        if os.environ.get(TRANSPORT_VARIABLE) != "s3":
+            return cls(open_dagster_pipes())
+        import boto3
+
+        s3 = boto3.client("s3")
+        return cls(
+            open_dagster_pipes(
+                context_loader=PipesS3ContextLoader(client=s3),
+                message_writer=PipesS3MessageWriter(client=s3, interval=1.0),
+            )
+        )
+
+    def notify(self, progress: Progress) -> None:
+        """A line of progress; one that can't be sent is lost, and the phase sees that."""
+        try:
+            self._context.report_custom_message(progress.model_dump(mode="json"))
+        except Exception as error:
+            print(f"A progress message was not sent: {error}")
+
+    def close(self) -> None:
+        """Send what still waits."""
+        try:
+            self._context.close()
+        except Exception as error:
+            print(f"The progress messages were not all sent: {error}")
+
+
+def started_by_dagster() -> bool:
+    """Whether a phase started this process."""
+    return DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
+
+
+def open_pipes() -> Pipes | None:
+    """Dagster's context where one is open for this process, else None."""
+    return Pipes.opened() if started_by_dagster() else None
