@@ -5,6 +5,7 @@
     --cases [NAME…]       the cases from public reports, controls among them
     --scenarios [NAME…]   the sandbox's own scenarios
     --controls N          N runs of a clean sandbox
+    --effects             no run: put every fault of the grammar on once, and say whether it has an effect
     --resume DIR          keep a JSON line a draw and its rows there; what is there is not run again
     --replay DIR          run nothing: diagnose the rows that lie there again
     --json                totals and draws on standard output
@@ -20,8 +21,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.detection.bench import run_all, tell
+from benchmarks.detection.bench import effects_of, run_all, tell
 from benchmarks.detection.cases import CASES, SCENARIOS, read
+from benchmarks.detection.grammar import faults
 from benchmarks.detection.model import Draw, Record
 from benchmarks.detection.records import Records
 from benchmarks.detection.totals import table, totals
@@ -30,6 +32,8 @@ from benchmarks.detection.totals import table, totals
 def main() -> int:
     """Run or replay, and count."""
     asked = _asked()
+    if asked.effects:
+        return _effects()
     records = list(_replayed(asked.replay) if asked.replay else _run(_draws(asked), asked.resume))
     if asked.table is not None:
         asked.table.write_text(table(records), encoding="utf-8")
@@ -59,11 +63,12 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--controls", type=int, default=0, metavar="N")
     parser.add_argument("--resume", type=Path, metavar="DIR")
     parser.add_argument("--replay", type=Path, metavar="DIR")
+    parser.add_argument("--effects", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--table", type=Path, metavar="FILE")
     asked = parser.parse_args()
     named = asked.cases is not None or asked.scenarios is not None
-    if not (named or asked.random or asked.draws or asked.controls or asked.replay):
+    if not (named or asked.random or asked.draws or asked.controls or asked.replay or asked.effects):
         parser.error("give --random, --draws, --cases, --scenarios, --controls or --replay")
     return asked
 
@@ -95,6 +100,16 @@ def _run(draws: Iterable[Draw], kept: Path | None) -> Iterable[Record]:
         for record in run_all(draws, Path(folder) / "sandbox", records):
             tell(record)
             yield record
+
+
+def _effects() -> int:
+    with tempfile.TemporaryDirectory(prefix="detection-") as folder:
+        seen = 0
+        for fault, text, good in effects_of(faults(), Path(folder) / "sandbox"):
+            seen += good
+            print(f"{'effect' if good else 'NO EFFECT'}  {fault.id}: {text}", flush=True)
+    print(f"{seen} of {len(faults())} faults have an effect")
+    return 0 if seen == len(faults()) else 1
 
 
 def _replayed(folder: Path) -> Iterable[Record]:

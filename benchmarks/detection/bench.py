@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.detection import measured
@@ -52,6 +53,20 @@ def run_all(draws: Iterable[Draw], folder: Path, records: Records) -> Iterator[R
             yield record
 
 
+def effects_of(faults: Iterable[Fault], folder: Path) -> Iterator[tuple[Fault, str, bool]]:
+    """Each fault put on alone, without a run: what was seen of it, and whether it has an effect."""
+    with Stage(folder) as stage:
+        for fault in faults:
+            try:
+                before = measured.measure(stage.ready(None), fault.probes, TRIES)
+                with stage.changed(fault.changes):
+                    found = _effect(folder, fault, before)
+                yield fault, "; ".join(f"{name} {text}" for name, text in found.numbers.items()), found.seen
+            except (HokusaiError, RuntimeError, OSError, ValueError) as error:
+                stage.end()
+                yield fault, f"{type(error).__name__}: {error}"[:300], False
+
+
 def _run(stage: Stage, draw: Draw) -> tuple[str, Target, tuple[Effect, ...]]:
     """The run's report, the target as it was read, and what was seen of the faults."""
     folder = stage.ready(draw.scenario)
@@ -60,31 +75,34 @@ def _run(stage: Stage, draw: Draw) -> tuple[str, Target, tuple[Effect, ...]]:
     passing = [fault for fault in draw.faults if fault.duty == "once"]
     effects: list[Effect] = []
     over = threading.Event()
-    watchers: list[threading.Thread] = []
+    watchers: list[Future[None]] = []
 
     def watch(fault: Fault) -> None:
         on = threading.Event()
-        holder = threading.Thread(target=stage.for_a_while, args=(fault, on, over))
-        holder.start()
-        on.wait(fault.start_s + 60.0)
-        # Few tries: the fault lasts some seconds only.
-        effects.append(measured.effect(fault, before, measured.measure(folder, fault.probes, tries=2)))
-        holder.join()
+        held = pool.submit(stage.for_a_while, fault, on, over)
+        if on.wait(fault.start_s + 60.0):
+            # Few tries: the fault lasts some seconds only.
+            effects.append(measured.effect(fault, before, measured.measure(folder, fault.probes, tries=2)))
+        held.result()
 
     def begin() -> None:
-        for fault in passing:
-            watcher = threading.Thread(target=watch, args=(fault,))
-            watchers.append(watcher)
-            watcher.start()
+        watchers.extend(pool.submit(watch, fault) for fault in passing)
 
-    with stage.changed([change for fault in lasting for change in fault.changes]):
+    with (
+        ThreadPoolExecutor() as pool,
+        stage.changed([change for fault in lasting for change in fault.changes]),
+    ):
         effects += [_effect(folder, fault, before) for fault in lasting]
         path = stage.target(draw)
         target = read_target(str(path))
-        report = run_light(path, busy=draw.busy, on_functional=begin)
-        over.set()
+        try:
+            report = run_light(path, busy=draw.busy, on_functional=begin)
+        finally:
+            over.set()
         for watcher in watchers:
-            watcher.join()
+            watcher.result()
+        if len(effects) < len(draw.faults):
+            raise RuntimeError("The run was over before every fault had been put on.")
     return report, target, tuple(effects)
 
 
