@@ -30,8 +30,8 @@ class Seen(BaseModel):
         return sorted(self.latencies_ms)[len(self.latencies_ms) // 2]
 
     def __str__(self) -> str:
-        errors = f" ({'; '.join(self.errors)})" if self.errors else ""
-        return f"{self.good}/{self.tries} good, {self.median_ms:.0f} ms{errors}"
+        what = "; ".join((*self.errors, *filter(None, self.said)))
+        return f"{self.good}/{self.tries} good, {self.median_ms:.0f} ms" + (f" ({what})" if what else "")
 
 
 def measure(folder: Path, operations: Sequence[str], tries: int = 8) -> dict[str, Seen]:

@@ -299,6 +299,7 @@ def registers_without_queue(up: Running) -> bool:
 ONLY_ASKED = frozenset(
     {
         *("detailed_health_500", "no_system_info", "health_says_unhealthy", "health_flaps"),
+        *("status_500", "queue_never_loads"),
         *("naive_timestamps", "uptime_stands_still", "version_incomplete", "commit_unknown"),
         *("metrics_disagree", "metrics_missing", "mlflow_health_incomplete", "redis_absence_is_failure"),
         *("leaks_connections", "leaks_memory", "no_instance_name", "slow", "slows_down", "refuses_many"),
@@ -374,6 +375,8 @@ PROMISES: Mapping[str, Promise] = {
     ),
     "status_disagrees": status_agrees,
     "status_not_found": status_agrees,
+    "status_500": lambda up: up.get("/health/status").status_code == 200,
+    "queue_never_loads": lambda up: up.get("/health").json()["services"]["message_queue"] == "healthy",
     "leaks_connections": gives_connections_back,
     "leaks_memory": leaves_nothing_behind,
     "never_reconnects": reconnects,

@@ -2,7 +2,7 @@
 
 It stands alone (`python -m hokusai_validation.links --config FILE --api HOST:PORT`), so that any
 stack can be given links. Beyond Toxiproxy's documented API: counters, leases (a fault that is not
-renewed undoes itself), and the toxics `half_open`, `connect_timeout`, `every_nth`, `garbage`,
+renewed undoes itself), and the toxics `half_open`, `connect_timeout`, `every_nth`, `garbage`, `reset_idle`,
 `reset_existing`. It is compatible by that documentation; it was not tried against clients or
 servers of the real program.
 

@@ -159,6 +159,20 @@ def test_every_nth(program: LinkProgram) -> None:
     assert ended == ["served", "served", "reset"] * 2
 
 
+def test_an_idle_connection_is_reset_when_its_next_bytes_come(program: LinkProgram) -> None:
+    program.add("reset_idle", stream="upstream", idle=300)
+    with client(program.address()) as connection:
+        for _ in range(3):
+            round_trip_ms(connection)
+        connection.settimeout(0.35)
+        with pytest.raises(TimeoutError):  # nothing is done to it while it is idle
+            connection.recv(1)
+        connection.settimeout(5)
+        connection.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+
+
 def test_garbage_is_no_protocol_and_the_connection_does_not_survive_it(program: LinkProgram) -> None:
     with client(program.address()) as connection:
         name = program.add("garbage")
