@@ -196,7 +196,9 @@ def test_the_balancer_serves_another_certificate(up: Sandbox, change: Mapping[st
 
 def test_a_proxy_between_is_a_real_nginx(up: Sandbox) -> None:
     if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed: what a real proxy does was not shown (apt-get install nginx-light)")
+        pytest.skip(
+            "nginx is not installed: what a real proxy does was not shown (apt-get install nginx-light)"
+        )
     path = "/api/mlflow/api/2.0/mlflow/experiments/search"
     with up.client(key=True) as client:
         with changed(up, do="nginx", edges=TO_INSTANCES, server="client_max_body_size 1k;"):

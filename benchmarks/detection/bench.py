@@ -32,16 +32,15 @@ def run_all(draws: Iterable[Draw], folder: Path, records: Records) -> Iterator[R
                 yield known[draw.id]
                 continue
             began = time.monotonic()
-            report, target = "", None
+            report, target = None, None
             try:
                 report, target, effects = _run(stage, draw)
-                found = Report.model_validate_json(report)
-                said = said_of(found.findings)
+                said = said_of(report.findings)
                 effective = all(item.seen for item in effects)
                 record = Record(
                     draw=draw,
                     said=said,
-                    verdict=found.verdict.value,
+                    verdict=report.verdict.value,
                     effects=effects,
                     outcome=judge(draw, said, effective=effective),
                 )
@@ -67,7 +66,7 @@ def effects_of(faults: Iterable[Fault], folder: Path) -> Iterator[tuple[Fault, s
                 yield fault, f"{type(error).__name__}: {error}"[:300], False
 
 
-def _run(stage: Stage, draw: Draw) -> tuple[str, Target, tuple[Effect, ...]]:
+def _run(stage: Stage, draw: Draw) -> tuple[Report, Target, tuple[Effect, ...]]:
     """The run's report, the target as it was read, and what was seen of the faults."""
     folder = stage.ready(draw.scenario)
     before = measured.measure(folder, sorted({probe for fault in draw.faults for probe in fault.probes}))
@@ -96,7 +95,7 @@ def _run(stage: Stage, draw: Draw) -> tuple[str, Target, tuple[Effect, ...]]:
         path = stage.target(draw)
         target = read_target(str(path))
         try:
-            report = run_light(path, busy=draw.busy, on_functional=begin)
+            report = run_light(path, target, busy=draw.busy, on_functional=begin)
         finally:
             over.set()
         for watcher in watchers:

@@ -52,12 +52,12 @@ class Records:
             found[record.draw.id] = record
         return list(found.values())
 
-    def keep(self, record: Record, report: str, target: Target | None) -> None:
+    def keep(self, record: Record, report: Report | None = None, target: Target | None = None) -> None:
         """Add one."""
-        if target is not None:
+        if report is not None and target is not None:
             place = self.folder / record.draw.id.replace("/", "_")
             place.mkdir(exist_ok=True)
-            (place / REPORT).write_text(report, encoding="utf-8")
+            (place / REPORT).write_text(report.model_dump_json(), encoding="utf-8")
             (place / TARGET).write_text(target.model_dump_json(), encoding="utf-8")
         with (self.folder / LINES).open("a", encoding="utf-8") as lines:
             lines.write(record.model_dump_json() + "\n")

@@ -1,77 +1,77 @@
-"""One whole light run of the command line, as a process, with what must happen beside it."""
+"""One whole light run: the suite of each phase as the phases start it, in their order, and the report
+that its rows carry; with what must happen beside it."""
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hokusai_validation.assets.folding import phases_of
+from hokusai_validation.diagnosis import assemble
+from hokusai_validation.report import Report
+from hokusai_validation.result import Phase, now
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
+from hokusai_validation.runner.rows import read_rows
+from hokusai_validation.target import Target
 
-COMMAND = (sys.executable, "-m", "hokusai_validation.cli", "run")
-LIMIT_S = 900.0
+COMMAND = (sys.executable, "-m", "hokusai_validation.run_test_suite")
+LIGHT = tuple(phase for phase in Phase if phase not in (Phase.LOAD, Phase.CHAOS))
+PHASE_LIMIT_S = 900.0
 BUSY_LOOPS = 2
-FUNCTIONAL = "functional:"
-SETTINGS = Path(__file__).parents[2] / ".dagster" / "dagster.yaml"
 _LOOP = "while True: pass"
 
 
 class RunFailed(RuntimeError):
-    """The command gave no report."""
+    """A phase gave no rows."""
 
 
-def run_light(target: Path, *, busy: bool, on_functional: Callable[[], None]) -> str:
-    """`report.json` of the six test phases less load and chaos. `on_functional` is called, in a thread
-    of its own, when the functional phase begins.
+def run_light(file: Path, target: Target, *, busy: bool, on_functional: Callable[[], None]) -> Report:
+    """The report of the six test phases less load and chaos. `on_functional` is called when the
+    functional phase begins, and must not wait.
 
     Raises RunFailed."""
+    run_id, began = str(uuid.uuid4()), now()
     with tempfile.TemporaryDirectory(prefix="detection-run-") as folder, _busy(BUSY_LOOPS if busy else 0):
-        home = Path(folder) / "dagster"
-        home.mkdir()
-        shutil.copy(SETTINGS, home / "dagster.yaml")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI")}
-        own = {"DAGSTER_HOME": str(home), "HOKUSAI_RESULTS": str(Path(folder) / "results")}
-        with (Path(folder) / "report.json").open("w+") as report:
-            process = subprocess.Popen(
-                [*COMMAND, str(target), "--no-load", "--no-chaos", "--json"],
+        rows = Path(folder) / "rows.jsonl"
+        for phase in LIGHT:
+            if phase is Phase.FUNCTIONAL:
+                on_functional()
+            _run(phase, file, rows, run_id, folder)
+        results = read_rows(rows)
+    return assemble(
+        run_id=run_id,
+        target=target,
+        phases=phases_of(results, run_id),
+        started_at=began,
+        finished_at=now(),
+    )
+
+
+def _run(phase: Phase, file: Path, rows: Path, run_id: str, folder: str) -> None:
+    before = rows.stat().st_size if rows.exists() else 0
+    options = ["--target", str(file), "--phase", phase.value, "--rows", str(rows), "--run-id", run_id]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI")}
+    with (Path(folder) / "output.txt").open("w+") as output:
+        try:
+            subprocess.run(
+                [*COMMAND, *options],
                 cwd=folder,
-                env={**kept, **own, PARENT_VARIABLE: str(os.getpid())},
-                stdout=report,
-                stderr=subprocess.PIPE,
-                text=True,
+                env={**kept, PARENT_VARIABLE: str(os.getpid())},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=PHASE_LIMIT_S,
+                check=False,
             )
-            words = _watched(process, on_functional)
-            report.seek(0)
-            text = report.read()
-        if not text.strip():
-            raise RunFailed(f"The run gave no report: {' | '.join(words[-3:])[:600]}")
-        json.loads(text)
-        return text
-
-
-def _watched(process: "subprocess.Popen[str]", on_functional: Callable[[], None]) -> Sequence[str]:
-    """Read what it says to its end."""
-    killer = threading.Timer(LIMIT_S, process.kill)
-    killer.start()
-    words: list[str] = []
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            words.append(line.strip())
-            if line.startswith(FUNCTIONAL):
-                threading.Thread(target=on_functional, daemon=True).start()
-        process.wait()
-    finally:
-        killer.cancel()
-        process.kill()
-        process.wait()
-    return words
+        except subprocess.TimeoutExpired:
+            raise RunFailed(f"Phase {phase.value} took longer than {PHASE_LIMIT_S:g} s.") from None
+        if not rows.exists() or rows.stat().st_size == before:
+            output.seek(0)
+            words = [line.strip() for line in output if line.strip()]
+            raise RunFailed(f"Phase {phase.value} gave no rows: {' | '.join(words[-3:])[:600]}")
 
 
 @contextmanager
@@ -84,11 +84,3 @@ def _busy(count: int) -> Iterator[None]:
         for loop in loops:
             loop.kill()
             loop.wait()
-
-
-def wait(event: threading.Event, seconds: float) -> bool:
-    """Whether the event came in time; ends early when it does."""
-    end = time.monotonic() + seconds
-    while not event.is_set() and time.monotonic() < end:
-        event.wait(0.1)
-    return event.is_set()

@@ -215,7 +215,7 @@ def test_records_are_kept_a_line_each_and_a_torn_line_loses_its_draw_alone(tmp_p
     records = Records(tmp_path)
     draws = random_draws(3, 8)
     for draw in draws:
-        records.keep(record(draw, Outcome(right=True)), "", None)
+        records.keep(record(draw, Outcome(right=True)))
     lines = tmp_path / "draws.jsonl"
     assert [json.loads(line)["draw"]["id"] for line in lines.read_text().splitlines()] == [
         d.id for d in draws
