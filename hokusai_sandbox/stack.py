@@ -151,6 +151,10 @@ class Stack:
 
         found = processes(self.directory, values["supervisor"]["address"])
         for item in found:
+            # A change may have put one more there.
+            values["services"].setdefault(
+                item["name"], {"component": item["component"], "address": item["address"]}
+            )
             values["services"][item["name"]] |= {
                 key: item[key] for key in ("pid", "state", "ready", "restarts", "rss_bytes", "cpu_s")
             }

@@ -199,13 +199,14 @@ def test_a_proxy_between_is_a_real_nginx(up: Sandbox) -> None:
         pytest.skip(
             "nginx is not installed: what a real proxy does was not shown (apt-get install nginx-light)"
         )
-    path = "/api/mlflow/api/2.0/mlflow/experiments/search"
+    path, search = "/api/mlflow/api/2.0/mlflow/experiments/search", b'{"max_results": 1}'
+    as_json = {"content-type": "application/json"}
     with up.client(key=True) as client:
         with changed(up, do="nginx", edges=TO_INSTANCES, server="client_max_body_size 1k;"):
-            refused = client.post(path, content=b" " * 2000)
+            refused = client.post(path, content=b" " * 2_000_000)
             assert (refused.status_code, refused.headers["server"]) == (413, "nginx")
-            assert client.post(path, json={"max_results": 1}).status_code == 200
-        assert client.post(path, content=b" " * 2000 + b'{"max_results": 1}').status_code == 200
+            assert client.post(path, content=search, headers=as_json).status_code == 200
+        assert client.post(path, content=b" " * 2000 + search, headers=as_json).status_code == 200
     assert not [name for name in up.stack.status()["services"] if name.startswith("nginx")]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hokusai_sandbox.balancer.http import (
     HEAD_LIMIT_BYTES,
+    PIECE_BYTES,
     BadMessage,
     Head,
     body_of,
@@ -17,6 +18,7 @@ from hokusai_sandbox.balancer.routing import Table, TargetState
 CONNECT_TIMEOUT_S = 3.0
 IDLE_TIMEOUT_S = 60.0
 KEPT_PER_TARGET = 64
+LINGER_S = 2.0
 KEPT_S = 30.0  # below what the services keep their side open
 REASONS = {
     301: "Moved Permanently",
@@ -139,6 +141,8 @@ class Proxy:
             except BaseException:
                 upstream.writer.close()
                 raise
+            if not outcome.client_keeps and has_body:
+                await _linger(reader)
             if outcome.upstream_keeps:
                 self.pool.give_back(target, upstream)
             else:
@@ -164,7 +168,8 @@ class Proxy:
             bodiless = request.first == "HEAD" or answer.second in ("204", "304")
             framed = answer.chunked or answer.length is not None
             until_close = not bodiless and not framed
-            client_keeps = request.keeps and not until_close
+            # One that answers before all was sent (a limit, say) reads no more of it.
+            client_keeps = request.keeps and not until_close and (sending is None or sending.done())
             extra = () if client_keeps else (("connection", "close"),)
             writer.write(answer.passed_on(extra))
             if not bodiless:
@@ -205,6 +210,14 @@ async def _answer_head(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         if not answer.second.startswith("1"):
             return answer
         writer.write(answer.passed_on())  # 100 Continue and its like
+
+
+async def _linger(reader: asyncio.StreamReader) -> None:
+    """Read on what a client still sends: else it would be reset before it has read its answer."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while await reader.read(PIECE_BYTES):
+                pass
 
 
 async def _send_body(reader: asyncio.StreamReader, request: Head, writer: asyncio.StreamWriter) -> None:
