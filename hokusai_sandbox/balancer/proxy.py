@@ -169,7 +169,7 @@ class Proxy:
             framed = answer.chunked or answer.length is not None
             until_close = not bodiless and not framed
             # One that answers before all was sent (a limit, say) reads no more of it.
-            client_keeps = request.keeps and not until_close and (sending is None or sending.done())
+            client_keeps = request.keeps and not until_close and _sent(sending)
             extra = () if client_keeps else (("connection", "close"),)
             writer.write(answer.passed_on(extra))
             if not bodiless:
@@ -178,7 +178,7 @@ class Proxy:
                     if len(piece) > 8192:
                         await writer.drain()
             await writer.drain()
-            sent = sending is None or (sending.done() and sending.exception() is None)
+            sent = _sent(sending)
             return _Outcome(client_keeps and sent, answer.keeps and not until_close and sent)
         finally:
             if sending is not None:
@@ -210,6 +210,10 @@ async def _answer_head(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         if not answer.second.startswith("1"):
             return answer
         writer.write(answer.passed_on())  # 100 Continue and its like
+
+
+def _sent(sending: "asyncio.Task[None] | None") -> bool:
+    return sending is None or (sending.done() and sending.exception() is None)
 
 
 async def _linger(reader: asyncio.StreamReader) -> None:

@@ -31,7 +31,9 @@ async def memory(ground: Ground, values: Values) -> Undo:
     policy = str(values.get("policy", "noeviction"))
     client = _client(ground)
     try:
-        await client.set(FILL_KEY, b"x" * fill)
+        if fill:
+            # By its last byte alone: what a client sends takes memory too, until it has been read.
+            await client.setrange(FILL_KEY, fill - 1, "x")
         used = int((await client.info("memory"))["used_memory"])
         await client.config_set("maxmemory-policy", policy)
         await client.config_set("maxmemory", int(used * share))
