@@ -76,6 +76,7 @@ class Stage:
             return path
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         values.pop("instances", None)
+        values["endpoints"].pop("instance_header", None)
         blind = self.folder / "target-blind.toml"
         blind.write_text(to_toml(values), encoding="utf-8")
         return blind
