@@ -201,12 +201,16 @@ def test_a_proxy_between_is_a_real_nginx(up: Sandbox) -> None:
         )
     path, search = "/api/mlflow/api/2.0/mlflow/experiments/search", b'{"max_results": 1}'
     as_json = {"content-type": "application/json"}
-    with up.client(key=True) as client:
-        with changed(up, do="nginx", edges=TO_INSTANCES, server="client_max_body_size 1k;"):
-            refused = client.post(path, content=b" " * 2_000_000)
-            assert (refused.status_code, refused.headers["server"]) == (413, "nginx")
-            assert client.post(path, content=search, headers=as_json).status_code == 200
-        assert client.post(path, content=b" " * 2000 + search, headers=as_json).status_code == 200
+
+    def post(content: bytes) -> httpx.Response:
+        with up.client(key=True) as client:
+            return client.post(path, content=content, headers=as_json)
+
+    with changed(up, do="nginx", edges=TO_INSTANCES, server="client_max_body_size 1k;"):
+        refused = post(b" " * 2_000_000)
+        assert (refused.status_code, refused.headers["server"]) == (413, "nginx")
+        assert post(search).status_code == 200
+    assert post(b" " * 2000 + search).status_code == 200
     assert not [name for name in up.stack.status()["services"] if name.startswith("nginx")]
 
 
