@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hokusai_validation.assets.folding import phases_of
 from hokusai_validation.diagnosis import assemble
+from hokusai_validation.phase_rows import PhaseRows
 from hokusai_validation.report import Report
 from hokusai_validation.result import Phase, now
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
-from hokusai_validation.runner.rows import read_rows
+from hokusai_validation.store.record import read_file
 from hokusai_validation.target import Target
 
 COMMAND = (sys.executable, "-m", "hokusai_validation.run_test_suite")
@@ -36,23 +36,22 @@ def run_light(file: Path, target: Target, *, busy: bool, on_functional: Callable
     Raises RunFailed."""
     run_id, began = str(uuid.uuid4()), now()
     with tempfile.TemporaryDirectory(prefix="detection-run-") as folder, _busy(BUSY_LOOPS if busy else 0):
-        rows = Path(folder) / "rows.jsonl"
+        phases = []
         for phase in LIGHT:
             if phase is Phase.FUNCTIONAL:
                 on_functional()
-            _run(phase, file, rows, run_id, folder)
-        results = read_rows(rows)
+            phases.append(_run(phase, file, run_id, folder))
     return assemble(
         run_id=run_id,
         target=target,
-        phases=phases_of(results, run_id),
+        phases=phases,
         started_at=began,
         finished_at=now(),
     )
 
 
-def _run(phase: Phase, file: Path, rows: Path, run_id: str, folder: str) -> None:
-    before = rows.stat().st_size if rows.exists() else 0
+def _run(phase: Phase, file: Path, run_id: str, folder: str) -> PhaseRows:
+    rows = Path(folder) / f"{phase.value}.jsonl"
     options = ["--target", str(file), "--phase", phase.value, "--rows", str(rows), "--run-id", run_id]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI")}
     with (Path(folder) / "output.txt").open("w+") as output:
@@ -68,10 +67,14 @@ def _run(phase: Phase, file: Path, rows: Path, run_id: str, folder: str) -> None
             )
         except subprocess.TimeoutExpired:
             raise RunFailed(f"Phase {phase.value} took longer than {PHASE_LIMIT_S:g} s.") from None
-        if not rows.exists() or rows.stat().st_size == before:
+        found = read_file(rows)
+        if not found.rows:
             output.seek(0)
             words = [line.strip() for line in output if line.strip()]
             raise RunFailed(f"Phase {phase.value} gave no rows: {' | '.join(words[-3:])[:600]}")
+    return PhaseRows(
+        phase=phase, run_id=run_id, results=found.rows, finished_at=now(), troubles=found.troubles
+    )
 
 
 @contextmanager
