@@ -27,9 +27,9 @@ from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
 from hokusai_validation.resources.injected import ProcessResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase
+from hokusai_validation.runner.pipes import gate_extras
 from hokusai_validation.runner.process import Ended
 from hokusai_validation.runner.rows import complete
-from hokusai_validation.runner.settings import gate_extras
 from hokusai_validation.runner.warming import warm_up
 from hokusai_validation.store import record
 from hokusai_validation.store.record import Recorded

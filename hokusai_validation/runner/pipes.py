@@ -11,6 +11,7 @@ from dagster_pipes import (
     open_dagster_pipes,
 )
 
+from hokusai_validation.permission import Gate
 from hokusai_validation.result import Progress
 from hokusai_validation.target import Target
 
@@ -54,6 +55,11 @@ class Pipes:
             self._context.close()
         except Exception as error:
             print(f"The progress messages were not all sent: {error}")
+
+
+def gate_extras(gate: Gate) -> dict[str, list[str]]:
+    """A gate, to travel to another process beside its target and run."""
+    return {"granted": sorted(gate.granted)}
 
 
 def started_by_dagster() -> bool:

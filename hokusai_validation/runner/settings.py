@@ -12,7 +12,7 @@ import pytest
 
 from hokusai_validation.permission import Gate
 from hokusai_validation.result import Category, Phase
-from hokusai_validation.runner.pipes import Pipes, open_pipes
+from hokusai_validation.runner.pipes import Pipes, gate_extras, open_pipes
 from hokusai_validation.runner.selection import Selection
 from hokusai_validation.store.record import Record, place
 from hokusai_validation.target import Target, read_target
@@ -112,11 +112,6 @@ def gate_of(target: Target, run_id: str) -> Gate:
 
     store = ResultStore(default_base(), default_options())
     return Gate.of(target, run_id, confirmation=store.confirmation(target.name, run_id))
-
-
-def gate_extras(gate: Gate) -> dict[str, list[str]]:
-    """A gate, to travel to another process beside its target and run."""
-    return {"granted": sorted(gate.granted)}
 
 
 def _gate(given: Mapping[str, Any]) -> Gate:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 STEPS = ("environment", "discovery", "health", "functional", "load", "chaos", "aggregate", "report")
 HEAVY = (
     *("mlflow", "great_expectations", "moto", "boto3", "botocore", "pandas", "pyarrow", "scipy"),
-    *("hokusai_sandbox", "psycopg2", "redis"),
+    *("hokusai_sandbox", "psycopg2", "redis", "pytest", "hypothesis"),
 )
 
 
