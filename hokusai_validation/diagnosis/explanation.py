@@ -50,7 +50,8 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
     if one.vague:
         near = graph.above(one.place) | graph.below(one.place) | {one.place}
         elsewhere = all(each.dialled not in graph for each in one.row.observations)
-        return VAGUE if cause.kind.behind and (cause.place in near or elsewhere) else 0.0
+        makes = cause.kind.behind or one.sign in cause.kind.soft
+        return VAGUE if makes and (cause.place in near or elsewhere) else 0.0
     if cause.instance and one.instance and cause.instance != one.instance:
         return 0.0
     if not cause.timing.holds(one, consequence=True):
