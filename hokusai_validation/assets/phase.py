@@ -107,7 +107,10 @@ def _phase_result(
     if phase is Phase.ENVIRONMENT:
         warm_up()
     folder = store.output_folder(target.name, run_id)
-    with provisional.watching(target.target, run_id, phase, asked_phases(context), folder) as standing:
+    redactor = Secrets(target.target, given=target.secrets).redactor
+    with provisional.watching(
+        target.target, run_id, phase, asked_phases(context), folder, redactor
+    ) as standing:
         recorded, ended = _run_suite(context, phase, target, store, settings)
     missing = complete(
         recorded.rows,

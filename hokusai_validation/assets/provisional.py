@@ -14,6 +14,7 @@ from hokusai_validation.assets import progress
 from hokusai_validation.diagnosis.diagnose import diagnose
 from hokusai_validation.diagnosis.provisional import LOOK_EVERY_S, Provisional, Standing
 from hokusai_validation.errors import ReportNotWritten
+from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.store.storage import write_whole
 from hokusai_validation.target import Target
@@ -38,17 +39,22 @@ _present = _Run("")
 
 @contextmanager
 def watching(
-    target: Target, run_id: str, phase: Phase, asked: Sequence[Phase], folder: "UPath"
+    target: Target,
+    run_id: str,
+    phase: Phase,
+    asked: Sequence[Phase],
+    folder: "UPath",
+    redactor: Redactor,
 ) -> Iterator[Standing]:
     """Rows that are told of in the block are looked at every `LOOK_EVERY_S` seconds at most, by a thread of
-    its own; `folder` takes the file."""
+    its own; `folder` takes the file. What is found is masked: the commands in it are made of the target."""
     global _present
     if _present.run_id != run_id:
         _present = _Run(run_id)
     to_come = (
         tuple(each.value for each in asked[asked.index(phase) :] if each in asked) if phase in asked else ()
     )
-    looker = _Looker(_present, target, phase, to_come, folder)
+    looker = _Looker(_present, target, phase, to_come, folder, redactor)
     with progress.listening(looker.hear):
         looker.start()
         try:
@@ -59,8 +65,15 @@ def watching(
 
 class _Looker:
     def __init__(
-        self, run: _Run, target: Target, phase: Phase, to_come: tuple[str, ...], folder: "UPath"
+        self,
+        run: _Run,
+        target: Target,
+        phase: Phase,
+        to_come: tuple[str, ...],
+        folder: "UPath",
+        redactor: Redactor,
     ) -> None:
+        self._redactor = redactor
         self._run = run
         self._target = target
         self._phase = phase
@@ -99,7 +112,8 @@ class _Looker:
     def _look(self) -> bool:
         """Whether there are findings that are not told yet."""
         rows = tuple(self._run.rows)
-        findings = diagnose(rows, self._target, at=datetime.now(UTC))
+        made = diagnose(rows, self._target, at=datetime.now(UTC))
+        findings = tuple(self._redactor.model(finding) for finding in made)
         standing = self._run.standing
         before = set(standing.told)
         fresh = standing.look(findings, time.monotonic())

@@ -25,7 +25,8 @@ def folded(
         if not each.ok and gap_s is not None:
             # What is answered after a failure is another witness than what was before it.
             for key in [key for key in open_groups if key[: len(question)] == question]:
-                if not (failed and open_groups[key][0].error_class is each.error_class):
+                standing = open_groups[key][0]
+                if standing.ok or not failed or standing.error_class is not each.error_class:
                     del open_groups[key]
         key = (*question, *_rest(each))
         group = open_groups.get(key)

@@ -65,7 +65,7 @@ def test_verdict_and_redactor_know_what_was_given_in_code(
             instance=instance,
             gateway=GatewayResource(registry=stub.url),
             key=KeyResource(good=KEY),
-            aws=AwsResource(cluster="c", endpoint_url=f"http://user:{KEY}@127.0.0.1:9"),
+            aws=AwsResource(cluster="c", endpoint_url=f"http://127.0.0.1:9/{KEY}"),
         )
     kept = store.target("stub", result.run_id)
     assert kept is not None
@@ -123,9 +123,12 @@ def test_a_later_process_of_the_run_gets_what_the_first_resolved(tmp_path: Path,
     assert TargetResource(str(source)).of_run("stub", "run", store) == first
 
 
-def test_what_could_not_be_kept_is_not_guessed(tmp_path: Path, store: ResultStore) -> None:
-    """A password in an address is masked in what is kept, so that can't be what a later process uses."""
-    source = target_file(tmp_path, "http://user:swordfish@one.test")
+def test_what_could_not_be_kept_is_not_guessed(
+    tmp_path: Path, store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key in an address is masked in what is kept, so that can't be what a later process uses."""
+    monkeypatch.setenv("STUB_KEY", "swordfish")
+    source = target_file(tmp_path, "http://one.test/swordfish", '[keys.good]\nenv = "STUB_KEY"\n')
     first = TargetResource(str(source)).of_run("stub", "run", store)
     kept = store.target("stub", "run")
     assert isinstance(kept, Snapshot)
