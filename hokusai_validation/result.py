@@ -118,14 +118,15 @@ class Progress(BaseModel):
 
     @classmethod
     def of(cls, row: Result) -> "Progress":
-        """Of a row, its message short."""
+        """Of a row, whose texts are masked already, its message short."""
+        masked = row.message
         return cls(
             id=row.id,
             test=row.test,
             status=row.status,
             attempt=row.attempt,
             duration_s=row.duration_s,
-            message=row.message[:PROGRESS_LIMIT],
+            message=masked[:PROGRESS_LIMIT],
         )
 
 

@@ -137,6 +137,8 @@ class Proxy:
                 if isinstance(error, _NoAnswer):
                     _say(writer, 504 if isinstance(error.__cause__, TimeoutError) else 502, keep=False)
                     await writer.drain()
+                if has_body:
+                    await _linger(reader)
                 return False
             except BaseException:
                 upstream.writer.close()

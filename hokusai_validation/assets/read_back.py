@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hokusai_validation.diagnosis import PhaseRows
 from hokusai_validation.effective import EffectiveTarget, Snapshot
+from hokusai_validation.redaction import shown
 from hokusai_validation.store.results import ResultStore
 
 SHOWN = 12  # characters of a hash
@@ -37,7 +38,7 @@ def of_this_stack(
     others = [rows for rows in kept if rows.target_hash not in (None, mine.hash)]
     if others:
         evidence["phases_of_another_target"] = "; ".join(
-            f"{rows.phase.value} (run {rows.run_id}: target {str(rows.target_hash)[:SHOWN]})"
+            f"{rows.phase.value} (run {rows.run_id}: target {shown(rows.target_hash, SHOWN)})"
             for rows in others
         )
     return tuple(kept), evidence

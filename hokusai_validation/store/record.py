@@ -18,6 +18,7 @@ from pydantic import JsonValue, ValidationError
 
 from hokusai_validation.errors import RecordNotWritten, UsageError
 from hokusai_validation.phase_rows import Trouble, TroubleKind
+from hokusai_validation.redaction import shown
 from hokusai_validation.result import Phase, Result
 from hokusai_validation.store.storage import default_options
 
@@ -143,7 +144,7 @@ class BucketPlace:
 
     def _refused(self, error: Exception) -> RecordNotWritten:
         return RecordNotWritten(
-            f"Rows could not be written to {self._address}: {str(error)[:300]}."
+            f"Rows could not be written to {self._address}: {shown(error, 300)}."
             " Check the task's right to s3:PutObject there."
         )
 

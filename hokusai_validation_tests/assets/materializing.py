@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from hokusai_validation.assets.resources import identifier
 from hokusai_validation.definitions import build
 from hokusai_validation.result import Phase
 
@@ -22,7 +23,7 @@ def materialize(
     steps = [*(phase.value for phase in phases), "aggregate", "report"]
     return (
         build(str(source), **resources)
-        .resolve_job_def(f"{target}_validate")
+        .resolve_job_def(f"{identifier(target)}_validate")
         .execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey([target, step]) for step in steps],

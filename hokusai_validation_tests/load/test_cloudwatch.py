@@ -202,7 +202,7 @@ def reached_at(url: str) -> Target:
 
 
 def test_a_run_of_minutes_is_looked_up(recorder: Recorder, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLOUDWATCH_TEST_KEY", "any")
+    monkeypatch.setenv("CLOUDWATCH_TEST_KEY", "any-key")
     put("AWS/ECS", "CPUUtilization", ECS, "Percent", 12.0, minute(2))
     target = reached_at(recorder.url)
     found = of_run(target, Secrets(target), minute(2), minute(4))

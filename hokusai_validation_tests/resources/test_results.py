@@ -136,7 +136,7 @@ def test_the_same_store_on_s3(bucket: dict[str, object]) -> None:
 def _hold(
     base: str, held: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event"
 ) -> None:
-    with target_lock(Target(name="t", endpoints=Endpoints(registry=base)), base):
+    with target_lock(Target(name="t", endpoints=Endpoints(registry=f"http://one.test{base}")), base):
         held.set()
         done.wait(20)
 
@@ -159,6 +159,6 @@ def test_a_target_is_held_by_one_process_and_again_only_by_itself(tmp_path: Path
     finally:
         other.kill()  # the kernel gives the lock back
         other.join()
-    target = Target(name="t", endpoints=Endpoints(registry=base))
+    target = Target(name="t", endpoints=Endpoints(registry="http://one.test" + base))
     with target_lock(target, base), target_lock(target, base):
         pass

@@ -66,7 +66,7 @@ def runs(served: Served) -> dict[str, str]:
 def launch(served: Served, target: str, *phases: str) -> str:
     """Launch phases as the graph does; the run's id."""
     selector = {
-        "repositoryLocationName": target,
+        "repositoryLocationName": "targets",
         "repositoryName": "__repository__",
         "pipelineName": GRAPH_JOB,
         "assetSelection": [{"path": [target, phase]} for phase in phases],

@@ -83,7 +83,7 @@ def test_the_phases_say_what_they_are(served: Served) -> None:
     assert set(nodes) == PHASES
     for node in nodes.values():
         assert node["assetKey"]["path"][0] == TARGET
-        assert node["groupName"] == "validation"
+        assert node["groupName"] == TARGET
         assert node["description"]
         assert node["kinds"]
         assert node["owners"]

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 
 from hokusai_validation.observation import ErrorClass, Native
+from hokusai_validation.redaction import shown
 from hokusai_validation.resources.classification.table import Classified, table
 from hokusai_validation.resources.classification.texts import of_aws_code, of_text
 
@@ -130,7 +131,7 @@ def of_aws(error: BaseException) -> Classified:
             operation = str(getattr(error, "operation_name", ""))
             system = "s3" if operation.endswith(("Bucket", "Object", "ObjectsV2", "Buckets")) else "aws"
             return of_aws_code(
-                str(details.get("Code", ""))[:80] or "unknown",
+                shown(details.get("Code", ""), 80) or "unknown",
                 str(details.get("Message", "")),
                 system=system,
                 status=status if isinstance(status, int) else 0,
@@ -155,7 +156,7 @@ def _of_tls(error: ssl.SSLError) -> Classified:
     told = table().phrase("openssl_text", f"{error.reason or ''} {error}")
     if told is not None:
         return Classified(told.error_class, Native(system="openssl", code=told.code))
-    return Classified(ErrorClass.TLS_HANDSHAKE, Native(system="openssl", code=str(error.reason or "")[:80]))
+    return Classified(ErrorClass.TLS_HANDSHAKE, Native(system="openssl", code=shown(error.reason or "", 80)))
 
 
 def _of_system(error: BaseException) -> Classified | None:
