@@ -54,7 +54,8 @@ class Pool:
         kept = self.kept.get((target.host, target.port), [])
         while kept and not fresh:
             found = kept.pop()
-            if not found.reader.at_eof() and time.monotonic() < found.kept_at + KEPT_S:
+            usable = not (found.reader.at_eof() or found.writer.is_closing())
+            if usable and time.monotonic() < found.kept_at + KEPT_S:
                 found.fresh = False
                 return found
             found.writer.close()
@@ -161,7 +162,10 @@ class Proxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> "_Outcome":
-        upstream.writer.write(head)
+        try:
+            upstream.writer.write(head)
+        except RuntimeError as error:  # uvloop's word for a connection that was broken off meanwhile
+            raise _NoAnswer("broken off before it was asked") from error
         sending: asyncio.Task[None] | None = None
         if has_body:
             sending = asyncio.create_task(_send_body(reader, request, upstream.writer))

@@ -57,7 +57,7 @@ def test_gateway_starts_alone_and_ends_on_sigterm() -> None:
         health = httpx.get(f"{api}/health?detailed=true")
         assert health.json()["status"] == "unhealthy"
         assert "hk_secret" not in health.text
-        assert httpx.put(f"{admin}/failpoints", json={"psutil_missing": True, "lease_s": 0.3}).json() == {
+        assert httpx.put(f"{admin}/failpoints", json={"psutil_missing": True, "lease_s": 2.0}).json() == {
             "psutil_missing": True,
             "prometheus_missing": False,
             "reset_fails": False,

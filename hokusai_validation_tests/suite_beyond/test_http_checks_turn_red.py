@@ -167,7 +167,7 @@ class TestViews:
             seen = run(CHECKS["views"], stub, target)
         assert seen.status is Status.FAILED
         assert "mlflow: the service says up (healthy), we see down" in seen.message
-        assert seen.seen == {(Kind.HEALTH_ANSWER_WRONG, "mlflow")}
+        assert seen.seen == {(Kind.HEALTH_CLAIMS_WELL, "mlflow")}
 
     def test_an_open_breaker_is_no_contradiction(self, stub: Stub) -> None:
         stub.replies["/health"] = health(mlflow="degraded")
