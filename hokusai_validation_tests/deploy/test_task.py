@@ -87,11 +87,12 @@ def test_a_task_that_cannot_start_says_where_and_leaves_the_phase_to_go_on(
     whys: list[str] = []
 
     @dg.asset
-    def phase(context: dg.AssetExecutionContext) -> None:
+    def phase(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         bucket = production["HOKUSAI_RESULTS_BUCKET"]
         asked = request(record.in_bucket(bucket, "a-run", PHASE.value))
         asking = SuiteTask(asked, settings(bucket, "not-there"), Clients(fargate.ecs, fargate.s3))
         whys.append(asking.run(context, {}).why)
+        yield dg.MaterializeResult()
 
     assert dg.materialize([phase]).success
     assert f"could not start in {CLUSTER}" in whys[0]
