@@ -52,7 +52,7 @@ def validate(account: Account, made: dg.DagsterInstance, phase: Phase) -> dg.Exe
         security_groups=["sg-1"],
     )
     clients = task.Clients(account.fargate.ecs, account.fargate.s3)
-    with patch.object(task, "Clients", lambda *_: clients), patch.object(task, "POLL_S", 1):
+    with patch.object(task.Clients, "of_this_account", lambda *_: clients), patch.object(task, "POLL_S", 1):
         return materialize(account.target, phase, target=TARGET, instance=made, process=process)
 
 
