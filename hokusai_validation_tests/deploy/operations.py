@@ -179,7 +179,7 @@ def _resources(
             yield arn("elasticache", f"cluster:{asked.form.get('CacheClusterId', '*')}"), ()
         case "acm":
             yield asked.json["CertificateArn"], ()
-        case "servicediscovery" if operation == "ListInstances":
+        case "servicediscovery" if operation in ("ListInstances", "GetInstancesHealthStatus"):
             yield arn("servicediscovery", f"service/{asked.json['ServiceId']}"), ()
         case _:
             yield NO_RESOURCE, ()

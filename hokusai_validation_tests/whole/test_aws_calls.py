@@ -12,6 +12,7 @@ from hokusai_validation_tests.whole.running import WholeRun
 pytestmark = pytest.mark.sandbox
 
 POLICY = "ReadOnlyPolicy"
+OTHERS = "OtherReadsPolicy"  # of the same task: what not every account has
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def stack() -> Stack:
 
 
 def test_nothing_is_missing(calls: frozenset[Call], stack: Stack) -> None:
-    assert stack.refused(calls, POLICY) == []
+    assert stack.refused(calls, POLICY, OTHERS) == []
 
 
 def test_nothing_is_more(calls: frozenset[Call], stack: Stack) -> None:
