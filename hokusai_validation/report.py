@@ -4,19 +4,14 @@ model, and its JSON Schema is made from it."""
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from hokusai_validation.facts import Fact
+from hokusai_validation.observation import Frozen
 from hokusai_validation.phase_rows import Trouble
 from hokusai_validation.result import Result
 
 SCHEMA_VERSION = 1
-
-
-class Frozen(BaseModel):
-    """Base of everything below."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Verdict(StrEnum):

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hokusai_validation.facts import Fact
 from hokusai_validation.observation import Observation
+from hokusai_validation.redaction import shown
 from hokusai_validation.text import Text
 
 if TYPE_CHECKING:
@@ -118,15 +119,14 @@ class Progress(BaseModel):
 
     @classmethod
     def of(cls, row: Result) -> "Progress":
-        """Of a row, whose texts are masked already, its message short."""
-        masked = row.message
+        """Of a row, its message short."""
         return cls(
             id=row.id,
             test=row.test,
             status=row.status,
             attempt=row.attempt,
             duration_s=row.duration_s,
-            message=masked[:PROGRESS_LIMIT],
+            message=shown(row.message, PROGRESS_LIMIT),
         )
 
 

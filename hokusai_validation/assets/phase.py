@@ -24,6 +24,7 @@ from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.permission import FAULTS, Gate
 from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
+from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources.injected import ProcessResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase
@@ -111,7 +112,7 @@ def _phase_result(
     with provisional.watching(
         target.target, run_id, phase, asked_phases(context), folder, redactor
     ) as standing:
-        recorded, ended = _run_suite(context, phase, target, store, settings)
+        recorded, ended = _run_suite(context, phase, target, store, settings, redactor)
     missing = complete(
         recorded.rows,
         scope=entries,
@@ -168,6 +169,7 @@ def _run_suite(
     target: EffectiveTarget,
     store: ResultStore,
     settings: ProcessResource,
+    redactor: Redactor,
 ) -> tuple[Recorded, Ended]:
     """Run a phase's suite: what stands on its record, with what went wrong on the way; and how it ended.
 
@@ -179,8 +181,7 @@ def _run_suite(
         if task is None
         else record.in_bucket(task.bucket, run_id, name)
     )
-    secrets = Secrets(target.target, given=target.secrets)
-    request = Request(phase, target, address, told, secrets.redactor)
+    request = Request(phase, target, address, told, redactor)
     extras = {
         "target": target.target.model_dump(mode="json"),
         "run_id": run_id,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from pydantic import AwareDatetime
 
-from hokusai_validation.report import Confidence, Finding, Frozen, Priority
+from hokusai_validation.observation import Frozen
+from hokusai_validation.report import Confidence, Finding, Priority
 
 # Between two looks, and what a finding must outlast before it is told.
 LOOK_EVERY_S = 2.0

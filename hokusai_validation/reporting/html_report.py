@@ -4,13 +4,18 @@ carries a content security policy that lets only its own script run, by its hash
 import base64
 import hashlib
 import json
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from hokusai_validation.catalogue import find
 from hokusai_validation.report import Report
-from hokusai_validation.reporting import chaos_charts, performance_charts, run_timeline, stack_picture, views
+from hokusai_validation.reporting import (
+    chaos_charts,
+    pages,
+    performance_charts,
+    run_timeline,
+    stack_picture,
+    views,
+)
 from hokusai_validation.reporting.charts import Series, line_chart, linear_axis, strip
 from hokusai_validation.reporting.escape import one_line, plain
 from hokusai_validation.reporting.handoff import MEANING
@@ -26,23 +31,13 @@ EVIDENCE_BUDGET = 700_000
 
 def render(report: Report) -> bytes:
     """The page."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hokusai_validation.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every value that is put out passes here, so that no place can forget it.
-        finalize=lambda value: plain(value) if type(value) is str else value,
-    )
+    environment = pages.environment()
     environment.filters.update(one_line=one_line, percent=views.percent, ms=milliseconds)
-    script = _text("report.js")
+    script = pages.text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template("report.html.j2").render(
         report=report,
-        style=_text("report.css"),
+        style=pages.text("report.css"),
         script=script,
         script_hash=digest,
         **_content(report),
@@ -138,9 +133,3 @@ def _trend_chart(report: Report) -> str:
 def _configuration(rows: tuple[Result, ...]) -> list[Result]:
     """The rows that compare what runs with what was declared."""
     return [row for row in rows if row.phase in (Phase.ENVIRONMENT, Phase.DISCOVERY)]
-
-
-@cache
-def _text(name: str) -> str:
-    folder = resources.files("hokusai_validation.reporting").joinpath("templates")
-    return folder.joinpath(name).read_text("utf-8")

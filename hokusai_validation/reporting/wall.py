@@ -5,11 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from importlib import resources
 
+from hokusai_validation.reporting import pages
 from hokusai_validation.reporting.charts import sparkline, strip
-from hokusai_validation.reporting.escape import plain
 
 WORST = 5
 GROWTH = 1.2  # a p95 over its median of before by this is shown as growing
@@ -54,18 +52,9 @@ class Line:
 
 def render(runs: Mapping[str, Sequence[PastRun]], now: datetime) -> bytes:
     """The page of every target's newest runs, oldest first."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hokusai_validation.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-    )
     lines = [_line(target, past, now) for target, past in sorted(runs.items()) if past]
-    page = environment.get_template("index.html.j2").render(lines=lines, now=now, style=_style())
+    template = pages.environment().get_template("index.html.j2")
+    page = template.render(lines=lines, now=now, style=pages.text("report.css"))
     return page.encode()
 
 
@@ -129,8 +118,3 @@ def _growing(past: Sequence[PastRun]) -> list[tuple[str, float, float]]:
         if len(before) >= 3 and now_ms > before[len(before) // 2] * GROWTH:
             found.append((name, before[len(before) // 2], now_ms))
     return sorted(found, key=lambda item: item[1] / item[2])[:WORST]
-
-
-@cache
-def _style() -> str:
-    return resources.files("hokusai_validation.reporting").joinpath("templates/report.css").read_text("utf-8")
