@@ -97,6 +97,11 @@ class FaultOrphaned(FaultError):
         self.command = command
 
 
+class ExpectationUnmet(AssertionError):
+    """What was expected of the target does not hold: with a failed request the one thing that makes a test
+    `failed`. Any other AssertionError is one of our own, or of a library."""
+
+
 class NotExecuted(HokusaiError):
     """A test was not executed, and nothing is told of the target by that: its row is `skipped`."""
 

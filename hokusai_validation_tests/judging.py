@@ -4,6 +4,7 @@ can fail, and with which fact."""
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.resources.http import fact_of
@@ -51,5 +52,7 @@ def judge(check: Callable[..., None], component: str = "api", /, **fixtures: obj
         for failed in requests_failed(error):
             fact = fact_of(failed, component)
             evidence.fact(fact.kind, fact.component, fact.seen, fact.via)
-        return Judgement(status_of(error), message_of(error), evidence)
+        own = inspect.getsourcefile(inspect.unwrap(check))
+        status = status_of(error, file=None if own is None else Path(own))
+        return Judgement(status, message_of(error), evidence)
     return Judgement(Status.PASSED, "", evidence)

@@ -30,7 +30,7 @@ from hokusai_validation.chaos.probe import (
 )
 from hokusai_validation.chaos.watch import Watch
 from hokusai_validation.chaos.watchdog import Watchdog
-from hokusai_validation.errors import FaultOrphaned, NoSteadyState, NotJudged, RequestFailed
+from hokusai_validation.errors import ExpectationUnmet, FaultOrphaned, NoSteadyState, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
@@ -55,7 +55,7 @@ class Evidence(Protocol):
         """A fact for the diagnosis."""
 
 
-class AvailabilityTooLow(AssertionError):
+class AvailabilityTooLow(ExpectationUnmet):
     """The experiment was ended at once: fewer probes were served than the target permits."""
 
 
@@ -160,7 +160,7 @@ class Experiment:
     ) -> float:
         """Wait until the target has recovered; the seconds since the undo.
 
-        Raises AssertionError when it does not in time (the target's `limits.recovery_s`)."""
+        Raises ExpectationUnmet when it does not in time (the target's `limits.recovery_s`)."""
         rolled_back_at = self.rolled_back_at if self.rolled_back_at is not None else time.monotonic()
         limit = self.target.limits.recovery_s if limit_s is None else limit_s
         problem = ""
@@ -173,7 +173,7 @@ class Experiment:
             if time.monotonic() - rolled_back_at > limit:
                 seen = f"not {what} {limit:g} s after the fault was undone{problem}"
                 self._evidence.fact(FactKind.NOT_RECOVERED, component, seen)
-                raise AssertionError(f"{self.journal.title}: {seen}.")
+                raise ExpectationUnmet(f"{self.journal.title}: {seen}.")
             time.sleep(POLL_S)
         self.recovered_at = time.monotonic()
         self.watch.look()
@@ -243,7 +243,7 @@ class Experiment:
         told = [*self._low_told(), *self.blocked()]
         if told:
             self.journal.deviated = True
-            error = AvailabilityTooLow if self._low is not None else AssertionError
+            error = AvailabilityTooLow if self._low is not None else ExpectationUnmet
             seen = "" if trouble is None else f" Seen besides: {trouble}"
             raise error(f"{self.journal.title}: {' '.join(told)}{seen}") from trouble
         if trouble is not None:

@@ -99,7 +99,7 @@ class Keys:
     def expect_accepted(self, answer: Answer, what: str) -> None:
         """The key passed.
 
-        Raises AssertionError, with facts that tell a refused key from a form that is not
+        Raises ExpectationUnmet, with facts that tell a refused key from a form that is not
         understood and from an auth service that does not answer."""
         self.evidence.answer(what, answer)
         if answer.status < 500 and answer.status not in (401, 403, 429):
@@ -111,7 +111,7 @@ class Keys:
     def expect_refused(self, answer: Answer, what: str) -> None:
         """The key was refused with 401, cleanly.
 
-        Raises AssertionError."""
+        Raises ExpectationUnmet."""
         self.evidence.answer(what, answer)
         if answer.status == 401:
             return

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from hokusai_validation.errors import NoSteadyState, RequestFailed, UnhealthyBefore
+from hokusai_validation.errors import ExpectationUnmet, NoSteadyState, RequestFailed, UnhealthyBefore
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import direct
 from hokusai_validation.probes.states import LOOK_AFTER_S, POLL_S, Scene, note_services
@@ -44,12 +44,12 @@ def settled(
     """A scene whose breaker is CLOSED with nothing counted, before and behind the block, and in which
     the parts that are relied on are well; behind it the instance shows again what was well before.
 
-    Raises UnhealthyBefore when one of them is not, AssertionError when something does not come back."""
+    Raises UnhealthyBefore when one of them is not, ExpectationUnmet when something does not come back."""
     scene = Scene(instance, links, target, evidence)
     _raise_if_known(scene, relies_on)
     try:
         scene.close_breaker()
-    except (AssertionError, RequestFailed):
+    except (ExpectationUnmet, RequestFailed):
         _raise_if_out(scene, ("auth", *relies_on))
         raise
     if "mlflow" in relies_on:
@@ -59,10 +59,21 @@ def settled(
     try:
         yield replace(scene, before=before)
     finally:
+        _comes_back(scene, well)
+
+
+def _comes_back(scene: Scene, well: Mapping[str, str]) -> None:
+    """What was well is well again, when the faults are off.
+
+    Raises ExpectationUnmet."""
+    try:
         scene.close_breaker()
         if well.get("mlflow") == "healthy":
             scene.counted()
-        await_services(scene, well, limit_s=target.limits.recovery_s / 4)
+    except RequestFailed as error:
+        scene.evidence.failure(error, "api", scene.name)
+        raise ExpectationUnmet(f"{scene.name} does not answer any more: {error}") from None
+    await_services(scene, well, limit_s=scene.target.limits.recovery_s / 4)
 
 
 def component_of(part: str, target: Target) -> str:
@@ -74,7 +85,7 @@ def component_of(part: str, target: Target) -> str:
 def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -> None:
     """Wait until `/health` shows these states again, or until one of the parts is seen to be out.
 
-    Raises AssertionError with what did not recover."""
+    Raises ExpectationUnmet with what did not recover."""
     started = time.monotonic()
     seen: dict[str, str] = {}
     problem = ""
@@ -82,7 +93,7 @@ def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -
     while True:
         try:
             seen, problem = scene.services(), ""
-        except (AssertionError, RequestFailed) as error:
+        except (ExpectationUnmet, RequestFailed) as error:
             problem = str(error)
         differs = {name: state for name, state in states.items() if seen.get(name) != state}
         if not problem and not differs:
@@ -99,7 +110,7 @@ def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -
     told = [f"{name} is {seen.get(name)}, was {state}" for name, state in differs.items()]
     for name, text in zip(differs, told, strict=True):
         scene.evidence.fact(FactKind.NOT_RECOVERED, name, text, scene.name)
-    raise AssertionError(
+    raise ExpectationUnmet(
         f"{scene.name} is not what it was {waited_s:.1f} s after the faults were undone:"
         f" {problem or '; '.join(told)}."
     )
@@ -128,7 +139,7 @@ def _note(scene: Scene, part: str, state: str) -> None:
     """Remember that a part is out.
 
     Raises UnhealthyBefore."""
-    with contextlib.suppress(AssertionError, RequestFailed):
+    with contextlib.suppress(ExpectationUnmet, RequestFailed):
         health = scene.health()
         detailed = scene.get("/health?detailed=true").object()
         note_services(health, detailed, scene.evidence, scene.target, via=scene.name)

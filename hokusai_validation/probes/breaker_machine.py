@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from hokusai_validation.errors import ExpectationUnmet
 from hokusai_validation.probes.breaker_model import CLOSED, HALF_OPEN, OPEN, BreakerModel
 from hokusai_validation.probes.breaker_probe import (
     COUNTERS,
@@ -65,7 +66,7 @@ class Counterexample:
         return f"After {' → '.join(self.steps)}: {self.difference}"
 
 
-class _Differs(AssertionError):
+class _Differs(ExpectationUnmet):
     def __init__(self, counterexample: Counterexample) -> None:
         super().__init__(str(counterexample))
         self.counterexample = counterexample

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from hokusai_validation.errors import ExpectationUnmet
 from hokusai_validation.facts import FactKind
 from hokusai_validation.runner.evidence import Evidence
 
@@ -25,7 +26,7 @@ STATUS_FIELDS = (
 )
 
 
-class BreakerFailed(AssertionError):
+class BreakerFailed(ExpectationUnmet):
     """The breaker does not keep the contract."""
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from hokusai_validation import catalogue
-from hokusai_validation.errors import HokusaiError, NotJudged, NotPermitted
+from hokusai_validation.errors import ExpectationUnmet, HokusaiError, NotJudged, NotPermitted
 from hokusai_validation.facts import FactKind
 from hokusai_validation.load import cloudwatch
 from hokusai_validation.load.engine import Engine, Running
@@ -223,7 +223,7 @@ class LoadSession:
         """Hold runs to the limits, as a whole or `each` endpoint; everything that was passed stands
         in the message, a fact for each.
 
-        Raises AssertionError."""
+        Raises ExpectationUnmet."""
         kept = self.limits if limits is None else limits
         found: list[str] = []
         for outcome in outcomes:
@@ -239,7 +239,7 @@ class LoadSession:
                     if breach.limit == "good_share":
                         self._note_errors(outcome, via)
         if found:
-            raise AssertionError(f"{'; '.join(found)}.")
+            raise ExpectationUnmet(f"{'; '.join(found)}.")
 
     def _fact_of_stop(self, outcome: Outcome) -> FactKind:
         return FactKind.ERROR_RATE if "error rate" in outcome.stopped else FactKind.SLOW

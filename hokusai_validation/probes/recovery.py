@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hokusai_validation.chaos.experiment import Experiment
 from hokusai_validation.chaos.probe import AUTHENTICATED, percentile_ms
-from hokusai_validation.errors import NotJudged, RequestFailed
+from hokusai_validation.errors import ExpectationUnmet, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.baseline import WELL
 from hokusai_validation.probes.contract.answers import Health
@@ -58,7 +58,7 @@ def opens(scene: Scene, run: Experiment) -> None:
 def says(scene: Scene, health: Health, **expected: str) -> None:
     """These services are in these states.
 
-    Raises AssertionError."""
+    Raises ExpectationUnmet."""
     seen = health.services.states()
     wrong = [
         f"{name} {seen[name]}, expected {state}" for name, state in expected.items() if seen[name] != state
@@ -75,7 +75,7 @@ def says(scene: Scene, health: Health, **expected: str) -> None:
 def overall_is(scene: Scene, health: Health, status: str) -> None:
     """The overall status is this one.
 
-    Raises AssertionError."""
+    Raises ExpectationUnmet."""
     seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
     expect(
         health.status == status,
@@ -92,7 +92,7 @@ def served(scene: Scene, evidence: Evidence, when: str) -> int:
         answer = scene.get(AUTHENTICATED, key=True)
     except RequestFailed as error:
         evidence.failure(error, "api", scene.name)
-        raise AssertionError(f"An authenticated request {when} was not served: {error}") from None
+        raise ExpectationUnmet(f"An authenticated request {when} was not served: {error}") from None
     if answer.status >= 400 and answer.status != 404:
         evidence.answer("authenticated request", answer)
         raise failure(
@@ -167,7 +167,7 @@ def slower(before: dict[str, float], during: dict[str, float]) -> list[str]:
 def live_is_fast(scene: Scene, target: Target, evidence: Evidence, when: str) -> None:
     """p99 of `/live` of the instance is under the target\'s limit.
 
-    Raises AssertionError."""
+    Raises ExpectationUnmet."""
     slowest = percentile_ms(_times_ms(scene, "/live"), 0.99) or 0.0
     evidence.metric("live_p99_ms", slowest)
     expect(
@@ -213,7 +213,7 @@ def registers(scene: Scene, target: Target, secrets: Secrets, resolver: Resolver
 def _times_ms(scene: Scene, path: str) -> list[float]:
     """Of calls one after the other, fewer where each takes long.
 
-    Raises AssertionError when one is not answered well."""
+    Raises ExpectationUnmet when one is not answered well."""
     times: list[float] = []
     until = time.monotonic() + CALLS_LIMIT_S
     while len(times) < CALLS and (time.monotonic() < until or not times):

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from hokusai_validation.errors import EarlierFailed, NotConfigured, RequestFailed
+from hokusai_validation.errors import EarlierFailed, ExpectationUnmet, NotConfigured, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import mlflow_client
 from hokusai_validation.probes.contract.check import expect, failure
@@ -64,7 +64,7 @@ class Journey:
     def go(self, stage: str, evidence: Evidence) -> None:
         """One stage, those before it where they were not gone yet.
 
-        Skips the test when an earlier one failed; raises AssertionError and the leaves of
+        Skips the test when an earlier one failed; raises ExpectationUnmet and the leaves of
         RequestFailed when the stage itself does."""
         for earlier in STAGES[: STAGES.index(stage)]:
             if earlier in self.failed:
@@ -72,7 +72,7 @@ class Journey:
             if earlier not in self.times_s:
                 try:
                     self._do(earlier, Evidence())
-                except (AssertionError, RequestFailed):
+                except (ExpectationUnmet, RequestFailed):
                     raise EarlierFailed(f"needs {earlier}") from None
         self.times_s.pop(stage, None)
         self._do(stage, evidence)
@@ -108,7 +108,7 @@ class Journey:
             evidence.failure(error, component, "load_balancer")
             raise
         except Exception as error:
-            if isinstance(error, AssertionError) or not _of_the_client(error):
+            if isinstance(error, ExpectationUnmet) or not _of_the_client(error):
                 raise
             text = f"{type(error).__name__}: {error}"
             # Without any answer it is the way to the API that failed, not what lies behind it.
@@ -117,7 +117,7 @@ class Journey:
             if note_symptom(text, at_fault, evidence, self.target, via=via) is None:
                 kind = FactKind.ARTIFACT_STORE_FAILED if component == "artifacts" else FactKind.PROXY_ERROR
                 evidence.fact(kind, component, text, "api")
-            raise AssertionError(f"Stage {stage} failed: {shown(text, 400)}") from error
+            raise ExpectationUnmet(f"Stage {stage} failed: {shown(text, 400)}") from error
 
     @property
     def _client(self) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hokusai_validation.errors import FaultNotApplied, NotJudged, RequestFailed
+from hokusai_validation.errors import ExpectationUnmet, FaultNotApplied, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import direct
 from hokusai_validation.probes.contract.answers import DetailedHealth, Health, MlflowHealthOpen
@@ -86,7 +86,7 @@ class Scene:
         """The states in `/health`, whatever the rest of the answer looks like: its form is judged
         by the tests that are about it.
 
-        Raises AssertionError where there are none."""
+        Raises ExpectationUnmet where there are none."""
         answer = self.get("/health")
         try:
             found = answer.json()["services"]
@@ -171,7 +171,7 @@ class Scene:
     def open_breaker(self) -> MlflowHealthOpen:
         """With MLflow's link cut: counted calls until the instance says OPEN; its answer then.
 
-        Raises AssertionError when failing calls don't open it, NotJudged when they don't fail."""
+        Raises ExpectationUnmet when failing calls don't open it, NotJudged when they don't fail."""
         limit = max(1, self.target.gateway.breaker_failure_threshold) + EXTRA_CALLS
         answers = []
         for _ in range(limit):
@@ -216,20 +216,20 @@ class Scene:
                 )
                 # Where the tries themselves fail, it is not the breaker that is at fault.
                 if note_symptom(left.error, "mlflow", self.evidence, self.target, via=self.name):
-                    raise AssertionError(message)
+                    raise ExpectationUnmet(message)
                 raise failure(message, self.evidence, FactKind.BREAKER_STUCK_OPEN, via=self.name)
             time.sleep(min(max(left.can_retry_in_seconds, POLL_S / 5), longest))
 
     def half_open_breaker(self) -> None:
         """From OPEN with the link restored: one counted call after the wait, which succeeds.
 
-        Raises AssertionError when it does not."""
+        Raises ExpectationUnmet when it does not."""
         self.expect_connected(self.await_retry())
 
     def expect_connected(self, answer: Answer) -> None:
         """A counted call reached MLflow.
 
-        Raises AssertionError, with the fact of what it met instead."""
+        Raises ExpectationUnmet, with the fact of what it met instead."""
         has_status(answer, 200, self.evidence, via=self.name)
         seen = answer.object()
         if seen.get("connected") is True:
@@ -251,7 +251,7 @@ class Scene:
     def close_breaker(self) -> None:
         """CLOSED with nothing counted: by the reset, else by good calls.
 
-        Raises AssertionError when it stays open."""
+        Raises ExpectationUnmet when it stays open."""
         if self.reset().status == 200:
             return
         for _ in range(max(1, self.target.gateway.breaker_failure_threshold) + EXTRA_CALLS):
@@ -263,7 +263,7 @@ class Scene:
     def expect_breaker(self, state: str, when: str) -> None:
         """The breaker shows a state now.
 
-        Raises AssertionError."""
+        Raises ExpectationUnmet."""
         seen = self.breaker_state()
         kind = FactKind.BREAKER_STUCK_OPEN if seen == "OPEN" else FactKind.BREAKER_CONTRACT
         expect(
@@ -285,7 +285,7 @@ class Scene:
         """`/health` of the instance, asked until it is as wanted, or until the `part` that must come back
         for it is seen to be out itself.
 
-        Raises AssertionError when it never is: its answer is wrong, or nothing recovers."""
+        Raises ExpectationUnmet when it never is: its answer is wrong, or nothing recovers."""
         longest = self.target.gateway.health_timeout_s + SLACK_S if limit_s is None else limit_s
         started = time.monotonic()
         while True:
@@ -344,7 +344,7 @@ def note_services(
 def retry_after_s(answer: Answer, evidence: Evidence, *, via: str | None = None) -> float:
     """The `Retry-After` of an answer, in seconds.
 
-    Raises AssertionError when it is missing or no number of seconds."""
+    Raises ExpectationUnmet when it is missing or no number of seconds."""
     text = answer.headers.get("retry-after", "")
     expect(
         text.isdigit(),

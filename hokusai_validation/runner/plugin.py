@@ -37,7 +37,7 @@ from hokusai_validation.runner.settings import Settings, add_options, read_setti
 from hokusai_validation.runner.timelimit import TEARDOWN_LEAST_S, Allowance, limit_s
 
 EVIDENCE = pytest.StashKey[Evidence]()
-RAISED = pytest.StashKey[list[BaseException]]()
+RAISED = pytest.StashKey[list[outcome.Raised]]()
 STATE = pytest.StashKey["State"]()
 
 ALLOWANCE = pytest.StashKey[Allowance]()
@@ -285,7 +285,7 @@ def _attempt(
 ) -> tuple[list[pytest.TestReport], Result, bool]:
     evidence = Evidence()
     item.stash[EVIDENCE] = evidence
-    raised: list[BaseException] = []
+    raised: list[outcome.Raised] = []
     item.stash[RAISED] = raised
     item.stash[ALLOWANCE] = Allowance(limit_s(entry, state.settings.target))
     started_at = datetime.now(UTC)
@@ -294,10 +294,9 @@ def _attempt(
     with recording(recorder):
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     state.running = None
-    statuses = [outcome.status_of(error) for error in raised]
-    status = outcome.worst(statuses)
-    telling = [error for error, each in zip(raised, statuses, strict=True) if each is status]
-    for error in telling:
+    status = outcome.worst([each.status for each in raised])
+    telling = [each.error for each in raised if each.status is status]
+    for error in telling if status is Status.FAILED else ():
         for failed in outcome.requests_failed(error):
             evidence.fact_of(failed, entry.component)
     details = [str(report.longrepr) for report in reports if report.failed and report.longrepr]
@@ -375,8 +374,9 @@ def pytest_runtest_makereport(
     """Keep what was raised, and mask secrets in what pytest itself prints."""
     report = yield
     if call.excinfo is not None and RAISED in item.stash:
-        item.stash[RAISED].append(call.excinfo.value)
-        if report.failed and outcome.status_of(call.excinfo.value) is Status.SKIPPED:
+        raised = outcome.Raised(call.excinfo.value, call.when, item.path)
+        item.stash[RAISED].append(raised)
+        if report.failed and raised.status is Status.SKIPPED:
             report.outcome = "skipped"
             file, line, _ = report.location
             report.longrepr = (file, line or 0, f"Skipped: {outcome.message_of(call.excinfo.value)}")

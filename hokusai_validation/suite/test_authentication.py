@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hokusai_validation.errors import AwsNotFound, NotJudged
+from hokusai_validation.errors import AwsNotFound, ExpectationUnmet, NotJudged
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.api_keys import (
     LIMIT_ATTEMPTS,
@@ -426,7 +426,7 @@ def _until_limited(keys: Keys) -> list[Answer]:
             return answers
         keys.expect_accepted(answer, "a key below its limit")
     keys.evidence.fact(FactKind.UNEXPECTED_STATUS, "api", f"no 429 in {most} requests")
-    raise AssertionError(f"{most} requests with a limited key, and none was answered 429.")
+    raise ExpectationUnmet(f"{most} requests with a limited key, and none was answered 429.")
 
 
 def _gives_nothing_away(answer: Answer, key: str, evidence: Evidence, component: str = "api") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hokusai_validation.errors import NotJudged, RequestFailed
+from hokusai_validation.errors import ExpectationUnmet, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.load.engine import Engine
 from hokusai_validation.load.outcome import Outcome
@@ -134,7 +134,7 @@ class TestServiceLoadCapacity:
                     scene.expect_breaker("OPEN", "after the load")
         except RequestFailed as error:
             if problem:  # then that it does not answer afterwards either is no news
-                raise AssertionError(f"{problem} Afterwards: {error}") from None
+                raise ExpectationUnmet(f"{problem} Afterwards: {error}") from None
             raise
         if carried(constant.endpoints["/live"].intended, 99.0) is None:
             raise NotJudged("L6: too few good answers of /live; a p99 needs 2,000.")
@@ -172,7 +172,7 @@ class TestServiceLoadCapacity:
                 f" (allowed: × {factor:g} or + {BASELINE_FLOOR_MS:g} ms)"
             )
             evidence.fact(FactKind.NOT_RECOVERED, "api", seen)
-            raise AssertionError(f"{seen}.")
+            raise ExpectationUnmet(f"{seen}.")
 
 
 class TestServiceCapacityLimits:
@@ -208,7 +208,7 @@ class TestServiceCapacityLimits:
                 f" (allowed: × {factor:g} or + {BASELINE_FLOOR_MS:g} ms)"
             )
             evidence.fact(FactKind.SLOW, "api", seen, instance.name)
-            raise AssertionError(f"{seen}.")
+            raise ExpectationUnmet(f"{seen}.")
 
     def test_memory_pressure_simulation(
         self,
@@ -232,7 +232,7 @@ class TestServiceCapacityLimits:
         if after.pid != before.pid:
             seen = f"{instance.name} was started anew under the limit ({MARGIN_BYTES // 2**20} MiB more than it used)"
             evidence.fact(FactKind.TASK_RESTARTED, "api", seen, instance.name)
-            raise AssertionError(f"{seen}.")
+            raise ExpectationUnmet(f"{seen}.")
         load.judge(closed, constant, via=instance.name)
         growth = _growth(watch, instance.name, constant)
         if growth is None:
@@ -244,12 +244,12 @@ class TestServiceCapacityLimits:
                 f"{instance.name} grew by {growth:.2f} MB in 1,000 requests, under {limit:g} MB was promised"
             )
             evidence.fact(FactKind.MEMORY_GROWTH, "api", seen, instance.name)
-            raise AssertionError(f"{seen}.")
+            raise ExpectationUnmet(f"{seen}.")
 
 
 def _unless(problem: str) -> None:
     if problem:
-        raise AssertionError(problem)
+        raise ExpectationUnmet(problem)
 
 
 def _growth(watch: Watch, name: str, run: Outcome) -> float | None:

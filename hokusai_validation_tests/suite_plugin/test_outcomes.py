@@ -148,8 +148,8 @@ def test_a_hanging_test_is_ended_at_its_limit_and_the_suite_goes_on(ran: Ran) ->
     assert ran.of("test_status_reporting")
 
 
-def test_an_assertion_in_tear_down_fails_the_test(ran: Ran) -> None:
-    assert ran.statuses("test_status_reporting") == [Status.FAILED, Status.FAILED]
+def test_an_assertion_in_a_clean_up_is_ours(ran: Ran) -> None:
+    assert ran.statuses("test_status_reporting") == [Status.BROKEN]
     assert "left behind" in ran.of("test_status_reporting")[0].message
 
 
@@ -187,3 +187,102 @@ def test_load_and_chaos_are_not_tried_again(tmp_path: Path) -> None:
     target = 'name = "stub"\n[[instances]]\nname = "api-1"\nurl = "http://127.0.0.1:1"\n'
     done = run_suite(tmp_path, {"test_file.py": text}, "--category=chaos", target=target)
     assert done.statuses("test_service_health_persistence") == [Status.FAILED]
+
+
+OURS = """
+import pytest
+from hokusai_validation.errors import ConnectionRefused, ExpectationUnmet
+
+@pytest.fixture
+def checking():
+    assert 3 == 2, "a fixture's own check"
+
+@pytest.fixture
+def failing():
+    pytest.fail("a fixture's own check")
+
+@pytest.fixture
+def unreachable_behind():
+    yield
+    raise ConnectionRefused("DELETE http://127.0.0.1:1/: connection refused.")
+
+@pytest.fixture
+def expecting_behind():
+    yield
+    raise ExpectationUnmet("the target is not what it was")
+
+@pytest.fixture
+def unreachable():
+    raise ConnectionRefused("GET http://127.0.0.1:1/: connection refused.")
+
+class TestMLflowCircuitBreaker:
+    def test_initial_state(self):
+        import cut_off
+
+    def test_basic_failure_tracking(self, checking):
+        pass
+
+    def test_success_in_closed_state(self, failing):
+        pass
+
+    def test_state_transition_closed_to_open(self, unreachable_behind):
+        pass
+
+    def test_state_transition_open_to_half_open(self, expecting_behind):
+        pass
+
+    def test_half_open_success_recovery(self, unreachable):
+        pass
+
+    def test_half_open_failure_back_to_open(self):
+        from helping import checked
+        checked(2)
+
+    def test_max_recovery_attempts(self):
+        from helping import expected
+        expected(2)
+"""
+HELPING = """
+from hokusai_validation.errors import ExpectationUnmet
+
+def checked(value):
+    assert value == 3, "a helper's own check"
+
+def expected(value):
+    if value != 3:
+        raise ExpectationUnmet("it is 2")
+"""
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    files = {"test_file.py": OURS, "cut_off.py": "raise AssertionError", "helping.py": HELPING}
+    return run_suite(tmp_path_factory.mktemp("ours"), files, "--category=unit")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "test_initial_state",
+        "test_basic_failure_tracking",
+        "test_success_in_closed_state",
+        "test_state_transition_closed_to_open",
+        "test_half_open_failure_back_to_open",
+    ],
+)
+def test_what_is_raised_outside_an_expectation_is_ours(ours: Ran, function: str) -> None:
+    (row,) = ours.of(function)
+    assert row.status is Status.BROKEN
+    assert row.facts == ()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "test_state_transition_open_to_half_open",
+        "test_half_open_success_recovery",
+        "test_max_recovery_attempts",
+    ],
+)
+def test_an_expectation_about_the_target_fails_it_wherever_it_is_held(ours: Ran, function: str) -> None:
+    assert ours.statuses(function)[0] is Status.FAILED

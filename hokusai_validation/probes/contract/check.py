@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from hokusai_validation.errors import ExpectationUnmet
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass
 from hokusai_validation.redaction import shown
@@ -41,10 +42,10 @@ def failure(
     *,
     via: str | None = None,
     seen: str = "",
-) -> AssertionError:
+) -> ExpectationUnmet:
     """What to raise where it is known not to hold, its fact added."""
     evidence.fact(kind, component, seen or message, via)
-    return AssertionError(message)
+    return ExpectationUnmet(message)
 
 
 def has_status(
@@ -66,7 +67,7 @@ def has_status(
     evidence.fact(
         FactKind.PROBE_NEEDS_KEY if refused_probe else FactKind.UNEXPECTED_STATUS, component, seen, via
     )
-    raise AssertionError(f"{seen}.")
+    raise ExpectationUnmet(f"{seen}.")
 
 
 def conforms(
@@ -78,7 +79,7 @@ def conforms(
     component: str = "api",
     via: str | None = None,
 ) -> Model:
-    """The answer as its model, when status and every field are as promised; else AssertionError
+    """The answer as its model, when status and every field are as promised; else ExpectationUnmet
     with all that is not, and a fact."""
     has_status(answer, status, evidence, component, via=via)
     try:
@@ -87,7 +88,7 @@ def conforms(
         recording.unmet(answer.observation, f"form {model.__name__}", ErrorClass.WRONG_FORM)
         message = f"{name_of(answer)}: {'; '.join(differences(error))}."
         evidence.fact(FactKind.SCHEMA_MISMATCH, component, message, via)
-        raise AssertionError(message) from None
+        raise ExpectationUnmet(message) from None
 
 
 def differences(error: ValidationError) -> list[str]:

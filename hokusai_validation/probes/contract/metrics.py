@@ -9,7 +9,7 @@ from hokusai_validation.runner.evidence import Evidence
 def gauge(answer: Answer, name: str, evidence: Evidence, *, via: str | None = None) -> float:
     """The one sample of a gauge.
 
-    Raises AssertionError when the text does not parse, or has no such gauge."""
+    Raises ExpectationUnmet when the text does not parse, or has no such gauge."""
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
