@@ -9,16 +9,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from hokusai_validation.assets import (
-    aggregate,
-    chaos,
-    discovery,
-    environment,
-    functional,
-    health,
-    load,
-    report,
-)
+from hokusai_validation.assets import aggregate, report
+from hokusai_validation.assets.phase import build_phase
+from hokusai_validation.assets.phases import PHASE_ASSETS
 from hokusai_validation.assets.resources import (
     frames_key,
     identifier,
@@ -46,7 +39,6 @@ from hokusai_validation.resources.injected import (
 from hokusai_validation.resources.io_manager import store_io_manager
 from hokusai_validation.target import targets_dir
 
-PHASES = (environment, discovery, health, functional, load, chaos, aggregate, report)
 UNUSABLE = "unusable_target"
 UNUSABLE_INTERVAL_S = 600
 
@@ -72,12 +64,20 @@ def build(
     held = target or TargetResource(source, overrides)
     name = held.name()
     kept = results or ResultsResource()
-    jobs = [
-        dg.define_asset_job(
-            job.of(name), job.selection(name), description=job.description, tags={"target": name}
-        )
-        for job in Job
-    ]
+    resources = {
+        target_key(name): held.definition(name, kept),
+        results_key(name): fixed(kept, "Where results lie."),
+        process_key(name): fixed(process or ProcessResource.from_environment(), "How suites run."),
+        frames_key(name): store_io_manager(kept),
+    }
+    assets = [*(build_phase(name, row) for row in PHASE_ASSETS), aggregate.build(name), report.build(name)]
+    checks = [report.build_verdict(name)]
+    jobs = _jobs(
+        name,
+        dg.Definitions(
+            assets=assets, asset_checks=checks, resources=resources, executor=dg.in_process_executor
+        ),
+    )
     after_deployments = dg.sensor(
         name=f"{identifier(name)}_{deployments.NAME}",
         jobs=jobs,
@@ -86,25 +86,34 @@ def build(
         tags={"target": name},
     )(deployments.after_deployments(name, held))
     return dg.Definitions(
-        assets=[module.build(name) for module in PHASES],
-        asset_checks=[report.build_verdict(name)],
+        assets=assets,
+        asset_checks=checks,
         jobs=jobs,
         schedules=build_schedules(name),
         sensors=[after_deployments, *build_alert_sensors(name, held, kept)],
         executor=dg.in_process_executor,
-        resources={
-            target_key(name): held.definition(name, kept),
-            results_key(name): fixed(kept, "Where results lie."),
-            process_key(name): fixed(process or ProcessResource.from_environment(), "How suites run."),
-            frames_key(name): store_io_manager(kept),
-        },
+        resources=resources,
     )
+
+
+def _jobs(name: str, own: dg.Definitions) -> list[dg.JobDefinition]:
+    """A target's jobs, resolved on its own assets: on those of all targets each job would go through
+    every asset, and loading them would take time with the square of their number."""
+    jobs = [
+        dg.define_asset_job(
+            job.of(name), job.selection(name), description=job.description, tags={"target": name}
+        )
+        for job in Job
+    ]
+    resolving = dg.Definitions.merge(own, dg.Definitions(jobs=jobs))
+    return [resolving.resolve_job_def(job.name) for job in jobs]
 
 
 def build_all(folder: Path) -> dg.Definitions:
     """The definitions of every target file in a folder, whichever of them can be used."""
     merged = [dg.Definitions(executor=dg.in_process_executor)]
     taken: dict[str, Path] = {}
+    results, process = ResultsResource(), ProcessResource.from_environment()
     for path in sorted(folder.glob("*.toml")):
         try:
             name = identifier(TargetResource(str(path)).name())
@@ -113,7 +122,7 @@ def build_all(folder: Path) -> dg.Definitions:
                     f"Target files {taken[name]} and {path} are of one name to Dagster, which takes `-` for"
                     " `_`: give one of them another `name`."
                 )
-            merged.append(build(str(path)))
+            merged.append(build(str(path), results=results, process=process))
             taken[name] = path
         except HokusaiError as error:
             merged.append(dg.Definitions(sensors=[_unusable(path, str(error))]))

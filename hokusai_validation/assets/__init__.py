@@ -1,1 +1,1 @@
-"""The eight phases, one a file: start the suite, return its rows; fold them; write them down."""
+"""The eight steps: the phases that test (a table), what folds their rows, and what writes it down."""

@@ -8,6 +8,7 @@ import dagster as dg
 from hokusai_validation import __version__
 from hokusai_validation.assets import metadata, progress, provisional
 from hokusai_validation.assets.checks import check_results, check_specs
+from hokusai_validation.assets.phases import PhaseAsset
 from hokusai_validation.assets.resources import (
     frames_key,
     identifier,
@@ -37,36 +38,26 @@ from hokusai_validation.store.record import Recorded
 from hokusai_validation.store.results import ResultStore, Run
 from hokusai_validation.target import LOAD, Target
 
-TEAMS = {
-    Phase.ENVIRONMENT: "infrastructure",
-    Phase.DISCOVERY: "infrastructure",
-    Phase.HEALTH: "api",
-    Phase.FUNCTIONAL: "ml-platform",
-    Phase.LOAD: "platform",
-    Phase.CHAOS: "platform",
-}
-
 
 def key(target: str, step: str) -> dg.AssetKey:
     """`TARGET/PHASE`."""
     return dg.AssetKey([target, step])
 
 
-def build_phase(
-    target_name: str, phase: Phase, *, after: Phase | None, description: str, kinds: set[str]
-) -> dg.AssetsDefinition:
+def build_phase(target_name: str, row: PhaseAsset) -> dg.AssetsDefinition:
     """The asset of a phase: runs its tests, stores their rows, and answers one check a test. A
     failing target makes checks red, never the asset: the phases below run in any case."""
+    phase = row.phase
     asset_key = key(target_name, phase.value)
     entries = phase_entries(phase)
 
     @dg.asset(
         key=asset_key,
-        deps=[] if after is None else [key(target_name, after.value)],
-        description=description,
+        deps=[] if row.after is None else [key(target_name, row.after.value)],
+        description=row.description,
         group_name=identifier(target_name),
-        kinds=kinds,
-        owners=[f"team:{TEAMS[phase]}"],
+        kinds=set(row.kinds),
+        owners=[f"team:{row.team}"],
         tags={"target": target_name, "phase": phase.value},
         code_version=__version__,
         io_manager_key=frames_key(target_name),
