@@ -71,6 +71,13 @@ class Side(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
 
+    def leave(self) -> None:
+        """Close without waiting for anything that is still to be sent."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.abort()
+        else:
+            self.close()
+
 
 class Stream:
     """One direction. `name` is Toxiproxy's: `upstream` from client to server, `downstream` back."""
@@ -206,6 +213,7 @@ class Connection:
         self.toxics: tuple[Toxic, ...] = ()
         self.damaged_by: set[Toxic] = set()  # whose removal must break it: bytes are gone or wrong
         self.closed = False
+        self.orphaned = False
         self.client = Side(self, client=True)
         self.server = Side(self, client=False)
         self.up = Stream(self, "upstream", self.client, self.server)
@@ -220,8 +228,19 @@ class Connection:
             self.reset()
             return
         self.down.ready = True
-        if any(toxic.cuts_upstream for toxic in self.toxics):
-            return
+        if self.orphaned or self.black:
+            self.up.connected()  # to nobody
+        else:
+            self._start_opening()
+
+    @property
+    def black(self) -> bool:
+        """Whether nothing arrives either way."""
+        swallowed = {toxic.stream for toxic in self.toxics if toxic.swallows}
+        return {self.up.name, self.down.name} <= swallowed
+
+    def _start_opening(self) -> None:
+        self.up.ready = False
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     async def _open(self) -> None:
@@ -245,13 +264,20 @@ class Connection:
         self.toxics = tuple(toxics)
         for stream in (self.up, self.down):
             stream.shapers = tuple(t for t in toxics if t.shapes and t.stream == stream.name)
+        waited = self.down.ready and self._opening is None and not (self.orphaned or self.closed)
+        if waited and not self.damaged_by and not self.black:  # nobody was asked for it so far
+            if self.up.ended:
+                self.close()
+            else:
+                self._start_opening()
 
     def orphan(self) -> None:
-        """Break the upstream's side and leave the client's as if nothing had happened."""
+        """End the upstream's side and leave the client's as if nothing had happened."""
+        self.orphaned = True
         if self._opening is not None:
             self._opening.cancel()
         self.up.connected()
-        self.server.abort()
+        self.server.leave()
 
     def direction_ended(self) -> None:
         """Called when an end was passed on; both ended closes the connection."""
@@ -263,7 +289,7 @@ class Connection:
         if self.closed:
             self._finish_if_gone()
             return
-        if side is self.server and any(toxic.cuts_upstream for toxic in self.toxics):
+        if side is self.server and self.orphaned:
             return
         if side is self.server:
             self.proxy.upstream_lost()

@@ -2,11 +2,21 @@
 
 import contextlib
 import socket
+import threading
 import time
 
 import pytest
 
-from hokusai_validation_tests.links.program import LinkProgram, Upstream, client, fate, read_all, until
+from hokusai_validation_tests.links.program import (
+    LinkProgram,
+    Upstream,
+    client,
+    fate,
+    http,
+    read_all,
+    until,
+    upstream,
+)
 
 
 def round_trip_ms(connection: socket.socket, data: bytes = b"x") -> float:
@@ -78,6 +88,73 @@ def test_black_hole_swallows_and_then_breaks_what_lost_bytes(program: LinkProgra
         with pytest.raises(ConnectionResetError):
             damaged.recv(1)
         assert round_trip_ms(idle) < 1000
+
+
+def test_a_black_hole_takes_no_worker_of_the_upstream(program: LinkProgram) -> None:
+    """A server that serves one connection at a time with each of its two workers."""
+    workers = threading.BoundedSemaphore(2)
+
+    def serve(connection: socket.socket) -> None:
+        with workers:
+            http(connection)
+
+    def asked(address: tuple[str, int]) -> bytes:
+        with client(address) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            return connection.recv(65536)
+
+    with upstream(serve) as server:
+        direct = ("127.0.0.1", server.port)
+        body = {"name": "black", "listen": "127.0.0.1:0", "upstream": server.address}
+        assert program.call("POST", "/proxies", body).status == 201
+        address = program.address("black")
+        kept = client(address, timeout_s=0.1)  # as a pool keeps them
+        kept.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert kept.recv(65536)
+        names = [
+            program.add("timeout", "black", stream=each, timeout=0) for each in ("upstream", "downstream")
+        ]
+        for connection in (kept, *(client(address, timeout_s=0.1) for _ in range(6))):
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            assert asked(direct).startswith(b"HTTP/1.1 200")
+            connection.close()
+        waiting = client(address)  # came, and says nothing
+        left = client(address)
+        left.close()
+        assert server.accepted == 8, "the kept connection, and those that came by another way"
+        for name in names:
+            program.remove(name, "black")
+        waiting.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+        waiting.close()
+        assert until(lambda: program.show("black")["counters"]["open"] == 0)
+        assert asked(address).startswith(b"HTTP/1.1 200")
+
+
+def test_a_black_hole_leaves_no_answer_of_the_upstream_waiting(program: LinkProgram) -> None:
+    """What was asked before it is answered into it; the upstream is free then too."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        asked.set()
+        answer.wait(10)
+        connection.sendall(b"x" * 4_000_000)
+
+    with upstream(serve) as server:
+        body = {"name": "black", "listen": "127.0.0.1:0", "upstream": server.address}
+        assert program.call("POST", "/proxies", body).status == 201
+        with client(program.address("black"), timeout_s=0.2) as connection:
+            connection.sendall(b"x")
+            assert asked.wait(10)
+            for each in ("upstream", "downstream"):
+                program.add("timeout", "black", stream=each, timeout=0)
+            answer.set()
+            assert until(lambda: server.ended == 1)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
 
 
 def test_timeout_closes_after_its_time_also_when_nothing_is_sent(program: LinkProgram) -> None:

@@ -36,7 +36,7 @@ class Toxic:
     defaults: ClassVar[Mapping[str, int]] = {}
     shapes: ClassVar[bool] = False  # changes or delays bytes: `shape` is called for each chunk
     fills_backlog: ClassVar[bool] = False  # new connections wait for ever
-    cuts_upstream: ClassVar[bool] = False  # the client's side lives, the upstream's is gone
+    swallows: ClassVar[bool] = False  # nothing of its stream arrives
 
     def __init__(
         self,

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 class HalfOpen(Toxic):
     type = "half_open"
     shapes = True
-    cuts_upstream = True
 
     def attach(self, connection: "Connection") -> None:
         connection.damaged_by.add(self)

@@ -1,6 +1,8 @@
 """A black hole: bytes vanish. After `timeout` ms the connection is closed; 0: never.
 
-What vanished is gone, so a connection that lost bytes is reset when the toxic ends."""
+What vanished is gone, so a connection that lost bytes is reset when the toxic ends. Where nothing arrives
+either way, the upstream is not left waiting meanwhile for what can't come: a server with few workers would
+have them all taken, and a fault on one link would reach those who come by others."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -15,8 +17,11 @@ class Timeout(Toxic):
     type = "timeout"
     defaults = {"timeout": 0}  # noqa: RUF012
     shapes = True
+    swallows = True
 
     def attach(self, connection: "Connection") -> None:
+        if connection.black and (connection.damaged_by or connection.up.ended):
+            connection.orphan()
         if self.attributes["timeout"]:
             loop = asyncio.get_running_loop()
             loop.call_later(self.attributes["timeout"] / 1000, self._expire, connection)
@@ -26,7 +31,15 @@ class Timeout(Toxic):
             connection.close()
 
     async def shape(self, chunk: Chunk, stream: "Stream", send: Send) -> None:
-        stream.connection.damaged_by.add(self)
+        self._lost_of(stream.connection)
 
     async def at_end(self, stream: "Stream") -> None:
-        await self.removed.wait()  # an end is a packet too
+        """An end is a packet too."""
+        if stream.connection.black:
+            self._lost_of(stream.connection)
+        await self.removed.wait()
+
+    def _lost_of(self, connection: "Connection") -> None:
+        connection.damaged_by.add(self)
+        if connection.black:
+            connection.orphan()
