@@ -266,7 +266,14 @@ def _compares(good: Evidence, sign: Evidence) -> bool:
     reported = good.operation.startswith("reported.") and sign.operation.startswith("reported.")
     if reported or good.operation == sign.operation:
         return True
-    return sign.sign in REACH and not {good.operation, sign.operation} & _ABOUT
+    return sign.sign in REACH and not (_of_a_witness(good) or _of_a_witness(sign))
+
+
+def _of_a_witness(each: Evidence) -> bool:
+    """Whether somebody else was asked about the place: AWS's control plane answers as well when it is out."""
+    seen = each.observation
+    of_aws = seen is not None and seen.subject is not None and each.operation.startswith("aws.")
+    return of_aws or each.operation in _ABOUT
 
 
 def _lone_instance(

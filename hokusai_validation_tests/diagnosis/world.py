@@ -45,6 +45,7 @@ class Question:
     instance: str | None = None
     asker: str = "validation"
     write: bool = False
+    subject: str | None = None
 
 
 def _edges(*pairs: str) -> tuple[Edge, ...]:
@@ -82,6 +83,15 @@ def questions() -> Iterator[Question]:
     yield Question("mlflow.artifacts.write", "mlflow", _edges(*to_store), "artifacts", write=True)
     yield Question("auth.health", "auth", _edges("validation->auth"), "auth")
     yield Question("auth.validate", "auth", _edges("validation->auth"), "auth")
+    # The control plane answers whatever state the part is in.
+    for action in (
+        "ecs.DescribeServices",
+        "elasticloadbalancing.DescribeTargetHealth",
+        "logs.DescribeLogGroups",
+    ):
+        for part in ("mlflow", "api", "auth", "redis"):
+            way = _edges("validation->aws-api")
+            yield Question(f"aws.{action}", "aws-api", way, part, subject=part)
     for part, operations in (
         ("postgres", ("sql.connect", "sql.read", "sql.write")),
         ("redis", ("redis.ping", "redis.read", "redis.write")),
@@ -130,6 +140,7 @@ class World:
             operation=question.operation,
             asker=question.asker,
             dialled=question.dialled,
+            subject=question.subject,
             instance=question.instance,
             path=question.edges,
             answered_by=by,
