@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.target import Target
@@ -74,7 +74,7 @@ class EffectiveTarget(BaseModel):
     @cached_property
     def canonical(self) -> str:
         """The target as JSON, keys sorted. References to secrets, never their values."""
-        return json.dumps(self.target.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return _dumped(self.target.model_dump(mode="json"))
 
     @cached_property
     def hash(self) -> str:
@@ -111,13 +111,17 @@ class Snapshot(BaseModel):
             run_id=run_id,
             hash=effective.hash,
             identity=redactor.model(effective.identity),
-            text=redactor.text(effective.canonical),
+            text=_dumped(redactor.json(json.loads(effective.canonical))),
         )
 
     @property
     def target(self) -> Target | None:
         """The target again; None where the text was redacted, and so is not what was resolved."""
         return Target.model_validate_json(self.text) if digest(self.text) == self.hash else None
+
+
+def _dumped(value: JsonValue) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def digest(text: str) -> str:

@@ -9,13 +9,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hokusai_validation.effective import Snapshot
+from hokusai_validation.effective import EffectiveTarget, Snapshot
 from hokusai_validation.errors import TargetChanged
 from hokusai_validation.resources.injected import AwsResource, GatewayResource, KeyResource, TargetResource
 from hokusai_validation.result import Phase
 from hokusai_validation.store.results import ResultStore
+from hokusai_validation.target import Database, SecretRef
 from hokusai_validation_tests.assets.materializing import materialize as materialize_of
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
+from hokusai_validation_tests.diagnosis.rows import TARGET as FULL
 
 KEY = "not-of-any-known-form-4711"
 materialize = partial(materialize_of, target="stub")
@@ -143,3 +145,10 @@ def test_another_name_in_the_file_is_not_run_under_the_old_one(tmp_path: Path, s
     source = target_file(tmp_path, "http://one.test")
     with pytest.raises(TargetChanged, match="reload the definitions"):
         TargetResource(str(source)).of_run("before", "run", store)
+
+
+def test_the_kept_text_of_a_target_with_named_secrets_is_the_target_again() -> None:
+    target = FULL.model_copy(
+        update={"database": Database(host="db.test", password=SecretRef(secret_id="x/y", key="password"))}
+    )
+    assert Snapshot.of(EffectiveTarget(target=target), "run").target == target
