@@ -16,8 +16,11 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def within(limit_s: float) -> Iterator[None]:
-    """What is sent and read inside must be done in `limit_s` seconds; later reads time out."""
-    token = _deadline.set(time.perf_counter() + limit_s)
+    """What is sent and read inside must be done in `limit_s` seconds, and in those of a block around this
+    one; later reads time out."""
+    outer = _deadline.get()
+    own = time.perf_counter() + limit_s
+    token = _deadline.set(own if outer is None else min(own, outer))
     try:
         yield
     finally:
@@ -52,7 +55,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         stream = self._sockets.connect_tcp(
-            host, port, _left(timeout, httpcore.ConnectTimeout), local_address, socket_options
+            host, port, left(timeout, httpcore.ConnectTimeout), local_address, socket_options
         )
         return _Stream(stream)
 
@@ -62,10 +65,10 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        self._stream.write(buffer, left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -76,9 +79,9 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ReadTimeout)
+        left_s = left(timeout, httpcore.ReadTimeout)
         try:
-            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left_s))
         except httpcore.ConnectTimeout as error:  # connected it is: the handshake was not answered
             raise httpcore.ReadTimeout(str(error)) from error
 
@@ -86,14 +89,14 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
+def left(timeout: float | None, late: type[Exception]) -> float | None:
     """What is left of the deadline, at most the operation's own time-out.
 
     Raises `late` when nothing is."""
     deadline = _deadline.get()
     if deadline is None:
         return timeout
-    left = deadline - time.perf_counter()
-    if left <= 0:
+    left_s = deadline - time.perf_counter()
+    if left_s <= 0:
         raise late("the deadline of the whole request has passed")
-    return left if timeout is None else min(timeout, left)
+    return left_s if timeout is None else min(timeout, left_s)

@@ -2,10 +2,12 @@
 followed to its end, and errors by kind. Nothing here knows what a service means."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hokusai_validation.errors import (
+    AnswerTooLarge,
     AwsCredentialsRefused,
     AwsError,
     AwsNotFound,
@@ -14,13 +16,18 @@ from hokusai_validation.errors import (
     AwsUnavailable,
 )
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import recording
-from hokusai_validation.resources.aws.session import Login, make
+from hokusai_validation.resources import deadline, recording
+from hokusai_validation.resources.aws.session import ANSWER_LIMIT_BYTES, Login, bounded, make
+from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.resources.classification import of_aws
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
 ATTEMPTS = 4
+# Of a call with all its attempts, and of a list with all its pages.
+CALL_LIMIT_S = 45.0
+LIST_LIMIT_S = 120.0
+LIST_LIMIT_BYTES = 2 * ANSWER_LIMIT_BYTES
 PAGES_LIMIT = 200  # a list longer than that is a loop, not a list
 
 _PERMISSION = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
@@ -78,6 +85,7 @@ class AwsCalls:
         self._attempts = attempts
         self._observer = observer
         self._clients: dict[str, Any] = {}
+        self._bounds: dict[str, Bounds] = {}
         self._session: Any = None
         self._lock = threading.Lock()  # boto3's clients may be shared, making them may not
 
@@ -126,15 +134,16 @@ class AwsCalls:
         client = self._guarded(service, lambda: self.client(service), {})
         action = self._told(client, service, operation)
         if not client.can_paginate(operation):
-            yield from self._by_token(client, operation, items, action, arguments)
+            yield from self._by_token(client, service, operation, items, action, arguments)
             return
         pages = iter(client.get_paginator(operation).paginate(**arguments))
+        within = _ListLimits(self._bounds.get(service), f"{action} in {self.region}")
         for _ in range(PAGES_LIMIT):
-            page = self._guarded(action, lambda: next(pages, None), arguments)
+            page = self._guarded(action, lambda: next(pages, None), arguments, within.left_s())
             if page is None:
                 return
             yield from page.get(items, ())
-        raise AwsUnavailable(f"{action} in {self.region} gave more than {PAGES_LIMIT} pages; stopped there.")
+        raise within.too_long(f"more than {PAGES_LIMIT} pages")
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -144,22 +153,30 @@ class AwsCalls:
             self._clients.clear()
 
     def _by_token(
-        self, client: Any, operation: str, items: str, action: str, arguments: Mapping[str, Any]
+        self,
+        client: Any,
+        service: str,
+        operation: str,
+        items: str,
+        action: str,
+        arguments: Mapping[str, Any],
     ) -> Iterator[Any]:
         """Lists for which boto3 has no paginator: they all speak of `nextToken` or `NextToken`."""
         token: dict[str, str] = {}
+        within = _ListLimits(self._bounds.get(service), f"{action} in {self.region}")
         for _ in range(PAGES_LIMIT):
             following = dict(token)
             page = self._guarded(
                 action,
                 lambda: getattr(client, operation)(**arguments, **following),  # noqa: B023
                 arguments,
+                within.left_s(),
             )
             yield from page.get(items, ())
             token = {name: page[name] for name in ("nextToken", "NextToken") if page.get(name)}
             if not token:
                 return
-        raise AwsUnavailable(f"{action} in {self.region} gave more than {PAGES_LIMIT} pages; stopped there.")
+        raise within.too_long(f"more than {PAGES_LIMIT} pages")
 
     def _told(self, client: Any, service: str, operation: str) -> str:
         api_name = client.meta.method_to_api_mapping[operation]
@@ -174,7 +191,7 @@ class AwsCalls:
 
         if self._session is None:
             self._session = make(self._login, self.region, self._endpoint_url)
-        return self._session.client(
+        client = self._session.client(
             service,
             endpoint_url=self._endpoint_url,
             config=Config(
@@ -187,9 +204,17 @@ class AwsCalls:
                 s3={"addressing_style": "path"} if self._endpoint_url is not None else None,
             ),
         )
+        self._bounds[service] = bounded(client)
+        return client
 
-    def _guarded(self, action: str, make: Callable[[], Any], arguments: Mapping[str, Any]) -> Any:
-        """Run one call and name what goes wrong.
+    def _guarded(
+        self,
+        action: str,
+        make: Callable[[], Any],
+        arguments: Mapping[str, Any],
+        limit_s: float | None = None,
+    ) -> Any:
+        """Run one call within its time, and name what goes wrong.
 
         Raises the leaves of AwsError."""
         from botocore.exceptions import (
@@ -206,7 +231,8 @@ class AwsCalls:
         # Making a client asks nobody, unless its credentials are to be fetched first.
         question = recording.ask_aws(action if ":" in action else "sts:AssumeRole", arguments)
         try:
-            answer = make()
+            with deadline.within(CALL_LIMIT_S if limit_s is None else limit_s):
+                answer = make()
         except ClientError as error:
             question.failed(of_aws(error))
             if error.operation_name == "AssumeRole":
@@ -226,13 +252,53 @@ class AwsCalls:
             ) from None
         except BotoCoreError as error:
             question.failed(of_aws(error))
+            inner = error.kwargs.get("error")
+            if isinstance(inner, AnswerTooLarge):
+                raise AwsUnavailable(f"{action} in {self.region}: {inner}") from None
             raise AwsUnavailable(f"{action} in {self.region} got no answer: {error}.") from None
-        except ResponseParserError as error:  # a proxy's page, say; of botocore's errors it is none
+        # A proxy's page, say; of botocore's errors it is none. What JSON of a strange form makes of
+        # botocore's parsers is none of anybody's.
+        except (
+            ResponseParserError,
+            TypeError,
+            AttributeError,
+            LookupError,
+            ValueError,
+            RecursionError,
+        ) as error:
             question.failed(of_aws(error))
             raise AwsUnavailable(f"{action} in {self.region} got an answer that AWS does not give.") from None
         if ":" in action:
             question.ok()
         return answer
+
+
+class _ListLimits:
+    """The time and the size that a list's pages may take together."""
+
+    def __init__(self, bounds: Bounds | None, what: str) -> None:
+        self._bounds = bounds
+        self._what = what
+        self._until = time.monotonic() + LIST_LIMIT_S
+        self._before_bytes = self._received_bytes()
+
+    def left_s(self) -> float:
+        """For the next page.
+
+        Raises AwsUnavailable when nothing is left."""
+        if self._received_bytes() - self._before_bytes > LIST_LIMIT_BYTES:
+            raise self.too_long(f"more than {LIST_LIMIT_BYTES} bytes")
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise self.too_long(f"no end within {LIST_LIMIT_S:g} s")
+        return min(left_s, CALL_LIMIT_S)
+
+    def too_long(self, seen: str) -> AwsUnavailable:
+        """What to raise then."""
+        return AwsUnavailable(f"{self._what} gave {seen}; stopped there.")
+
+    def _received_bytes(self) -> int:
+        return 0 if self._bounds is None else self._bounds.received.total()
 
 
 def _role_refused(login: Login, response: Mapping[str, Any]) -> str:

@@ -10,10 +10,15 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from hokusai_validation.resources import bounded as bounded_connections
+from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.target import Aws, SecretRef
 
 SESSION_NAME = "hokusai-validation"
 STS_TIMEOUT_S = 5.0
+# Of one attempt at a call. No answer that we ask for comes near the size: AWS's pages end at some MiB.
+ATTEMPT_LIMIT_S = 20.0
+ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
 
 
 class Login(BaseModel):
@@ -72,12 +77,20 @@ def make(login: Login, region: str, endpoint_url: str | None = None) -> Any:
     return boto3.session.Session(botocore_session=taken, region_name=region)
 
 
+def bounded(client: Any) -> Bounds:
+    """Let a boto3 client's requests keep bounds; gives these."""
+    bounds = Bounds(ATTEMPT_LIMIT_S, ANSWER_LIMIT_BYTES)
+    # botocore has no public way to its connections; the version is locked.
+    bounded_connections.within(bounds, client._endpoint.http_session._pool_classes_by_scheme)
+    return bounds
+
+
 def _role(own: Any, login: Login, region: str, endpoint_url: str | None) -> Any:
     from botocore.config import Config
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     def client(service: str, **arguments: Any) -> Any:
-        return own.client(
+        made = own.client(
             service,
             region_name=region,
             endpoint_url=endpoint_url,
@@ -88,6 +101,8 @@ def _role(own: Any, login: Login, region: str, endpoint_url: str | None) -> Any:
             ),
             **arguments,
         )
+        bounded(made)
+        return made
 
     arguments: dict[str, Any] = {"RoleSessionName": SESSION_NAME}
     if login.external_id is not None:
