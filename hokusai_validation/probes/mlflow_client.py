@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from hokusai_validation.probes.mlflow_guard import Guard, guarded
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.runner.timelimit import not_counted
 from hokusai_validation.target import Target
@@ -24,9 +25,9 @@ def tracking_uri(target: Target) -> str:
 
 
 @contextlib.contextmanager
-def environment(target: Target, key: SecretStr, resolver: Resolver) -> Iterator[None]:
-    """The environment that MLflow's client is told by, and the target's own names resolved, in
-    the block; afterwards everything is as it was."""
+def environment(target: Target, key: SecretStr, resolver: Resolver, guard: Guard) -> Iterator[None]:
+    """The environment that MLflow's client is told by, the target's own names resolved, and the guard
+    on what it does, in the block; afterwards everything is as it was."""
     values = {
         "MLFLOW_TRACKING_URI": tracking_uri(target),
         "MLFLOW_TRACKING_TOKEN": key.get_secret_value(),
@@ -41,7 +42,9 @@ def environment(target: Target, key: SecretStr, resolver: Resolver) -> Iterator[
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
-        with _resolved_by(resolver):
+        with not_counted():
+            import mlflow.tracking  # noqa: F401  takes more than a second
+        with _resolved_by(resolver), guarded(guard):
             yield
     finally:
         for name, value in before.items():
@@ -52,9 +55,8 @@ def environment(target: Target, key: SecretStr, resolver: Resolver) -> Iterator[
 
 
 def new_client(target: Target) -> "MlflowClient":
-    """A client, in the environment above. Importing MLflow takes more than a second."""
-    with not_counted():
-        from mlflow.tracking import MlflowClient
+    """A client, in the environment above."""
+    from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri(target), tracking_uri(target))
 

@@ -16,6 +16,7 @@ from hokusai_validation.errors import EarlierFailed, ExpectationUnmet, NotConfig
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import mlflow_client
 from hokusai_validation.probes.contract.check import expect, failure
+from hokusai_validation.probes.mlflow_guard import Guard
 from hokusai_validation.probes.ownership import owned_name, remaining, remove
 from hokusai_validation.probes.symptoms import note_symptom
 from hokusai_validation.redaction import shown
@@ -60,6 +61,10 @@ class Journey:
     times_s: dict[str, float] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     values: dict[str, Any] = field(default_factory=dict)
+    guard: Guard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guard = Guard.of(self.target)
 
     def go(self, stage: str, evidence: Evidence) -> None:
         """One stage, those before it where they were not gone yet.
@@ -90,7 +95,7 @@ class Journey:
     def _do(self, stage: str, evidence: Evidence) -> None:
         started = time.perf_counter()
         try:
-            with mlflow_client.environment(self.target, self.key, self.resolver):
+            with mlflow_client.environment(self.target, self.key, self.resolver, self.guard):
                 act: Callable[[Evidence], None] = getattr(self, f"_{stage}")
                 self._guarded(stage, act, evidence)
         except BaseException:
@@ -102,12 +107,18 @@ class Journey:
     def _guarded(self, stage: str, act: Callable[[Evidence], None], evidence: Evidence) -> None:
         """MLflow's client raises errors of its own: the target's fault, with what they tell."""
         component = COMPONENT.get(stage, "mlflow")
+        refused = len(self.guard.refused)
         try:
             act(evidence)
         except RequestFailed as error:
             evidence.failure(error, component, "load_balancer")
             raise
         except Exception as error:
+            if len(self.guard.refused) > refused:  # MLflow's client tells it in words of its own
+                said = self.guard.refused[refused]
+                kind = FactKind.ARTIFACT_STORE_FAILED if component == "artifacts" else FactKind.PROXY_ERROR
+                evidence.fact(kind, component, said, "api")
+                raise ExpectationUnmet(f"Stage {stage} failed: {said}") from error
             if isinstance(error, ExpectationUnmet) or not _of_the_client(error):
                 raise
             text = f"{type(error).__name__}: {error}"
@@ -212,11 +223,21 @@ class Journey:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "weights.bin")
             source.write_bytes(ARTIFACT)
+            before = self.guard.carried()
             self._client.log_artifact(run_id, str(source), "model")
             target = Path(folder, "read")
             target.mkdir()
             read = Path(self._client.download_artifacts(run_id, "model/weights.bin", str(target)))
             seen = read.read_bytes()
+        sent, received = (now - then for now, then in zip(self.guard.carried(), before, strict=True))
+        expect(
+            min(sent, received) >= len(ARTIFACT),
+            f"An artifact of {len(ARTIFACT)} bytes came back, but MLflow's client sent only {sent} bytes and"
+            f" received {received}: it did not travel to the artifact endpoint.",
+            evidence,
+            FactKind.ARTIFACT_STORE_FAILED,
+            "artifacts",
+        )
         self._same_bytes(seen, "by MLflow's client", evidence)
         # The client may read from the bucket itself; whoever goes through the gateway must get the same.
         place = self._client.get_run(run_id).info.artifact_uri

@@ -281,16 +281,29 @@ class HttpClient:
         if response.headers.get("content-encoding", "identity") not in ("gzip", "deflate"):
             return body
         try:
-            body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, self._limit_bytes + 1)
-        except zlib.error as error:
-            raise ProtocolViolated(f"{call} answered a body that does not unpack: {error}.") from None
-        if len(body) > self._limit_bytes:
+            return unpacked(body, self._limit_bytes)
+        except AnswerTooLarge:
             body = b""
-            raise self._too_large(call)
-        return body
+            raise self._too_large(call) from None
+        except ProtocolViolated as error:
+            raise ProtocolViolated(f"{call} answered {error}") from None
 
     def _too_large(self, call: str) -> AnswerTooLarge:
         return AnswerTooLarge(f"{call} answered more than {self._limit_bytes} bytes; reading stopped.")
+
+
+def unpacked(body: bytes, limit_bytes: int) -> bytes:
+    """A body of gzip or deflate.
+
+    Raises ProtocolViolated, AnswerTooLarge where it is larger than the limit."""
+    try:
+        whole = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, limit_bytes + 1)
+    except zlib.error as error:
+        raise ProtocolViolated(f"a body that does not unpack: {error}.") from None
+    if len(whole) > limit_bytes:
+        whole = b""  # a traceback that is kept would keep it
+        raise AnswerTooLarge(f"a body that unpacks to more than {limit_bytes} bytes.")
+    return whole
 
 
 def tls_context(tls: Tls | None) -> ssl.SSLContext:
