@@ -16,7 +16,8 @@ from hokusai_sandbox.asking import ask
 from hokusai_sandbox.plan import CLUSTER, DATABASE_SECRET
 from hokusai_sandbox.stack import Stack
 from hokusai_validation.resources.secrets import secret
-from hokusai_validation.target import Aws, SecretRef, Target, read_target
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Aws, Target, read_target
 
 Value = TypeVar("Value")
 

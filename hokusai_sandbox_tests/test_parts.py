@@ -23,7 +23,8 @@ from hokusai_sandbox.scenarios import find
 from hokusai_sandbox.target_file import SECRET_NAMES, write_secrets, write_target
 from hokusai_validation.errors import PortTaken
 from hokusai_validation.resources.secrets import secret
-from hokusai_validation.target import read_target, secret_refs
+from hokusai_validation.sections import secret_refs
+from hokusai_validation.target import read_target
 
 # --- ports
 

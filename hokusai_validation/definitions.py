@@ -23,6 +23,7 @@ from hokusai_validation.automation import deployments
 from hokusai_validation.automation.alerts import build_alert_sensors
 from hokusai_validation.automation.jobs import Job
 from hokusai_validation.automation.schedules import build_schedules
+from hokusai_validation.catalogue import of_checks
 from hokusai_validation.errors import HokusaiError, TargetInvalid
 from hokusai_validation.resources.injected import (
     AwsResource,
@@ -70,7 +71,12 @@ def build(
         process_key(name): fixed(process or ProcessResource.from_environment(), "How suites run."),
         frames_key(name): store_io_manager(kept),
     }
-    assets = [*(build_phase(name, row) for row in PHASE_ASSETS), aggregate.build(name), report.build(name)]
+    own = of_checks(held.checks())
+    assets = [
+        *(build_phase(name, row, own) for row in PHASE_ASSETS),
+        aggregate.build(name),
+        report.build(name),
+    ]
     checks = [report.build_verdict(name)]
     jobs = _jobs(
         name,

@@ -1,5 +1,6 @@
 """The types of a target file's values: what can't work is refused where it stands, with the reason."""
 
+import ipaddress
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -19,6 +20,13 @@ def _host(value: str) -> str:
 
 
 def _url(value: str) -> str:
+    parts = urlsplit(_url_with_query(value))
+    if parts.query or parts.fragment:
+        raise ValueError("has a query or fragment, and paths are put behind it")
+    return value
+
+
+def _url_with_query(value: str) -> str:
     if _CONTROL.search(value) or any(character.isspace() for character in value):
         raise ValueError("has a blank or a control character in it")
     try:
@@ -30,8 +38,6 @@ def _url(value: str) -> str:
         raise ValueError("must be a URL like https://host, or http://host:port/path")
     if parts.username is not None or parts.password is not None:
         raise ValueError("has a user or password in it, which do not belong into the file")
-    if parts.query or parts.fragment:
-        raise ValueError("has a query or fragment, and paths are put behind it")
     if port == 0:
         raise ValueError("has port 0, which nothing listens on")
     _host(parts.hostname)
@@ -43,6 +49,28 @@ def _resolver(value: str) -> str:
     if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
         raise ValueError("must be host:port")
     return value
+
+
+def _host_pattern(value: str) -> str:
+    if "/" in value:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            raise ValueError("is no network like 10.0.0.0/16") from None
+        return value
+    return value if value.startswith("*.") and _host(value[2:]) else _host(value)
+
+
+def fits(host: str, pattern: str) -> bool:
+    """Whether a host is one that a pattern means: a name, `*.` and a name, or a network of addresses."""
+    if "/" in pattern:
+        try:
+            return ipaddress.ip_address(host) in ipaddress.ip_network(pattern)
+        except ValueError:
+            return False
+    if pattern.startswith("*."):
+        return host.lower().endswith(pattern[1:].lower())
+    return host.lower() == pattern.lower()
 
 
 def usable_texts(value: object, where: str = "") -> None:
@@ -63,7 +91,9 @@ def usable_texts(value: object, where: str = "") -> None:
 
 
 Url = Annotated[str, AfterValidator(_url)]
+UrlWithQuery = Annotated[str, AfterValidator(_url_with_query)]
 Host = Annotated[str, AfterValidator(_host)]
+HostPattern = Annotated[str, AfterValidator(_host_pattern), Field(min_length=1)]
 Resolver = Annotated[str, AfterValidator(_resolver)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -89,6 +89,15 @@ class Gate:
         if reason is not None:
             raise NotPermitted(reason)
 
+    def host(self, host: str) -> None:
+        """Whether a check of the target's own may ask a host.
+
+        Raises NotPermitted, with what would permit it."""
+        if not self.target.may_ask(host):
+            raise NotPermitted(
+                f"host '{host}' not permitted on this target: add it to permissions.hosts of '{self.target.name}'"
+            )
+
     def load(self) -> LoadPermission:
         """The ceilings of load.
 

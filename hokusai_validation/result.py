@@ -59,6 +59,7 @@ class Category(StrEnum):
     DISCOVERY = "discovery"
     INFRASTRUCTURE = "infrastructure"
     FUNCTIONAL = "functional"
+    CHECK = "check"  # declared in the target file
 
 
 PROGRESS_LIMIT = 160  # characters of a message

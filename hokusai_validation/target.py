@@ -6,65 +6,44 @@ stands in the file: a `SecretRef` names an environment variable or a Secrets Man
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from hokusai_validation import target_file
+from hokusai_validation.checks import Check, RedisCheck, SqlCheck
 from hokusai_validation.errors import TargetInvalid, TargetNotFound
 from hokusai_validation.fields import (
     Count,
-    Host,
+    HostPattern,
     Limit,
     Milliseconds,
-    Port,
     Rate,
     Resolver,
     Seconds,
     SecondsOrNone,
     Share,
     Url,
+    fits,
     usable_texts,
 )
-from hokusai_validation.topology import DEFAULT_TOPOLOGY, Component, Role, extended
+from hokusai_validation.sections import Database, Redis, SecretRef, Section
+from hokusai_validation.topology import Component, Role, extended
 
-SSL_MODES = r"^(disable|allow|prefer|require|verify-ca|verify-full)$"
+PARTIAL = "without what it includes"  # how a file is read where that need not be there
 NAME_SHOWN = 80  # characters of one that is not known
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
-
-
-class Section(BaseModel):
-    """A table of a target file: frozen, and an unknown key is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-class SecretRef(Section):
-    """Where a secret is: the environment variable `env`, the Secrets Manager secret `secret_id`, or
-    the Systems Manager parameter `parameter` (of the last two with `key` inside their JSON). Exactly
-    one of the three."""
-
-    env: str | None = None
-    secret_id: str | None = None
-    parameter: str | None = None
-    key: str | None = None
-
-    @model_validator(mode="after")
-    def _one_of(self) -> Self:
-        if sum(name is not None for name in (self.env, self.secret_id, self.parameter)) != 1:
-            raise ValueError("name one of `env`, `secret_id` and `parameter`")
-        return self
 
 
 class Endpoints(Section):
@@ -135,21 +114,6 @@ class Auth(Section):
     admin: Url | None = None
 
 
-class Database(Section):
-    """PostgreSQL as MLflow uses it. Without `host`, the address that `aws.rds_instance` (or `rds_cluster`) has."""
-
-    host: Host = ""
-    port: Port = 5432
-    name: str = "mlflow_db"
-    user: str = "mlflow"
-    password: SecretRef
-    sslmode: Annotated[str, Field(pattern=SSL_MODES)] = "prefer"
-    connect_timeout_s: Seconds = 5.0
-    statement_timeout_s: Seconds = 10.0
-    pool_size: Count = 5
-    pool_timeout_s: Seconds = 2.0
-
-
 class Mlflow(Section):
     """MLflow by its own (internal) address; `through_gateway` is the proxy's path."""
 
@@ -157,16 +121,6 @@ class Mlflow(Section):
     through_gateway: str = "/api/mlflow"
     artifact_bucket: str | None = None
     expected_alembic_revision: str | None = None
-
-
-class Redis(Section):
-    """Redis by its own address. `required`: whether its absence is a failure here."""
-
-    host: Annotated[Host, Field(min_length=1)]
-    port: Port = 6379
-    password: SecretRef | None = None
-    tls: bool = False
-    required: bool = False
 
 
 class EcsService(Section):
@@ -299,6 +253,7 @@ class Permissions(Section):
     write: bool = True  # whether models may be registered (and removed again)
     min_availability: Share = 0.5  # an experiment stops at once under it
     fis_templates: tuple[str, ...] = ()
+    hosts: tuple[HostPattern, ...] = ()  # whom `[[checks]]` may ask, beside the hosts that the file names
     standing: tuple[Standing, ...] = ()
 
 
@@ -401,12 +356,54 @@ class Target(Section):
     budgets: Budgets = Budgets()
     alerts: Alerts = Alerts()
     automation: Automation = Automation()
-    topology: Mapping[str, Component] = Field(default_factory=lambda: dict(DEFAULT_TOPOLOGY))
+    catalogue: bool = True  # false: it is no stack of the service contract, and `checks` are what is asked
+    topology: Annotated[Mapping[str, Component], Field(validate_default=True)] = Field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
 
     @field_validator("topology")
     @classmethod
-    def _extend_topology(cls, given: Mapping[str, Component]) -> Mapping[str, Component]:
-        return extended(given)
+    def _extend_topology(
+        cls, given: Mapping[str, Component], info: ValidationInfo
+    ) -> Mapping[str, Component]:
+        return extended(given) if info.data.get("catalogue", True) else given
+
+    @model_validator(mode="after")
+    def _checks_are_of_this_target(self, info: ValidationInfo) -> Self:
+        if info.context is PARTIAL:
+            return self
+        names = [each.name.replace("-", "_") for each in self.checks]  # as Dagster has them
+        for number, each in enumerate(self.checks):
+            at = f"checks.{number}"
+            if names.index(each.name.replace("-", "_")) != number:
+                raise ValueError(f"`{at}.name`: '{each.name}' is the name of another check")
+            if each.component not in self.topology:
+                raise ValueError(f"`{at}.component`: '{each.component}' is in no [topology]")
+            if isinstance(each, SqlCheck) and each.database is None and self.database is None:
+                raise ValueError(f"`{at}.database`: the file has no [database], so the check names its own")
+            if isinstance(each, RedisCheck) and each.redis is None and self.redis is None:
+                raise ValueError(f"`{at}.redis`: the file has no [redis], so the check names its own")
+            for host in each.hosts:
+                if not self.may_ask(host):
+                    raise ValueError(
+                        f"`{at}`: host '{host}' is none that the file names; permissions.hosts may permit it"
+                    )
+        return self
+
+    def may_ask(self, host: str) -> bool:
+        """Whether checks may ask a host: one that the file names elsewhere, or `permissions.hosts`."""
+        named = {
+            *(urlsplit(url).hostname or "" for url in self._urls()),
+            *(part.host for part in (self.database, self.redis) if part is not None),
+            *self.dns.public_names,
+            *self.dns.private_names,
+        }
+        return host in named or any(fits(host, pattern) for pattern in self.permissions.hosts)
+
+    def _urls(self) -> Iterator[str]:
+        ends = self.endpoints
+        yield from filter(None, (ends.registry, ends.api, ends.auth, ends.plain))
+        yield from (instance.url for instance in self.instances)
+        yield from (part.url for part in (self.auth, self.mlflow) if part is not None and part.url)
 
     @property
     def url(self) -> str | None:
@@ -464,32 +461,12 @@ def read_target(name_or_path: str, *, follow_include: bool = True) -> Target:
         values = target_file.merged(target_file.read(included), values)
     try:
         usable_texts(values)
-        target = Target.model_validate(values)
+        partial = isinstance(include, str) and not follow_include
+        target = Target.model_validate(values, context=PARTIAL if partial else None)
     except ValidationError as error:
-        raise TargetInvalid(target_file.explained(path, error)) from None
+        raise TargetInvalid(target_file.explained(path, error, values)) from None
     except ValueError as error:
         raise TargetInvalid(f"Target file {path} is not usable: a text {error}.") from None
     if follow_include:
         target_file.check_files(path, ca_file=target.tls.ca_file, env_file=target.env_file)
     return target
-
-
-def secret_refs(section: BaseModel) -> tuple[SecretRef, ...]:
-    """Every SecretRef in a section, nested ones too."""
-    found: list[SecretRef] = []
-
-    def visit(value: object) -> None:
-        if isinstance(value, SecretRef):
-            found.append(value)
-        elif isinstance(value, BaseModel):
-            for name in type(value).model_fields:
-                visit(getattr(value, name))
-        elif isinstance(value, Mapping):
-            for item in value.values():
-                visit(item)
-        elif isinstance(value, tuple):
-            for item in value:
-                visit(item)
-
-    visit(section)
-    return tuple(found)

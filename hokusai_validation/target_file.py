@@ -3,6 +3,7 @@ extends merged in, and what is wrong with it said in one sentence."""
 
 import ssl
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +82,34 @@ def check_files(path: Path, *, ca_file: Path | None, env_file: Path | None) -> N
         ) from None
 
 
-def explained(path: Path, error: ValidationError) -> str:
-    """One sentence: every bad key with its path in the file."""
+def explained(path: Path, error: ValidationError, values: object = None) -> str:
+    """One sentence: every bad key with its path in the file, whose values these are."""
     parts = []
     for item in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in item["loc"])[:WHERE_LIMIT] or "the file"
+        where = ".".join(_in_file(item["loc"], values, is_missing=item["type"] == "missing"))[:WHERE_LIMIT]
         if item["type"] == "extra_forbidden":
             parts.append(f"unknown key `{where}`")
         elif item["type"] == "missing":
             parts.append(f"missing key `{where}`")
         else:
-            parts.append(f"`{where}`: {item['msg'].removeprefix('Value error, ')}")
+            message = item["msg"].removeprefix("Value error, ")
+            parts.append(
+                f"`{where}`: {message}" if where else message
+            )  # of the whole file: it names the keys
     more = f"; and {len(parts) - PROBLEMS} more" if len(parts) > PROBLEMS else ""
     return f"Target file {path} is not usable: {'; '.join(parts[:PROBLEMS])}{more}. See targets/example.toml."
+
+
+def _in_file(loc: Sequence[int | str], values: Any, *, is_missing: bool) -> Iterator[str]:
+    """A place without the names that pydantic gives to the members of a union: they are no keys."""
+    for number, part in enumerate(loc):
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and not isinstance(part, str):
+            values = values[part]
+        elif values is not None and not (is_missing and number == len(loc) - 1):
+            continue
+        yield str(part)
 
 
 def _exists(path: Path) -> bool:

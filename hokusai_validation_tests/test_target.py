@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hokusai_validation.errors import SecretMissing, TargetInvalid, TargetNotFound
 from hokusai_validation.resources.secrets import secret
-from hokusai_validation.target import SecretRef, Target, read_target, secret_refs
+from hokusai_validation.sections import SecretRef, secret_refs
+from hokusai_validation.target import Target, read_target
 
 
 def write(folder: Path, text: str, name: str = "one.toml") -> str:

@@ -9,7 +9,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from hokusai_validation.target import SecretRef, Target, read_target, secret_refs
+from hokusai_validation.sections import SecretRef, secret_refs
+from hokusai_validation.target import Target, read_target
 
 TARGETS = Path(__file__).parent.parent / "targets"
 REAL = ("development", "production")

@@ -1,6 +1,6 @@
 """What the six test phases share: the effective target, a suite process, rows, checks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -21,7 +21,7 @@ from hokusai_validation.assets.resources import (
 )
 from hokusai_validation.assets.suite_process import Request, SuiteProcess
 from hokusai_validation.assets.task import SuiteTask
-from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.catalogue import Entry, phase_entries
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.permission import FAULTS, Gate
 from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
@@ -44,12 +44,12 @@ def key(target: str, step: str) -> dg.AssetKey:
     return dg.AssetKey([target, step])
 
 
-def build_phase(target_name: str, row: PhaseAsset) -> dg.AssetsDefinition:
-    """The asset of a phase: runs its tests, stores their rows, and answers one check a test. A
-    failing target makes checks red, never the asset: the phases below run in any case."""
+def build_phase(target_name: str, row: PhaseAsset, own: Iterable[Entry] = ()) -> dg.AssetsDefinition:
+    """The asset of a phase: runs its tests, stores their rows, and answers one check a test, of the
+    catalogue and of the target's `own` when the definitions were loaded. A failing target makes checks red, never the asset: the phases below run in any case."""
     phase = row.phase
     asset_key = key(target_name, phase.value)
-    entries = phase_entries(phase)
+    declared = (*phase_entries(phase), *(entry for entry in own if entry.phase is phase))
 
     @dg.asset(
         key=asset_key,
@@ -62,7 +62,7 @@ def build_phase(target_name: str, row: PhaseAsset) -> dg.AssetsDefinition:
         code_version=__version__,
         io_manager_key=frames_key(target_name),
         pool=identifier(target_name),
-        check_specs=check_specs(asset_key, entries),
+        check_specs=check_specs(asset_key, declared),
         required_resource_keys={
             target_key(target_name),
             results_key(target_name),
@@ -75,6 +75,7 @@ def build_phase(target_name: str, row: PhaseAsset) -> dg.AssetsDefinition:
             context,
             phase,
             asset_key,
+            declared,
             target,
             store_of(context, target_name),
             process_of(context, target_name),
@@ -87,12 +88,13 @@ def _phase_result(
     context: dg.AssetExecutionContext,
     phase: Phase,
     asset_key: dg.AssetKey,
+    declared: Sequence[Entry],
     target: EffectiveTarget,
     store: ResultStore,
     settings: ProcessResource,
 ) -> dg.MaterializeResult[PhaseRows]:
     begun = datetime.now(UTC)
-    entries = phase_entries(phase)
+    entries = phase_entries(phase, target.target)
     run_id = context.run.run_id
     store.begin(Run(run_id=run_id, target=target.name, started_at=begun, asked=asked_phases(context)))
     progress.notify(progress.Event(phase.value, begun=True, expected=len(entries)))
@@ -137,7 +139,7 @@ def _phase_result(
                 {"rows": str(store.rows_file(target.name, run_id, phase)), "output": output_path}
             ),
         },
-        check_results=list(check_results(asset_key, entries, rows.results)),
+        check_results=list(check_results(asset_key, declared, rows.results)),
         data_version=dg.DataVersion(f"{run_id}:{phase.value}"),
     )
 

@@ -128,7 +128,9 @@ class SuiteProcess(dg.PipesClient):
                 process.command(asked.phase, asked.target.name, asked.address, self._workers),
                 {**session.get_bootstrap_env_vars(), **secrets},
                 rows_so_far=rows_so_far,
-                silence_s=process.silence_limit_s(phase_entries(asked.phase), asked.target.target),
+                silence_s=process.silence_limit_s(
+                    phase_entries(asked.phase, asked.target.target), asked.target.target
+                ),
                 redactor=asked.redactor,
             )
         return Invocation(session, ended)

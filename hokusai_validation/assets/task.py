@@ -75,7 +75,7 @@ class SuiteTask:
             context_injector=PipesS3ContextInjector(bucket=settings.bucket, client=clients.s3),
             message_reader=_reader(settings.bucket, clients.s3, asked.told),
         )
-        longest_s = limit_s(phase_entries(asked.phase))
+        longest_s = limit_s(phase_entries(asked.phase, asked.target.target))
         why = ""
         try:
             pipes.run(

@@ -1,15 +1,20 @@
-"""Every test that must report: the 67 of the catalogue and what is beyond them.
+"""Every test that must report: the 67 of the catalogue, what is beyond them, and a target's own checks.
 
 One TOML file a category beside this module; `says` is what must hold, in words for a reader.
 """
 
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from hokusai_validation.checks import Check
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase
+from hokusai_validation.target import Target
+
+CHECK_MARGIN_S = 10.0  # over a check's own time-out: looking up its secrets
 
 PHASE_OF: dict[Category, Phase] = {
     Category.ENVIRONMENT: Phase.ENVIRONMENT,
@@ -35,7 +40,7 @@ REQUIREMENTS = {
 class Entry(BaseModel):
     """One test. `needs` are the target's parts without which it is skipped (`aws`, `breaker`,
     `faults`, `instances`, `failpoints`, …); `exclusive` ones inject faults or measure and run
-    alone; `limit_s` ends a hanging one."""
+    alone; `limit_s` ends a hanging one. `generic` ones ask nothing of the service contract."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,11 +54,8 @@ class Entry(BaseModel):
     requirement: str
     limit_s: float = 30.0
     category: Category
-
-    @property
-    def phase(self) -> Phase:
-        """The phase that runs it."""
-        return PHASE_OF[self.category]
+    phase: Phase
+    generic: bool = False
 
     @property
     def in_catalogue(self) -> bool:
@@ -68,18 +70,49 @@ def entries(category: Category | None = None) -> tuple[Entry, ...]:
         return tuple(entry for each in PHASE_OF for entry in entries(each))
     path = Path(__file__).with_name(f"{category.value}.toml")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
-    defaults = {"category": category, **values.get("defaults", {})}
+    defaults = {"category": category, "phase": PHASE_OF[category], **values.get("defaults", {})}
     return tuple(Entry.model_validate({**defaults, **row}) for row in values["tests"])
 
 
-def phase_entries(phase: Phase) -> tuple[Entry, ...]:
-    """The entries that a phase runs."""
-    return tuple(entry for entry in entries() if entry.phase is phase)
+def of_target(target: Target) -> tuple[Entry, ...]:
+    """Every entry of a target: the catalogue's, then its own checks."""
+    return (*entries(), *of_checks(target.checks))
 
 
-def find(test: str) -> Entry | None:
+def of_checks(checks: Iterable[Check]) -> tuple[Entry, ...]:
+    """The entries of checks: `K1`, `K2` in the order of the file."""
+    return tuple(
+        Entry(
+            id=f"K{number}",
+            test=check_test(each.name),
+            component=each.component,
+            says=each.says or each.asks,
+            critical=each.critical,
+            requirement="FR2",
+            limit_s=each.timeout_s + CHECK_MARGIN_S,
+            category=Category.CHECK,
+            phase=Phase(each.phase),
+            generic=True,
+        )
+        for number, each in enumerate(checks, start=1)
+    )
+
+
+def check_test(name: str) -> str:
+    """The test that a check of this name is."""
+    return f"TestDeclared::test_check[{name}]"
+
+
+def phase_entries(phase: Phase, target: Target | None = None) -> tuple[Entry, ...]:
+    """The entries that a phase runs, with those of a target's own checks."""
+    every = entries() if target is None else of_target(target)
+    return tuple(entry for entry in every if entry.phase is phase)
+
+
+def find(test: str, target: Target | None = None) -> Entry | None:
     """The entry of a test by its name (`Class::function`, with `[case]` where it has one)."""
-    return _by_test().get(test)
+    own = () if target is None else of_checks(target.checks)
+    return _by_test().get(test) or next((entry for entry in own if entry.test == test), None)
 
 
 @cache

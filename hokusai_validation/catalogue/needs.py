@@ -15,6 +15,7 @@ Unmet = NotConfigured | NotPermitted
 
 PERMISSIONS = frozenset({"faults", "load", "write"})
 HEALTHY = "healthy:"
+NO_CATALOGUE = "the catalogue does not apply to this target (catalogue = false)"
 
 NEEDS: Mapping[str, Need] = {
     "gateway": (lambda t: t.url, "no gateway endpoint configured"),
@@ -68,6 +69,8 @@ def first_unmet(entry: Entry, target: Target) -> Unmet | None:
     """The first need that is not met, as the error that says so. A need is a name of `NEEDS`,
     `fault:KIND`, `healthy:PART` (looked at when the test begins), or a dotted path in the target file
     that must be set (`aws.rds_instance`)."""
+    if not target.catalogue and not entry.generic:
+        return NotConfigured(NO_CATALOGUE)
     found = (_unmet(need, target) for need in entry.needs)
     return next((unmet for unmet in found if unmet is not None), None)
 

@@ -8,7 +8,7 @@ from hokusai_validation.diagnosis.trend import last_outcomes
 from hokusai_validation.errors import UsageError
 from hokusai_validation.reporting.escape import one_line
 from hokusai_validation.resources.injected import ResultsResource
-from hokusai_validation.target import read_target
+from hokusai_validation.target import Target, read_target
 
 RUNS = 20
 SUGGESTIONS = 5
@@ -20,7 +20,8 @@ SUGGESTIONS = 5
 def explain(test: str, target: str | None) -> int:
     """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H01`), a
     whole name (`Class::function`), or a part of a name that only one test has."""
-    entry = _find(test)
+    of = None if target is None else read_target(target, follow_include=False)
+    entry = _find(test, of)
     click.echo(f"{entry.id}  {entry.test}")
     click.echo(f"  must hold   {entry.says}")
     click.echo(f"  why         {entry.requirement}: {catalogue.REQUIREMENTS.get(entry.requirement, '')}")
@@ -33,19 +34,19 @@ def explain(test: str, target: str | None) -> int:
     click.echo(f"  needs       {', '.join(entry.needs) or 'nothing but the endpoint'}")
     runs = "alone: it puts a fault on, or measures" if entry.exclusive else "beside others"
     click.echo(f"  runs        {runs}, {entry.limit_s:g} s at most")
-    if target is not None:
-        name = read_target(target, follow_include=False).name
+    if of is not None:
+        name = of.name
         past = History.from_json(ResultsResource().store().summaries(name, RUNS)).runs
         outcomes = last_outcomes(past).get(entry.test, ())
         click.echo(f"  on {one_line(name, 40)}  {' '.join(outcomes) if outcomes else 'never run'}")
     return 0
 
 
-def _find(text: str) -> catalogue.Entry:
+def _find(text: str, target: Target | None) -> catalogue.Entry:
     """The test that is meant.
 
     Raises UsageError, with the nearest names."""
-    every = catalogue.entries()
+    every = catalogue.entries() if target is None else catalogue.of_target(target)
     exact = [entry for entry in every if text in (entry.id, entry.test)]
     found = exact or [entry for entry in every if text.lower() in entry.test.lower()]
     if len(found) == 1:

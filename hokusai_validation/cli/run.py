@@ -17,7 +17,8 @@ from hokusai_validation.errors import NotPermitted, UsageError
 from hokusai_validation.permission import Gate
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.runner.parentage import end_with_parent
-from hokusai_validation.target import Target, read_target, secret_refs
+from hokusai_validation.sections import secret_refs
+from hokusai_validation.target import Target, read_target
 
 REPEAT_LIMIT = 100
 

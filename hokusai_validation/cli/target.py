@@ -30,7 +30,7 @@ def check(file: str, show_all: bool) -> int:
     click.echo(f"{read.name}: the file is usable.")
     runs = skips = 0
     for phase in Phase:
-        entries = phase_entries(phase)
+        entries = phase_entries(phase, read)
         reasons: dict[str, list[str]] = {}
         ran = []
         for entry in entries:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from hokusai_validation.report import Cause
 from hokusai_validation.result import Result
-from hokusai_validation.target import SecretRef, Target
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Target
 
 TESTS = 3
 

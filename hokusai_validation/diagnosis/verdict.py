@@ -22,7 +22,15 @@ from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selec
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Finding, Report, Verdict
-from hokusai_validation.result import CATALOGUE_CATEGORIES, Phase, Result, SkipReason, Status, final_attempts
+from hokusai_validation.result import (
+    CATALOGUE_CATEGORIES,
+    Category,
+    Phase,
+    Result,
+    SkipReason,
+    Status,
+    final_attempts,
+)
 from hokusai_validation.target import Target
 
 NAMED_TESTS = 5  # of one kind in a reason; the rest is a number
@@ -49,6 +57,8 @@ def judge(rows: Sequence[Result], target: Target, findings: Iterable[Finding] = 
     inconclusive = _not_judged([row for row in critical if row not in followed], target)
     if not any(row.executed for row in final):
         inconclusive.append("no test was executed")
+    if not target.catalogue and not target.checks:
+        inconclusive.append("the catalogue does not apply to this target, and its file has no [[checks]]")
     degraded = _impaired(rows, final, target)
     degraded += _consequences([row for row in followed if not graph.is_critical(row.blocked_by or "")])
     left = _left_on(rows)
@@ -101,15 +111,24 @@ def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: S
         more = f", and {len(causes) - 1} more" if len(causes) > 1 else ""
         name += f": {causes[0].rstrip('.')}{more}"
     parts.append(name)
-    final = final_attempts(rows)
+    parts += _counted(final_attempts(rows), target)
+    return ". ".join(parts) + "."
+
+
+def _counted(final: Sequence[Result], target: Target) -> list[str]:
+    """How many tests passed: of the catalogue, and of the target's own checks where it has any."""
+    own = [row for row in final if row.category is Category.CHECK]
+    well = sum(row.status is Status.PASSED for row in own)
+    checks = f"{well} of {_number(len(own), 'check')} of its own passed"
     of_catalogue = [row for row in final if row.category in CATALOGUE_CATEGORIES]
+    if not target.catalogue:
+        return [f"{checks}; the {len(of_catalogue)} catalogued tests do not apply to this target"]
     passed = sum(row.status is Status.PASSED for row in of_catalogue)
     counted = f"{passed} of the {len(of_catalogue)} catalogued tests passed"
     undoable = sum(row.status is Status.SKIPPED and declared_skip(row, target) for row in of_catalogue)
     if undoable:
         counted += f", {undoable} of the {len(of_catalogue)} could not be executed on this target"
-    parts.append(counted)
-    return ". ".join(parts) + "."
+    return [counted, checks] if own else [counted]
 
 
 def left_on(rows: Iterable[Result]) -> tuple[OrphanedFault, ...]:

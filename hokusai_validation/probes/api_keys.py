@@ -15,7 +15,8 @@ from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.target import SecretRef, Target
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Target
 
 VALIDATE = "/api/v1/keys/validate"
 # Needs a key like every path that is not a probe's, and exists nowhere: 404 once the key passed.

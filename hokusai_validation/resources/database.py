@@ -34,7 +34,7 @@ from hokusai_validation.resources import recording
 from hokusai_validation.resources.classification import Classified, of_database, of_exception, of_name
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
-from hokusai_validation.target import Database as Settings
+from hokusai_validation.sections import Database as Settings
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:

@@ -13,13 +13,15 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, ValidationError
 
+from hokusai_validation.checks import Check
 from hokusai_validation.effective import EffectiveTarget, Snapshot
-from hokusai_validation.errors import SecretMissing, TargetChanged, TargetInvalid
+from hokusai_validation.errors import SecretMissing, TargetChanged, TargetInvalid, UsageError
 from hokusai_validation.resources.secrets import checked, secret
+from hokusai_validation.sections import secret_refs
 from hokusai_validation.store.lock import target_lock
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation.store.storage import default_base, default_options
-from hokusai_validation.target import Target, read_target, secret_refs
+from hokusai_validation.target import Target, read_target
 
 SECRET_VARIABLE = "HOKUSAI_INJECTED_{}"
 
@@ -147,6 +149,17 @@ class TargetResource:
         if self.resolved is not None:
             return self.resolved.name
         return read_target(self.source, follow_include=False).name
+
+    def checks(self) -> tuple[Check, ...]:
+        """The target's own checks, as its file has them now; no stack needs to be up.
+
+        Raises TargetNotFound, TargetInvalid."""
+        if self.resolved is not None:
+            return self.resolved.target.checks
+        try:
+            return read_target(self.source).checks
+        except UsageError:  # what it includes is not there: its own are known
+            return read_target(self.source, follow_include=False).checks
 
     def resolve(self) -> EffectiveTarget:
         """The target as it is now, unless it was resolved before.

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from hokusai_validation.observation import Edge
 from hokusai_validation.target import Aws, Target
 from hokusai_validation.topology import DEFAULT_TOPOLOGY
 
@@ -32,6 +33,9 @@ class Places:
             for name, part in topology.items()
             if part.role is not None
         }
+        # A component of the target's own plays its own part.
+        self._topology = topology
+        self.names = {**{name: name for name, part in topology.items() if part.role is None}, **self.names}
         self.proxy = "/api/mlflow"
         self.instance_header = ""
         self._by_address: dict[tuple[str, int], Place] = {}
@@ -58,6 +62,26 @@ class Places:
         """The component that plays a role; the role itself where none does."""
         return self.names.get(role) or role
 
+    def role_of(self, component: str) -> str:
+        """The role that a component plays; its own name for one of the target's own."""
+        part = self._topology.get(component)
+        return component if part is None or part.role is None else part.role.value
+
+    def behind(self, component: str) -> tuple[Edge, ...]:
+        """The edges that an answer of a component of the target's own may need, after the topology: as
+        nobody says which, it may do without each of them."""
+        edges: list[Edge] = []
+        queue = [component]
+        for name in queue:
+            part = self._topology.get(name)
+            if part is None or part.role is not None:
+                continue  # of the contract's parts the table of operations says what they need
+            for below in part.depends_on:
+                edges.append(Edge(source=name, to=below, optional=True))
+                if below not in queue:
+                    queue.append(below)
+        return tuple(edges)
+
     def subject_of(self, arguments: object) -> str | None:
         """The component that the arguments of an AWS call name, by its resources' names in the target
         file or their ARNs."""
@@ -78,7 +102,7 @@ class Places:
     def _read(self, target: Target) -> None:
         self.instance_header = (target.endpoints.instance_header or "").lower()
         # The later ones win: an instance's own address is more than the balancer's.
-        balancer = self.names["load_balancer"]
+        balancer = self.names.get("load_balancer")
         for url, role in (
             (target.endpoints.auth, "auth"),
             (target.endpoints.plain, "api_gateway"),

@@ -16,7 +16,7 @@ from hokusai_validation.observation import Edge, ErrorClass, Kind, Native, Obser
 from hokusai_validation.operations import Operation
 from hokusai_validation.resources import classification, own_faults, reports
 from hokusai_validation.resources.classification import AnswerRead, Classified
-from hokusai_validation.resources.places import AWS, Place, address
+from hokusai_validation.resources.places import AWS, UNKNOWN, Place, address
 from hokusai_validation.resources.recorder import Recorder
 
 TIMEOUTS = frozenset(
@@ -55,9 +55,10 @@ class Question:
         self._host = host
         self._port = port
         self._subject = subject
-        self._path = operations.path_of(
+        path = operations.path_of(
             operation, dialled=place.dialled, names=recorder.places.names, scheme=scheme
         )
+        self._path = path + recorder.places.behind(path[-1].to)
         self._faults = own_faults.labels()
         self._started_at = datetime.now(UTC)
         self._mono_start_s = time.monotonic()
@@ -224,6 +225,7 @@ class Question:
 _NOBODY = Question(None, Operation("", Kind.READ), Place(""), "", None)  # told, it keeps nothing
 _current: Recorder | None = None
 _provoked: frozenset[ErrorClass] = frozenset()
+_about: str | None = None
 
 
 @contextmanager
@@ -247,6 +249,18 @@ def provoked(*classes: ErrorClass) -> Iterator[None]:
         yield
     finally:
         _provoked = before
+
+
+@contextmanager
+def about(component: str) -> Iterator[None]:
+    """What is asked in the block is asked of that component, wherever it is dialled: a target's own
+    check says so. For one thread at a time."""
+    global _about
+    before, _about = _about, component
+    try:
+        yield
+    finally:
+        _about = before
 
 
 @contextmanager
@@ -283,7 +297,7 @@ def ask_http(method: str, url: str, *, with_key: bool = False) -> Question:
     if recorder is None:
         return _NOBODY
     host, port = address(url)
-    place = recorder.places.at(host, port)
+    place = _placed(recorder, recorder.places.at(host, port))
     try:
         parts = urlsplit(url)
         path, scheme = (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), parts.scheme
@@ -300,8 +314,13 @@ def ask(name: str, role: str, host: str, port: int | None, *, instance: str | No
     recorder = _current
     if recorder is None:
         return _NOBODY
-    place = Place(recorder.places.role(role), role, instance)
-    return Question(recorder, operations.find(name), place, host, port)
+    operation, scheme = operations.find(name), "http"
+    if _about is None:
+        place = Place(recorder.places.role(role), role, instance)
+    else:
+        place = _placed(recorder, Place(UNKNOWN))
+        operation, scheme = replace(operation, role=place.role), operations.PROTOCOLS.get(role, "tcp")
+    return Question(recorder, operation, place, host, port, scheme)
 
 
 def ask_tls(host: str, port: int) -> Question:
@@ -309,9 +328,8 @@ def ask_tls(host: str, port: int) -> Question:
     recorder = _current
     if recorder is None:
         return _NOBODY
-    return Question(
-        recorder, operations.find("tls.certificate"), recorder.places.at(host, port), host, port, "tls"
-    )
+    place = _placed(recorder, recorder.places.at(host, port))
+    return Question(recorder, operations.find("tls.certificate"), place, host, port, "tls")
 
 
 def ask_aws(action: str, arguments: Mapping[str, object]) -> Question:
@@ -335,8 +353,16 @@ def ask_name(name: str) -> Question:
     if recorder is None:
         return _NOBODY
     place = Place(recorder.places.names_of(name))
-    subject = recorder.places.of_host(name)
+    subject = _about or recorder.places.of_host(name)
     return Question(recorder, operations.find("dns.resolve"), place, name, None, "dns", subject=subject)
+
+
+def _placed(recorder: Recorder, found: Place) -> Place:
+    """Where a question goes: to the component that it is about, over what is at the address."""
+    if _about is None or _about in (found.dialled, recorder.places.names.get(found.role)):
+        return found
+    dialled = _about if found.dialled == UNKNOWN else found.dialled
+    return Place(dialled, recorder.places.role_of(_about), found.instance)
 
 
 def state(

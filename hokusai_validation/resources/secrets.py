@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from hokusai_validation import redaction
 from hokusai_validation.errors import AwsError, SecretMissing, SecretUnusable
 from hokusai_validation.redaction import Redactor
-from hokusai_validation.target import SecretRef, Target, secret_refs
+from hokusai_validation.sections import SecretRef, secret_refs
+from hokusai_validation.target import Target
 
 FILE_LIMIT_BYTES = 1_000_000
 

@@ -42,6 +42,8 @@ STATE = pytest.StashKey["State"]()
 
 ALLOWANCE = pytest.StashKey[Allowance]()
 
+DECLARED = "test_declared.py"  # a target's own checks: nothing in it where it has none
+
 # A report's property that carries progress from the process that ran the test to the controller.
 PROGRESS = "hokusai_progress"
 
@@ -98,7 +100,7 @@ class State:
 
         missing = rows.complete(
             self.reported,
-            scope=self.settings.selection.scope,
+            scope=self.settings.selection.scope(self.settings.target),
             asked=asked,
             run_id=self.settings.run_id,
             target=self.settings.target.name,
@@ -181,9 +183,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.parent != SUITE_DIR or not collection_path.name.startswith("test_"):
         return None
     state = config.stash.get(STATE, None)
-    held = selection.entries_in(collection_path)
-    if state is None or not held:
+    if state is None:
         return None
+    held = selection.entries_in(collection_path, state.settings.target)
+    if not held:
+        return True if collection_path.name == DECLARED else None
     return None if any(state.settings.selection.wants(entry) for entry in held) else True
 
 
@@ -196,7 +200,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
     file = next((each for each in places if each.is_file()), path)
     text = str(report.longrepr).strip().splitlines()
     last = text[-1].removeprefix("E").strip() if text else "unknown error"
-    for entry in selection.entries_in(file):
+    for entry in selection.entries_in(file, _current.settings.target):
         _current.unimportable[entry.test] = f"{file.name} can't be imported ({shown(last, 300)})"
 
 
@@ -218,12 +222,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
-        entry = selection.entry_of(item)
+        entry = selection.entry_of(item, state.settings.target)
         wanted = entry is None or state.settings.selection.wants(entry)
         (kept if wanted else dropped).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-    items[:] = sorted(kept, key=selection.order)
+    items[:] = sorted(kept, key=lambda item: selection.order(selection.entry_of(item, state.settings.target)))
     state.collected |= {selection.test_name(item.nodeid) for item in items}
 
 
@@ -231,7 +235,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test. Tests without an entry in the catalogue run as pytest would run them and give no row."""
     state = item.config.stash.get(STATE, None)
-    entry = selection.entry_of(item)
+    entry = None if state is None else selection.entry_of(item, state.settings.target)
     if state is None or entry is None:
         return None
     _run(state, item, nextitem, entry, 1)
@@ -335,7 +339,8 @@ def _attempt(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """A test whose target lacks what it needs is skipped before any fixture is built."""
-    state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
+    state = item.config.stash.get(STATE, None)
+    entry = None if state is None else selection.entry_of(item, state.settings.target)
     if state is None or entry is None:
         return (yield)
     settings = state.settings
@@ -350,7 +355,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """The test itself, within what its set-up left of the limit."""
-    state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
+    state = item.config.stash.get(STATE, None)
+    entry = None if state is None else selection.entry_of(item, state.settings.target)
     if state is None or entry is None:
         return (yield)
     with item.stash[ALLOWANCE].limited(entry.test, state.give_up):
@@ -360,7 +366,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Tearing down always has some time: it is what puts the target right again."""
-    state, entry = item.config.stash.get(STATE, None), selection.entry_of(item)
+    state = item.config.stash.get(STATE, None)
+    entry = None if state is None else selection.entry_of(item, state.settings.target)
     if state is None or entry is None:
         return (yield)
     with item.stash[ALLOWANCE].limited(entry.test, state.give_up, least_s=TEARDOWN_LEAST_S):
@@ -408,7 +415,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if text is not None:
         state.note(Progress.model_validate_json(str(text)))
     elif report.when not in ("setup", "call", "teardown"):
-        entry = find(selection.test_name(report.nodeid))
+        entry = find(selection.test_name(report.nodeid), state.settings.target)
         if entry is not None:
             state.send(
                 rows.unrun(

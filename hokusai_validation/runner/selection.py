@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hokusai_validation.catalogue import Entry, entries, find
+from hokusai_validation.catalogue import Entry, entries, find, of_target
 from hokusai_validation.result import Category, Phase
+from hokusai_validation.target import Target
 
 SUITE_DIR = Path(__file__).parent.parent / "suite"
 _PHASES = tuple(Phase)
@@ -32,10 +33,9 @@ class Selection:
         """Whether it is to be run."""
         return self.in_scope(entry) and (entry.critical or not self.critical_only)
 
-    @property
-    def scope(self) -> tuple[Entry, ...]:
-        """Every entry that gets a row."""
-        return tuple(entry for entry in entries() if self.in_scope(entry))
+    def scope(self, target: Target) -> tuple[Entry, ...]:
+        """Every entry of a target that gets a row."""
+        return tuple(entry for entry in of_target(target) if self.in_scope(entry))
 
 
 def test_name(nodeid: str) -> str:
@@ -43,25 +43,32 @@ def test_name(nodeid: str) -> str:
     return nodeid.split("::", 1)[1] if "::" in nodeid else nodeid
 
 
-def entry_of(item: pytest.Item) -> Entry | None:
-    """The catalogue's entry of a collected test."""
-    return find(test_name(item.nodeid))
+def entry_of(item: pytest.Item, target: Target | None = None) -> Entry | None:
+    """The entry of a collected test, in the catalogue or of a target's own checks."""
+    return find(test_name(item.nodeid), target)
+
+
+def entries_in(path: Path, target: Target | None = None) -> tuple[Entry, ...]:
+    """The entries that a test file holds."""
+    names = _tests_in(path)
+    every = entries() if target is None else of_target(target)
+    return tuple(entry for entry in every if entry.test.partition("[")[0] in names)
 
 
 @cache
-def entries_in(path: Path) -> tuple[Entry, ...]:
-    """The entries that a test file holds, read from its text: neither its imports need to work nor
+def _tests_in(path: Path) -> frozenset[str]:
+    """The tests that a test file holds, read from its text: neither its imports need to work nor
     a target to be there. Empty where none is found (a base class elsewhere, a syntax error)."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return ()
+        return frozenset()
     names: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             names |= {f"{node.name}::{each}" for each in _functions(node.body)}
     names |= _functions(tree.body)
-    return tuple(entry for entry in entries() if entry.test.partition("[")[0] in names)
+    return frozenset(names)
 
 
 def _functions(body: list[ast.stmt]) -> set[str]:
@@ -72,9 +79,8 @@ def _functions(body: list[ast.stmt]) -> set[str]:
     }
 
 
-def order(item: pytest.Item) -> tuple[bool, int]:
+def order(entry: Entry | None) -> tuple[bool, int]:
     """Sorts the exclusive ones behind the others, then by phase; within that, as collected."""
-    entry = entry_of(item)
     if entry is None:
         return (False, 0)
     return (entry.exclusive, _PHASES.index(entry.phase))

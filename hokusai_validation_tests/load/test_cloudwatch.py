@@ -15,8 +15,9 @@ from hokusai_validation.resources.aws.calls import ATTEMPTS, AwsCalls
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.aws.session import Login
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Aws as AwsSection
-from hokusai_validation.target import Control, EcsService, SecretRef, Target
+from hokusai_validation.target import Control, EcsService, Target
 from hokusai_validation_tests.deploy.operations import Asked
 from hokusai_validation_tests.deploy.recorder import Recorder, recording
 from hokusai_validation_tests.moto_server import serving_aws

@@ -13,8 +13,9 @@ from hokusai_validation.resources.aws.calls import AwsCalls
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.aws.session import Login, make
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Aws as Section
-from hokusai_validation.target import SecretRef, Target
+from hokusai_validation.target import Target
 from hokusai_validation_tests.moto_server import serving_aws
 
 OTHER = "222222222222"

@@ -23,8 +23,9 @@ from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.redis import Redis
-from hokusai_validation.target import Database as Settings
-from hokusai_validation.target import SecretRef, Tls
+from hokusai_validation.sections import Database as Settings
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Tls
 from hokusai_validation_tests.resources import servers
 
 

@@ -16,7 +16,8 @@ from hokusai_validation.resources.injected import (
     RedisResource,
     effective_target,
 )
-from hokusai_validation.target import SecretRef, Target
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Target
 
 TARGET = Target.model_validate(
     {

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from hokusai_validation.errors import SecretMissing, SecretUnusable
 from hokusai_validation.resources.secrets import FILE_LIMIT_BYTES, Secrets
-from hokusai_validation.target import SecretRef, Target
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Target
 
 
 def target(tmp_path: Path) -> Target:

@@ -5,7 +5,8 @@ import pytest
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.symptoms import note_symptom, symptom
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.target import Database, SecretRef, Target
+from hokusai_validation.sections import Database, SecretRef
+from hokusai_validation.target import Target
 
 TARGET = Target(name="t", database=Database(host="h", user="mlflow", password=SecretRef(env="NOT_A_SECRET")))
 

@@ -30,6 +30,7 @@ from hokusai_validation.probes import mlflow_schema
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Status
+from hokusai_validation.sections import SecretRef
 from hokusai_validation.suite.test_database import TestDatabaseLogin as Login
 from hokusai_validation.suite.test_database import TestPermissions as Permissions
 from hokusai_validation.suite.test_database import TestPool as Pool
@@ -37,7 +38,7 @@ from hokusai_validation.suite.test_database import TestSchema as Schema
 from hokusai_validation.suite.test_database import TestTimeouts as Timeouts
 from hokusai_validation.suite.test_environment import TestCredentials as Credentials
 from hokusai_validation.suite.test_infrastructure import TestAlerts as Alerts
-from hokusai_validation.target import SecretRef, Target, read_target
+from hokusai_validation.target import Target, read_target
 from hokusai_validation_tests.judging import Judgement, judge
 
 pytestmark = pytest.mark.sandbox

@@ -12,8 +12,8 @@ from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.target import Database as Settings
-from hokusai_validation.target import SecretRef
+from hokusai_validation.sections import Database as Settings
+from hokusai_validation.sections import SecretRef
 from hokusai_validation_tests.resources import servers
 
 Seen = tuple[list[FactKind], list[ErrorClass]]

@@ -93,7 +93,7 @@ def test_cutting_keeps_what_is_short(value: JsonValue) -> None:
 
 def test_critical_only_leaves_the_others_in_scope() -> None:
     selection = Selection(phases=(Phase.HEALTH,), critical_only=True)
-    scope = selection.scope
+    scope = selection.scope(Target(name="t"))
     assert {entry.phase for entry in scope} == {Phase.HEALTH}
     assert any(not selection.wants(entry) for entry in scope)
     assert all(entry.critical for entry in scope if selection.wants(entry))

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from hokusai_validation.resources import bounded as bounded_connections
 from hokusai_validation.resources.bounded import Bounds
-from hokusai_validation.target import Aws, SecretRef
+from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Aws
 
 SESSION_NAME = "hokusai-validation"
 STS_TIMEOUT_S = 5.0
