@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Folders whose tests start processes and wait for states, but watch no clock and share no stack: two of
 # them may run at once. All others are marked `alone`.
 TOGETHER = {
-    *("assets", "automation", "cli", "deploy", "diagnosis", "endurance", "hostile", "reporting"),
+    *("assets", "automation", "cli", "declared", "deploy", "diagnosis", "endurance", "hostile", "reporting"),
     *("resources", "suite_plugin", "ui"),
 }
 # Whose files take longest: begun first, that none of them is left for the end, with one process idle.

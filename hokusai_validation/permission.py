@@ -75,6 +75,11 @@ class Gate:
                 else f"add it to permissions.faults of '{name}' to permit it"
             )
             return f"{what} not permitted on this target: {where}"
+        now = datetime.now(UTC)
+        for quiet in self.target.permissions.quiet:
+            ends = quiet.ends(now)
+            if ends is not None:
+                return f"{what} not permitted in the quiet time of '{name}', until {ends:%Y-%m-%d %H:%M %Z}"
         if self.target.production and kind not in self.granted:
             run = f"`hokusai-validation confirm {name} {self.run_id or 'RUN_ID'}`"
             return (

@@ -2,6 +2,7 @@
 model, and its JSON Schema is made from it."""
 
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 
 from pydantic import AwareDatetime, Field, JsonValue
@@ -340,6 +341,17 @@ class Performance(Frozen):
     series: tuple[Mapping[str, float], ...] = ()  # one entry a second: `t_s`, and numbers with units
 
 
+class Waived(Frozen):
+    """A waiver of the target file that covered failed tests: `what` it accepts, to the end of the day
+    `until` (UTC)."""
+
+    what: str
+    tests: tuple[str, ...]
+    reason: str
+    owner: str
+    until: date
+
+
 class Report(Frozen):
     """The whole outcome of a run."""
 
@@ -357,6 +369,8 @@ class Report(Frozen):
     findings: tuple[Finding, ...] = ()
     stack: tuple[StackNode, ...] = ()
     performance: tuple[Performance, ...] = ()
+    waived: tuple[Waived, ...] = ()
+    notices: tuple[str, ...] = ()  # of the target file: what in it does not hold
     trend: Trend = Trend()
     provenance: Provenance = Provenance()
     evidence: Mapping[str, JsonValue] = Field(default_factory=dict)

@@ -149,13 +149,15 @@ def exit_status(results: Sequence[Result], target: Target) -> int:
     from hokusai_validation.diagnosis.orphaned import orphaned_faults
     from hokusai_validation.diagnosis.rows import was_selected
     from hokusai_validation.diagnosis.verdict import judge
+    from hokusai_validation.diagnosis.waivers import waivers
 
     asked = [row for row in results if was_selected(row)]
     if orphaned_faults(asked):
         return 3
     followed = any(row.skip_reason is SkipReason.UNHEALTHY_BEFORE for row in asked)
-    findings = diagnose(asked, target, at=now()) if followed else ()
-    return _EXIT_STATUS.get(judge(asked, target, findings).verdict, 0)
+    findings = diagnose(asked, target, at=now()) if followed or target.waivers else ()
+    accepted = waivers(asked, findings, target, now().date())
+    return _EXIT_STATUS.get(judge(asked, target, findings, accepted).verdict, 0)
 
 
 def summary(results: Sequence[Result]) -> str:

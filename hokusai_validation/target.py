@@ -38,8 +38,10 @@ from hokusai_validation.fields import (
     fits,
     usable_texts,
 )
+from hokusai_validation.quiet import Quiet
 from hokusai_validation.sections import Database, Redis, SecretRef, Section
 from hokusai_validation.topology import Component, Role, extended
+from hokusai_validation.waiver import Waiver
 
 PARTIAL = "without what it includes"  # how a file is read where that need not be there
 NAME_SHOWN = 80  # characters of one that is not known
@@ -255,6 +257,7 @@ class Permissions(Section):
     fis_templates: tuple[str, ...] = ()
     hosts: tuple[HostPattern, ...] = ()  # whom `[[checks]]` may ask, beside the hosts that the file names
     standing: tuple[Standing, ...] = ()
+    quiet: tuple[Quiet, ...] = ()
 
 
 class Limits(Section):
@@ -359,6 +362,7 @@ class Target(Section):
     catalogue: bool = True  # false: it is no stack of the service contract, and `checks` are what is asked
     topology: Annotated[Mapping[str, Component], Field(validate_default=True)] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
     @field_validator("topology")
     @classmethod

@@ -103,12 +103,11 @@ def explained(path: Path, error: ValidationError, values: object = None) -> str:
 def _in_file(loc: Sequence[int | str], values: Any, *, is_missing: bool) -> Iterator[str]:
     """A place without the names that pydantic gives to the members of a union: they are no keys."""
     for number, part in enumerate(loc):
-        if isinstance(values, dict) and part in values:
+        try:
             values = values[part]
-        elif isinstance(values, list) and not isinstance(part, str):
-            values = values[part]
-        elif values is not None and not (is_missing and number == len(loc) - 1):
-            continue
+        except (LookupError, TypeError):
+            if values is not None and not (is_missing and number == len(loc) - 1):
+                continue
         yield str(part)
 
 

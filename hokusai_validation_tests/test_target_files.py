@@ -2,17 +2,21 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
-from hokusai_validation.sections import SecretRef, secret_refs
+from hokusai_validation import target_file
+from hokusai_validation.checks import Bounds
+from hokusai_validation.sections import Database, Redis, SecretRef, secret_refs
 from hokusai_validation.target import Target, read_target
 
 TARGETS = Path(__file__).parent.parent / "targets"
+SHOWN_ELSEWHERE = (SecretRef, Bounds)
 REAL = ("development", "production")
 # `# key = value` and `# [table]`: a key that is shown, but switched off.
 SWITCHED_OFF = re.compile(r"^# (?=[a-z_\".]+ = |\[)", re.MULTILINE)
@@ -31,24 +35,29 @@ def unshown(model: type[BaseModel], values: Mapping[str, Any], where: str = "") 
         if name not in values:
             gone.append(path)
             continue
-        inner = section_of(field.annotation)
-        if inner is None or inner is SecretRef:
-            continue
         value = values[name]
-        if isinstance(value, list):
-            gone += unshown(inner, {key: item for each in value for key, item in each.items()}, f"{path}.")
-        elif values_are_sections(field.annotation):
-            shown = {key: item for each in value.values() for key, item in each.items()}
-            gone += unshown(inner, shown, f"{path}.*.")
-        else:
-            gone += unshown(inner, value, f"{path}.")
+        for inner in sections_of(field.annotation):
+            if inner in SHOWN_ELSEWHERE or (where and inner in (Database, Redis)):
+                continue
+            if isinstance(value, list):
+                gone += unshown(inner, together(value), f"{path}.")
+            elif values_are_sections(field.annotation):
+                gone += unshown(inner, together(value.values()), f"{path}.*.")
+            elif isinstance(value, dict):
+                gone += unshown(inner, value, f"{path}.")
     return gone
 
 
-def section_of(annotation: Any) -> type[BaseModel] | None:
+def together(tables: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """All that several tables show."""
+    return reduce(target_file.merged, (each for each in tables if isinstance(each, dict)), {})
+
+
+def sections_of(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for each in get_args(annotation) if (found := section_of(each))), None)
+        yield annotation
+    for each in get_args(annotation):
+        yield from sections_of(each)
 
 
 def values_are_sections(annotation: Any) -> bool:

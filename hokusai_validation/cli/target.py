@@ -1,11 +1,12 @@
 """`hokusai-validation target`: write a target file from an account, and say what a file would have run."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hokusai_validation.errors import UsageError
+from hokusai_validation.errors import TargetInvalid, UsageError
 from hokusai_validation.result import Phase
 from hokusai_validation.target import NAME_PATTERN, Target, read_target
 
@@ -25,8 +26,12 @@ def check(file: str, show_all: bool) -> int:
     """What FILE (or a target's name) would have run, what would be skipped and why. No request is sent."""
     from hokusai_validation.catalogue import phase_entries
     from hokusai_validation.catalogue.needs import missing
+    from hokusai_validation.diagnosis.waivers import refusals
 
     read = read_target(file)
+    refused = refusals(read, datetime.now(UTC).date())
+    if refused:
+        raise TargetInvalid(f"Target '{read.name}': {'; '.join(refused)}.")
     click.echo(f"{read.name}: the file is usable.")
     runs = skips = 0
     for phase in Phase:

@@ -45,6 +45,8 @@ def show(console: Console, report: Report, folder: str) -> None:
     console.print(f"\n[bold {colour}]{report.verdict.value.upper()}[/]  {terminal(report.headline, 2000)}")
     for reason in report.reasons[:REASONS]:
         console.print(f"  - {terminal(reason, 600)}", highlight=False)
+    for notice in report.notices[:REASONS]:
+        console.print(f"  target file: {terminal(notice, 600)}", highlight=False)
     for finding in report.findings[:REASONS]:
         console.print(f"  {finding.priority.value} {terminal(finding.title)}", highlight=False)
     console.print(f"\nreport: {terminal(folder, 4000)}/report.html", highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from hokusai_validation.diagnosis.stack import stack
 from hokusai_validation.diagnosis.summary import summary
 from hokusai_validation.diagnosis.trend import trend
 from hokusai_validation.diagnosis.verdict import headline, judge
+from hokusai_validation.diagnosis.waivers import waivers
 from hokusai_validation.phase_rows import PhaseRows
 from hokusai_validation.report import Deployment, Report
 from hokusai_validation.result import final_attempts
@@ -54,7 +55,8 @@ def assemble(
     fresh = [without_stale(each, origin) for each, origin in zip(whole, sources, strict=True)]
     rows = tuple(row for each in fresh for row in each.results)
     findings = diagnose(rows, target, past, at=finished_at)
-    judgement = judge(rows, target, findings)
+    accepted = waivers(rows, findings, target, finished_at.date())
+    judgement = judge(rows, target, findings, accepted)
     present = scores(rows, target)
     here = summary(
         rows,
@@ -75,6 +77,8 @@ def assemble(
         verdict=judgement.verdict,
         headline=headline(judgement.verdict, rows, target, [finding.title for finding in findings]),
         reasons=judgement.reasons,
+        waived=accepted.applied,
+        notices=accepted.notices,
         scores=present,
         counts=count(rows),
         results=rows,

@@ -127,7 +127,8 @@ def declared_skip(row: Result, target: Target) -> bool:
         return False
     if not target.catalogue:  # it is for its checks alone to say what there is to validate
         return missing(entry, target) is not None
-    if target.production and row.skip_reason is SkipReason.NOT_PERMITTED and harmful(entry.needs):
+    gated = target.production or target.permissions.quiet
+    if gated and row.skip_reason is SkipReason.NOT_PERMITTED and harmful(entry.needs):
         return True
     forgivable = entry.model_copy(
         update={"needs": tuple(need for need in entry.needs if need not in _NOT_FORGIVEN)}

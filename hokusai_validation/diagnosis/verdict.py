@@ -5,7 +5,7 @@
 | a critical test failed, and again where that could have been of the moment | `unhealthy` |
 | a critical test *followed*: skipped for a part that was not well before it began, a finding tells why, and users are without service when that part is out | `unhealthy` |
 | else: a critical test is broken, or skipped for a reason that neither the target file declares nor a finding explains (the time budget too), or its phase has no fresh rows | `inconclusive` |
-| else: a critical test followed from another part, a test that is not critical failed, a critical one was flaky, an alert threshold was passed, the three views disagree | `degraded` |
+| else: a failed test is accepted by a waiver, a critical test followed from another part, a test that is not critical failed, a critical one was flaky, an alert threshold was passed, the three views disagree | `degraded` |
 | else | `healthy` |
 
 "Again" is the suite's doing: after all others it runs once more what can have been of the moment (load
@@ -20,6 +20,7 @@ from hokusai_validation.diagnosis.alerts import Alert, alerts
 from hokusai_validation.diagnosis.orphaned import OrphanedFault, orphaned_faults
 from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selected
 from hokusai_validation.diagnosis.topology import Graph
+from hokusai_validation.diagnosis.waivers import Waivers, waivers
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Finding, Report, Verdict
 from hokusai_validation.result import (
@@ -44,23 +45,32 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def judge(rows: Sequence[Result], target: Target, findings: Iterable[Finding] = ()) -> Judgement:
+def judge(
+    rows: Sequence[Result],
+    target: Target,
+    findings: Iterable[Finding] = (),
+    accepted: Waivers | None = None,
+) -> Judgement:
     """The verdict that these rows (all attempts; stale ones already emptied) carry; the findings that
-    were made of them explain tests that were not executed."""
+    were made of them explain tests that were not executed. `accepted` is what the target's waivers
+    cover."""
+    accepted = accepted or Waivers()
     final = final_attempts(rows)
     critical = [row for row in final if row.critical]
     graph = Graph(target)
     faulty = {finding.component for finding in findings}
     followed = [row for row in critical if _followed(row, faulty, graph)]
-    unhealthy = _critical_failures(critical)
-    unhealthy += _consequences([row for row in followed if graph.is_critical(row.blocked_by or "")])
+    hard = [row for row in followed if _is_hard(row, graph, faulty - accepted.places)]
+    unhealthy = _critical_failures([row for row in critical if row.test not in accepted.tests])
+    unhealthy += _consequences(hard)
     inconclusive = _not_judged([row for row in critical if row not in followed], target)
     if not any(row.executed for row in final):
         inconclusive.append("no test was executed")
     if not target.catalogue and not target.checks:
         inconclusive.append("the catalogue does not apply to this target, and its file has no [[checks]]")
-    degraded = _impaired(rows, final, target)
-    degraded += _consequences([row for row in followed if not graph.is_critical(row.blocked_by or "")])
+    degraded = _accepted(accepted)
+    degraded += _impaired(rows, [row for row in final if row.test not in accepted.tests], target)
+    degraded += _consequences([row for row in followed if row not in hard])
     left = _left_on(rows)
     if unhealthy:
         verdict = Verdict.UNHEALTHY
@@ -84,7 +94,8 @@ def exit_status(
     """What the command line ends with: 3 where a fault of ours could not be undone, else 1
     unhealthy (or degraded, with `fail_on_degraded`), 3 could not be judged, else 0. Only the phases asked for count, and of them only the tests selected."""
     rows = [row for row in report.results if row.phase in asked and was_selected(row)]
-    verdict = judge(rows, target, report.findings).verdict
+    accepted = waivers(rows, report.findings, target, report.finished_at.date())
+    verdict = judge(rows, target, report.findings, accepted).verdict
     if orphaned_faults(rows):
         return 3
     if verdict is Verdict.UNHEALTHY:
@@ -147,6 +158,19 @@ def _followed(row: Result, faulty: Collection[str], graph: Graph) -> bool:
         return False
     part = graph.component_of(row.blocked_by)
     return part in faulty or not graph.below(part).isdisjoint(faulty)
+
+
+def _is_hard(row: Result, graph: Graph, faulty: Collection[str]) -> bool:
+    """Whether users are without service by what a test was not executed for, and nobody accepted it."""
+    return graph.is_critical(row.blocked_by or "") and _followed(row, faulty, graph)
+
+
+def _accepted(accepted: Waivers) -> list[str]:
+    return [
+        f"{_number(len(each.tests), 'failed test')} accepted by {each.owner} until {each.until}"
+        f" ({each.what}): {each.reason}"
+        for each in accepted.applied
+    ]
 
 
 def _consequences(followed: Sequence[Result]) -> list[str]:

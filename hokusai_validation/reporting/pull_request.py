@@ -33,6 +33,14 @@ def _lines(report: Report) -> Iterator[str]:
         f" {counts.skipped} skipped | {percent(report.scores.infrastructure_health)}"
         f" | {percent(report.scores.test_success)} | `{report.run_id}` |"
     )
+    for each in report.waived:
+        yield ""
+        yield (
+            f"Accepted until {each.until} by {markdown(each.owner)}: {markdown(each.what)}"
+            f" ({len(each.tests)} failed): {markdown(each.reason)}"
+        )
+    for notice in report.notices:
+        yield from ("", f"Target file: {markdown(notice)}.")
     for finding in report.findings[:FINDINGS]:
         yield ""
         yield f"**{finding.priority}** {markdown(finding.title)} ({finding.confidence}): {markdown(finding.impact)}"

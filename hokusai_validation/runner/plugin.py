@@ -183,11 +183,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.parent != SUITE_DIR or not collection_path.name.startswith("test_"):
         return None
     state = config.stash.get(STATE, None)
-    if state is None:
+    if collection_path.name == DECLARED and (state is None or not state.settings.target.checks):
+        return True
+    held = () if state is None else selection.entries_in(collection_path, state.settings.target)
+    if state is None or not held:
         return None
-    held = selection.entries_in(collection_path, state.settings.target)
-    if not held:
-        return True if collection_path.name == DECLARED else None
     return None if any(state.settings.selection.wants(entry) for entry in held) else True
 
 

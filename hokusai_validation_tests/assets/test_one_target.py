@@ -13,8 +13,8 @@ from hokusai_validation.effective import EffectiveTarget, Snapshot
 from hokusai_validation.errors import TargetChanged
 from hokusai_validation.resources.injected import AwsResource, GatewayResource, KeyResource, TargetResource
 from hokusai_validation.result import Phase
+from hokusai_validation.sections import Database, SecretRef
 from hokusai_validation.store.results import ResultStore
-from hokusai_validation.target import Database, SecretRef
 from hokusai_validation_tests.assets.materializing import materialize as materialize_of
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
 from hokusai_validation_tests.diagnosis.rows import TARGET as FULL

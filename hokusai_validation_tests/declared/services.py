@@ -77,9 +77,12 @@ def target_text(services: tuple[Service, ...], *, checks: bool = True) -> str:
     parts = ['name = "shop"\ncatalogue = false\n[permissions]\nwrite = false\nhosts = ["127.0.0.0/8"]\n']
     for name, below in SHOP.items():
         parts.append(f"[topology.{name}]\ndepends_on = {json.dumps(below)}\ncritical = {_lower(name)}\n")
-    for each in services if checks else ():
-        parts.append(
-            f"""[[checks]]
+    parts += [_check(each) for each in services if checks]
+    return "\n".join(parts)
+
+
+def _check(each: Service) -> str:
+    return f"""[[checks]]
 name = "{each.name}-up"
 kind = "http"
 component = "{each.name}"
@@ -89,8 +92,6 @@ timeout_s = 2
 expect.fields = {{ service = "{each.name}", state = "up", "parts.0.n" = {{ min = 1, max = 5 }} }}
 expect.headers = {{ content-type = {{ contains = "json" }} }}
 """
-        )
-    return "\n".join(parts)
 
 
 def _lower(name: str) -> str:
