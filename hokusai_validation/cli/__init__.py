@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "hokusai_validation.cli.explain:explain",
     "init": "hokusai_validation.cli.init:init",
     "target": "hokusai_validation.cli.target:target",
+    "completion": "hokusai_validation.cli.completion:completion",
 }
 
 

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.errors import UsageError
 from hokusai_validation.reporting import manifest
 from hokusai_validation.reporting.escape import terminal
@@ -13,7 +14,7 @@ from hokusai_validation.target import read_target
 
 
 @click.command()
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 @click.option("--results", default="results", type=click.Path(path_type=Path), help="The folder of results.")
 def audit(target: str, results: Path) -> int:
     """Verify the chain of TARGET's reports, newest first.

@@ -5,6 +5,7 @@ import uuid
 import click
 
 from hokusai_validation.cli import confirming
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.errors import UsageError
 from hokusai_validation.permission import Gate
 from hokusai_validation.target import Target, read_target
@@ -16,7 +17,7 @@ def chaos() -> None:
 
 
 @chaos.command("list")
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 def list_(target: str) -> None:
     """The experiments of the catalogue, and whether TARGET permits each."""
     from hokusai_validation.catalogue import entries, needs
@@ -31,7 +32,7 @@ def list_(target: str) -> None:
 
 
 @chaos.command()
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--confirm", metavar="NAME", help="Production: name the target once more.")
 def run(target: str, dry_run: bool, confirm: str | None) -> int:
@@ -57,7 +58,7 @@ def run(target: str, dry_run: bool, confirm: str | None) -> int:
 
 
 @chaos.command()
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 def stop(target: str) -> None:
     """End the experiment that runs on TARGET and take every fault off. May be called as often as
     one likes, from anywhere."""

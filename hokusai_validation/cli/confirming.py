@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.errors import UsageError
 from hokusai_validation.permission import Confirmation, Gate
 from hokusai_validation.target import Target, read_target
@@ -15,7 +16,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,79}")
 
 
 @click.command("confirm")
-@click.argument("target")
+@click.argument("target", shell_complete=targets)
 @click.argument("run_id")
 def command(target: str, run_id: str) -> None:
     """Let the run RUN_ID of production TARGET do what its file permits: load and faults. To be given

@@ -3,6 +3,7 @@
 import click
 
 from hokusai_validation import catalogue
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.diagnosis.history import History
 from hokusai_validation.diagnosis.trend import last_outcomes
 from hokusai_validation.errors import UsageError
@@ -16,7 +17,11 @@ SUGGESTIONS = 5
 
 @click.command()
 @click.argument("test")
-@click.option("--target", help="Whose past outcomes are shown; none: only what the catalogue says.")
+@click.option(
+    "--target",
+    shell_complete=targets,
+    help="Whose past outcomes are shown; none: only what the catalogue says.",
+)
 def explain(test: str, target: str | None) -> int:
     """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H01`), a
     whole name (`Class::function`), or a part of a name that only one test has."""

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.diagnosis.changes import changes
 from hokusai_validation.diagnosis.earlier import known_scores
 from hokusai_validation.diagnosis.history import History, RunSummary
@@ -18,19 +19,23 @@ from hokusai_validation.resources.injected import ResultsResource
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation.target import read_target
 
-SCORES = (
-    "infrastructure_health",
-    "service_availability",
-    "execution_completion",
-    "test_success",
-    "registration_success",
-)
+# Each with a heading that leaves the table within 80 columns.
+SCORES = {
+    "infrastructure_health": "infra",
+    "service_availability": "avail",
+    "execution_completion": "run",
+    "test_success": "tests",
+    "registration_success": "regis",
+}
+_BARS = "▁▂▃▄▅▆▇█"
+_SPARK_RUNS = 40
 _LETTERS = {"passed": ".", "failed": "F", "broken": "B", "skipped": "s", "flaky": "f"}
+RUN_SHOWN = 8  # characters of a run's id; `compare` takes them
 PREFIX = 6  # of a run's id at least
 
 
 @click.command()
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 @click.option("--json", "as_json", is_flag=True, help="Print the runs' summaries as JSON.")
 @click.option("--runs", default=20, show_default=True, metavar="N", help="How many of the newest runs.")
 @click.option(
@@ -52,6 +57,7 @@ def history(target: str, as_json: bool, runs: int, import_known: bool) -> int:
         return 0
     console = Console()
     console.print(_runs_table(name, found))
+    console.print(_scores_table(found))
     console.print(_summary(found))
     console.print(_tests_table(found))
     return 0
@@ -60,7 +66,9 @@ def history(target: str, as_json: bool, runs: int, import_known: bool) -> int:
 @click.command()
 @click.argument("before", metavar="RUN")
 @click.argument("after", metavar="RUN")
-@click.option("--target", default="sandbox", show_default=True, help="Whose runs they are.")
+@click.option(
+    "--target", shell_complete=targets, default="sandbox", show_default=True, help="Whose runs they are."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def compare(before: str, after: str, target: str, as_json: bool) -> int:
     """What differs between two runs: verdict, tests, services, scores, latencies. RUN is a run's id
@@ -109,24 +117,51 @@ def _import(store: ResultStore, target: str) -> None:
             store.add_summary(target, run.run_id, run.at, run.model_dump(mode="json"))
 
 
+def _table(title: str) -> Table:
+    """One without a frame: 80 columns are few."""
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+
+
 def _runs_table(target: str, runs: Sequence[RunSummary]) -> Table:
-    table = Table(title=f"Runs of {target}, newest last")
+    table = _table(f"Runs of {target}, newest last")
     table.add_column("run", no_wrap=True)
-    table.add_column("finished")
-    table.add_column("verdict")
-    for score in SCORES:
-        table.add_column(score.replace("_", " "), justify="right")
-    table.add_column("causes", justify="right")
+    table.add_column("finished", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for heading in SCORES.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("causes", justify="right", no_wrap=True)
     for run in runs:
         shares = (run.scores.get(score) for score in SCORES)
         table.add_row(
-            terminal(run.run_id[:12] if not run.imported else run.run_id),
-            f"{run.at:%Y-%m-%d %H:%M:%S}",
-            terminal(run.verdict) if not run.imported else "(known score)",
-            *(f"{share:.1%}" if share is not None else "–" for share in shares),
+            terminal(run.run_id[:RUN_SHOWN]),
+            f"{run.at:%y-%m-%d %H:%M}",
+            terminal(run.verdict) if not run.imported else "(known)",
+            *(f"{share:.0%}" if share is not None else "–" for share in shares),
             str(len(run.findings)) if not run.imported else "–",
         )
     return table
+
+
+def _scores_table(runs: Sequence[RunSummary]) -> Table:
+    """Each score over the runs as a line of bars from 0 to 100 %."""
+    table = _table("Scores, newest last")
+    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    for score in SCORES:
+        shares = [run.scores.get(score) for run in runs][-_SPARK_RUNS:]
+        known = [share for share in shares if share is not None]
+        if known:
+            table.add_row(score.replace("_", " "), sparkline(shares), f"{known[-1]:.1%}")
+    return table
+
+
+def sparkline(shares: Iterable[float | None]) -> str:
+    """A bar for each share of 1, a blank where there is none."""
+    top = len(_BARS) - 1
+    return "".join(
+        " " if share is None else _BARS[round(min(max(share, 0.0), 1.0) * top)] for share in shares
+    )
 
 
 def _summary(runs: Sequence[RunSummary]) -> str:
@@ -140,9 +175,9 @@ def _summary(runs: Sequence[RunSummary]) -> str:
 
 def _tests_table(runs: Sequence[RunSummary]) -> Table:
     """Only the tests that were not always good; a skipped one is no news."""
-    table = Table(title="Tests that were not always good (. passed, F failed, B broken, f flaky, s skipped)")
-    table.add_column("test")
-    table.add_column("last outcomes, newest last", no_wrap=True)
+    table = _table("Tests that were not always good (. passed, F failed, B broken, f flaky, s skipped)")
+    table.add_column("test", overflow="fold")
+    table.add_column("newest last", no_wrap=True)
     for test, outcomes in last_outcomes(runs).items():
         if set(outcomes) & {"failed", "broken", "flaky"}:
             table.add_row(terminal(test), "".join(_LETTERS.get(each, "?") for each in outcomes))
@@ -150,10 +185,10 @@ def _tests_table(runs: Sequence[RunSummary]) -> Table:
 
 
 def _changes_table(one: RunSummary, other: RunSummary, found: Iterable[Change]) -> Table:
-    table = Table(title=f"{terminal(one.run_id[:12])} ({one.at:%Y-%m-%d %H:%M}) against"
+    table = _table(f"{terminal(one.run_id[:12])} ({one.at:%Y-%m-%d %H:%M}) against"
                   f" {terminal(other.run_id[:12])} ({other.at:%Y-%m-%d %H:%M})")  # fmt: skip
     for column in ("what", "before", "after", "", "by which test"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for change in found:
         judgement = ("worse" if change.worse else "better") + (
             "" if change.significant else " (may be chance)"

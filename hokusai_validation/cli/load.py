@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hokusai_validation.cli import confirming
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.errors import UsageError
 from hokusai_validation.target import Target, read_target
 
@@ -17,7 +18,7 @@ DEFAULT_DURATION_S = 10.0
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=targets)
 @click.argument("paths", metavar="PATH...", nargs=-1)
 @click.option("--rate", type=float, help="Requests a second; what the target's file says unless given.")
 @click.option(

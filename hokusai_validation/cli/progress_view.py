@@ -1,9 +1,11 @@
-"""Live progress by phase and test: a moving display on a terminal, plain lines elsewhere."""
+"""Live progress by phase and test: a moving display on a terminal, plain lines elsewhere. Of the tests only
+those that are not good, both attempts in one line, unless all are asked for."""
 
 import os
 import signal
 import time
 from contextlib import AbstractContextManager
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
@@ -25,13 +27,26 @@ MARKS = {
 }
 
 
+BAD = (Status.FAILED, Status.BROKEN)
+
+
+class Shown(Enum):
+    """How much is told while a run goes on."""
+
+    NOTHING = "nothing"
+    NOT_GOOD = "not_good"  # phases, findings, and tests that failed or broke
+    ALL = "all"  # every attempt at every test
+
+
 class ProgressView:
     """Shows what the phases tell, and remembers where the time went."""
 
-    def __init__(self, console: Console, *, until_p0: bool = False) -> None:
+    def __init__(self, console: Console, *, until_p0: bool = False, shown: Shown = Shown.NOT_GOOD) -> None:
         """`until_p0`: the first certain P0 finding ends the run, as Ctrl-C would, and is `ended_by`."""
         self._console = console
         self._until_p0 = until_p0
+        self._shown = shown
+        self._waiting: dict[str, Line] = {}  # bad first attempts, each until its second or its phase's end
         self.ended_by: Finding | None = None
         self._started = time.monotonic()
         self._withdrawn = 0
@@ -47,7 +62,7 @@ class ProgressView:
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[last]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or shown is Shown.NOTHING,
         )
 
     def __enter__(self) -> Self:
@@ -65,7 +80,8 @@ class ProgressView:
 
     def say(self, text: str) -> None:
         """A line of its own."""
-        self._console.print(text, markup=False, highlight=False)
+        if self._shown is not Shown.NOTHING:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _hear(self, event: Event) -> None:
         if event.begun:
@@ -82,6 +98,9 @@ class ProgressView:
             self.say(f"  no longer: {one_line(title, 200)}")
         self._withdrawn = len(event.withdrawn) or self._withdrawn
         if event.seconds is not None:
+            for row in self._waiting.values():
+                self._tell(row)
+            self._waiting.clear()
             self.seconds[event.step] = event.seconds
             self._progress.update(self._bars[event.step], completed=event.expected or 10_000, last="")
 
@@ -97,13 +116,25 @@ class ProgressView:
         self.in_tests[step] += row.duration_s
         first = row.attempt == 1
         self._progress.update(self._bars[step], advance=1 if first else 0, last=terminal(row.test, 60))
+        if self._shown is Shown.ALL:
+            self._tell(row)
+        elif first and row.status in BAD:
+            self._waiting[row.test] = row
+        elif (before := self._waiting.pop(row.test, None)) is not None or row.status in BAD:
+            self._tell(row, before)
+
+    def _tell(self, row: Line, before: Line | None = None) -> None:
+        """A line of one test, its attempt before this one with it."""
         colour, mark = MARKS[row.status]
         message = one_line(row.message, 160)
-        if self._console.is_terminal:
-            if row.status in (Status.FAILED, Status.BROKEN):
-                self._console.print(f"[{colour}]{mark}[/] {terminal(f'{row.id} {row.test}: {message}')}")
+        if before is not None:
+            again = f"{before.status.value}, then {row.status.value} at its second attempt"
+            first = one_line(before.message, 160)
+            message = f"{again}: {message if row.status in BAD and message else first}"
+        shown = f"{row.id} {row.test}"
+        if self._console.is_terminal and self._shown is not Shown.NOTHING:
+            text = f"{shown}: {message}" if (message and row.status is not Status.PASSED) or before else shown
+            self._console.print(f"[{colour}]{mark}[/] {terminal(text)}", highlight=False)
             return
-        self.say(
-            f"  {row.status.value:<7} {row.id:<4} {row.test} {row.duration_s:.2f} s"
-            f"{f'  {message}' if message and row.status is not Status.PASSED else ''}"
-        )
+        told = message and (row.status is not Status.PASSED or before is not None)
+        self.say(f"  {row.status.value:<7} {shown} {row.duration_s:.2f} s{f'  {message}' if told else ''}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.errors import UsageError
 from hokusai_validation.resources.injected import ResultsResource
 from hokusai_validation.store.storage import is_local
@@ -17,7 +18,7 @@ def report() -> None:
 
 
 @report.command("open")
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 @click.argument("run", default="latest")
 @click.option("--print", "only_print", is_flag=True, help="Print where it lies; open nothing.")
 def open_report(target: str, run: str, only_print: bool) -> int:

@@ -5,15 +5,17 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 from rich.console import Console
 
 from hokusai_validation.cli import confirming, deployed_commit, execution, sandbox_use, verdict_view
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.cli.execution import Outcome
-from hokusai_validation.cli.progress_view import ProgressView
+from hokusai_validation.cli.progress_view import ProgressView, Shown
 from hokusai_validation.effective import EffectiveTarget
-from hokusai_validation.errors import NotPermitted, UsageError
+from hokusai_validation.errors import NotPermitted, ReportNotWritten, UsageError
 from hokusai_validation.permission import Gate
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.runner.parentage import end_with_parent
@@ -38,10 +40,12 @@ class Request:
     expect_commit: str | None
     confirm: str | None
     until: str | None
+    summary: Path | None
+    shown: Shown
 
 
 @click.command()
-@click.argument("target", default="sandbox")
+@click.argument("target", default="sandbox", shell_complete=targets)
 @click.option(
     "--phase",
     "phases",
@@ -77,6 +81,13 @@ class Request:
 )
 @click.option("--expect-commit", metavar="SHA", help="Fail at once when another commit runs.")
 @click.option("--confirm", metavar="NAME", help="Production with load or faults: name the target once more.")
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the report's summary in Markdown, for a pull request or a job's page, to this file.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print the verdict and where the report lies; no progress.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every test, not only those that are not good.")
 def run(
     target: str,
     phases: tuple[str, ...],
@@ -89,6 +100,9 @@ def run(
     expect_commit: str | None,
     confirm: str | None,
     until: str | None,
+    summary: Path | None,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Validate TARGET: a name under targets/ or the path of a target file. By default the sandbox,
     which is started for the run unless it is up.
@@ -108,7 +122,13 @@ def run(
         expect_commit,
         confirm,
         until,
+        summary,
+        Shown.NOTHING if quiet else Shown.ALL if verbose else Shown.NOT_GOOD,
     )
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other.")
+    if summary is not None and not summary.parent.is_dir():
+        raise UsageError(f"--summary {summary} can't be written: there is no folder {summary.parent}.")
     if failed and chosen:
         raise UsageError("--failed chooses the phases itself; leave out --phase.")
     end_with_parent()
@@ -119,7 +139,7 @@ def _run(request: Request) -> int:
     started = time.monotonic()
     console = Console(stderr=request.as_json, soft_wrap=not sys.stdout.isatty())
     _check_before(request)
-    view = ProgressView(console, until_p0=request.until is not None)
+    view = ProgressView(console, until_p0=request.until is not None, shown=request.shown)
     with sandbox_use.source(request.target, view.say) as source:
         stack_s = time.monotonic() - started
         held = _resolved(source, request.expect_commit)
@@ -145,11 +165,28 @@ def _run(request: Request) -> int:
             document = json_report.render(outcome.report).decode()
             click.echo(" ".join(document.splitlines()) if request.repeat > 1 else document)
     last = outcomes[-1]
+    if request.summary is not None:
+        _write_summary(request.summary, last)
+    if request.shown is Shown.NOTHING:
+        verdict_view.show_briefly(console, last.report, last.folder)
+        return max(_status(request, target, outcome, asked) for outcome in outcomes)
     verdict_view.show(console, last.report, last.folder)
     if len(outcomes) > 1:
         verdict_view.compare(console, [outcome.report for outcome in outcomes])
     verdict_view.show_times(console, total_s, {"stack": stack_s, **view.seconds}, view.in_tests)
     return max(_status(request, target, outcome, asked) for outcome in outcomes)
+
+
+def _write_summary(path: Path, outcome: Outcome) -> None:
+    """Raises ReportNotWritten."""
+    from hokusai_validation.reporting import pull_request
+
+    try:
+        path.write_bytes(pull_request.render(outcome.report))
+    except OSError as error:
+        raise ReportNotWritten(
+            f"The summary could not be written to {path}: {error.strerror}; it lies in {outcome.folder} as well."
+        ) from None
 
 
 def _outcomes(

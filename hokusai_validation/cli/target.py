@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hokusai_validation.cli.completion import targets
 from hokusai_validation.errors import TargetInvalid, UsageError
 from hokusai_validation.result import Phase
 from hokusai_validation.target import NAME_PATTERN, Target, read_target
@@ -20,7 +21,7 @@ def target() -> None:
 
 
 @target.command()
-@click.argument("file")
+@click.argument("file", shell_complete=targets)
 @click.option("--all", "show_all", is_flag=True, help="Name the tests that would run, too.")
 def check(file: str, show_all: bool) -> int:
     """What FILE (or a target's name) would have run, what would be skipped and why. No request is sent."""

@@ -52,6 +52,17 @@ def show(console: Console, report: Report, folder: str) -> None:
     console.print(f"\nreport: {terminal(folder, 4000)}/report.html", highlight=False, soft_wrap=True)
 
 
+def show_briefly(console: Console, report: Report, folder: str) -> None:
+    """Two lines: the verdict, and where the report lies."""
+    colour = COLOURS[report.verdict.value]
+    console.print(
+        f"[bold {colour}]{report.verdict.value.upper()}[/]  {terminal(report.headline, 2000)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    console.print(f"report: {terminal(folder, 4000)}/report.html", highlight=False, soft_wrap=True)
+
+
 def show_times(
     console: Console, total_s: float, steps: Mapping[str, float], in_tests: Mapping[str, float]
 ) -> None:
