@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from hokusai_validation.diagnosis.alerts import Alert, alerts
+from hokusai_validation.diagnosis.left_behind import of_a_killed_run, still_there
 from hokusai_validation.diagnosis.orphaned import OrphanedFault, orphaned_faults
 from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selected
 from hokusai_validation.diagnosis.topology import Graph
@@ -115,6 +116,7 @@ def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: S
             f"{_number(len(left_on), 'fault')} of ours could not be undone and may still be on: "
             + "; ".join(item.sentence() for item in left_on)
         )
+    parts += [told for told in (of_a_killed_run(rows), still_there(rows)) if told]
     name = f"{target.name} is {verdict.value}"
     if verdict is Verdict.INCONCLUSIVE:
         name = f"{target.name} could not be judged (inconclusive)"

@@ -33,19 +33,26 @@ class Guard:
     gateway: str
     bucket: str | None
     bounds: Bounds
+    stand_in_host: str | None = None  # where a stand-in for AWS answers
     refused: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, target: Target) -> "Guard":
         """As the target file says: its gateway, and the bucket of `mlflow.artifact_bucket`."""
         bucket = target.mlflow.artifact_bucket if target.mlflow is not None else None
-        return cls(target.url or "", bucket, Bounds(target.limits.request_s, ANSWER_LIMIT_BYTES))
+        stand_in = target.aws.endpoint_url if target.aws is not None else None
+        host = urlsplit(stand_in).hostname if stand_in is not None else None
+        return cls(target.url or "", bucket, Bounds(target.limits.request_s, ANSWER_LIMIT_BYTES), host)
 
     def check_url(self, url: str) -> None:
         """Whether it may be asked.
 
         Raises ClientMisled."""
-        if _origin(url) != _origin(self.gateway) and not self._in_bucket(url):
+        try:
+            allowed = _origin(url) == _origin(self.gateway) or self._in_bucket(url)
+        except ValueError:  # no address at all
+            allowed = False
+        if not allowed:
             self._refuse(
                 f"was sent to {shown(url, 200)}, which is neither the gateway nor the artifact bucket"
             )
@@ -76,9 +83,11 @@ class Guard:
         raise ClientMisled(self.refused[-1])
 
     def _in_bucket(self, url: str) -> bool:
-        """A signed address of the bucket, as AWS writes them."""
+        """A signed address of the bucket, as AWS writes them, or a stand-in for it."""
         parts = urlsplit(url)
         host = parts.hostname or ""
+        if self.bucket is not None and host == self.stand_in_host:
+            return parts.path.startswith(f"/{self.bucket}/")
         if self.bucket is None or parts.scheme != "https" or not host.endswith(".amazonaws.com"):
             return False
         if host.startswith(f"{self.bucket}.s3."):
@@ -161,8 +170,4 @@ def _adapter(guard: Guard) -> Any:
 
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    return parts.scheme, (parts.hostname or "").lower(), port or _PORTS.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme)

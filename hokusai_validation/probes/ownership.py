@@ -2,11 +2,14 @@
 remove what a killed one left: the prefix says whose it is, the time in the name how old."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, part
+from hokusai_validation.store.book import Book
 
 PREFIX = "hokusai-validation-"
 OLD = timedelta(hours=1)
@@ -15,10 +18,38 @@ _STAMP_LENGTH = len("20260101T000000Z")
 GONE = ("RESOURCE_DOES_NOT_EXIST",)
 
 
+# Who is told of a name before it is given.
+_books: list[Book] = []
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A model or an experiment of ours: `id` is what MLflow knows it by, `call` and `body` remove it."""
+
+    kind: str
+    name: str
+    id: str
+    call: tuple[str, str]
+    body: dict[str, str]
+
+
+@contextmanager
+def noted_in(book: Book) -> Iterator[None]:
+    """In the block every new name of ours stands in the book before it is used."""
+    _books.append(book)
+    try:
+        yield
+    finally:
+        _books.remove(book)
+
+
 def owned_name(at: datetime, what: str = "") -> str:
     """A new name of ours: `hokusai-validation-20260101T000000Z-1a2b3c4d`, `what` behind it."""
     tail = f"-{what}" if what else ""
-    return f"{PREFIX}{at.astimezone(UTC).strftime(_STAMP)}-{secrets.token_hex(4)}{tail}"
+    name = f"{PREFIX}{at.astimezone(UTC).strftime(_STAMP)}-{secrets.token_hex(4)}{tail}"
+    for book in _books:
+        book.note(name)
+    return name
 
 
 def made_at(name: str) -> datetime | None:
@@ -50,19 +81,21 @@ def remove(mlflow: Mlflow, ours: Callable[[str], bool]) -> tuple[str, ...]:
     """Remove the models and experiments whose names fit; give the names.
 
     Raises MlflowRefused and the leaves of RequestFailed."""
-    pattern = f"name LIKE '{PREFIX}%'"
     removed = []
-    for model in list(mlflow.search_models(pattern)):
-        name = str(part(model, "name"))
-        if ours(name):
-            _unless_gone(partial(mlflow.delete_model, name))
-            removed.append(name)
-    for experiment in list(mlflow.search_experiments(pattern)):
-        name = str(part(experiment, "name"))
-        if ours(name):
-            remove_experiment(mlflow, str(part(experiment, "experiment_id")))
-            removed.append(name)
+    for thing in remaining_things(mlflow, ours):
+        remove_thing(mlflow, thing)
+        removed.append(thing.name)
     return tuple(removed)
+
+
+def remove_thing(mlflow: Mlflow, thing: Thing) -> None:
+    """Remove one.
+
+    Raises MlflowRefused and the leaves of RequestFailed."""
+    if thing.kind == "model":
+        _unless_gone(partial(mlflow.delete_model, thing.id))
+    else:
+        remove_experiment(mlflow, thing.id)
 
 
 def remove_experiment(mlflow: Mlflow, experiment_id: str) -> None:
@@ -77,10 +110,23 @@ def remove_experiment(mlflow: Mlflow, experiment_id: str) -> None:
 
 def remaining(mlflow: Mlflow, ours: Callable[[str], bool]) -> tuple[str, ...]:
     """Names that fit and are still there."""
+    return tuple(thing.name for thing in remaining_things(mlflow, ours))
+
+
+def remaining_things(mlflow: Mlflow, ours: Callable[[str], bool]) -> tuple[Thing, ...]:
+    """The same as things, models first.
+
+    Raises MlflowRefused and the leaves of RequestFailed."""
     pattern = f"name LIKE '{PREFIX}%'"
-    found = [str(part(model, "name")) for model in mlflow.search_models(pattern)]
-    found += [str(part(experiment, "name")) for experiment in mlflow.search_experiments(pattern)]
-    return tuple(name for name in found if ours(name))
+    found = []
+    for model in mlflow.search_models(pattern):
+        name = str(part(model, "name"))
+        found.append(Thing("model", name, name, ("DELETE", "/registered-models/delete"), {"name": name}))
+    for experiment in mlflow.search_experiments(pattern):
+        name, number = str(part(experiment, "name")), str(part(experiment, "experiment_id"))
+        call = ("POST", "/experiments/delete")
+        found.append(Thing("experiment", name, number, call, {"experiment_id": number}))
+    return tuple(thing for thing in found if ours(thing.name))
 
 
 def _unless_gone(act: Callable[[], None]) -> None:

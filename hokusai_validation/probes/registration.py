@@ -17,7 +17,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import mlflow_client
 from hokusai_validation.probes.contract.check import expect, failure
 from hokusai_validation.probes.mlflow_guard import Guard
-from hokusai_validation.probes.ownership import owned_name, remaining, remove
+from hokusai_validation.probes.ownership import owned_name
 from hokusai_validation.probes.symptoms import note_symptom
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
@@ -82,15 +82,6 @@ class Journey:
         self.times_s.pop(stage, None)
         self._do(stage, evidence)
         evidence.metric("stage_s", self.times_s[stage])
-
-    def clean_up(self) -> tuple[str, ...]:
-        """Remove everything of this journey; what is still there afterwards."""
-
-        def ours(name: str) -> bool:
-            return name.startswith(self.name)
-
-        remove(self.gateway, ours)
-        return remaining(self.gateway, ours)
 
     def _do(self, stage: str, evidence: Evidence) -> None:
         started = time.perf_counter()

@@ -39,7 +39,7 @@ class Mlflow:
     def __init__(self, http: HttpClient, *, prefix: str = "", with_key: bool = False) -> None:
         self.http = http
         self._prefix = prefix.rstrip("/")
-        self._with_key = with_key
+        self.with_key = with_key
 
     @classmethod
     def from_target(cls, target: Target, secrets: Secrets) -> Self:
@@ -71,6 +71,11 @@ class Mlflow:
         """What stands before `/api/2.0`: empty, or the proxy's path."""
         return self._prefix
 
+    @property
+    def address(self) -> str:
+        """What stands before `/api/2.0`, with the host."""
+        return f"{self.http.base_url.rstrip('/')}{self._prefix}"
+
     def close(self) -> None:
         """Close the kept connections."""
         self.http.close()
@@ -80,7 +85,7 @@ class Mlflow:
 
         Raises the leaves of RequestFailed."""
         return self.http.request(
-            method, f"{self._prefix}{API}{path}", json=json, key=self._with_key, **options
+            method, f"{self._prefix}{API}{path}", json=json, key=self.with_key, **options
         )
 
     def call(self, method: str, path: str, json: object = None, **options: Any) -> dict[str, Any]:
@@ -97,7 +102,7 @@ class Mlflow:
 
     def health(self) -> Answer:
         """`GET /health`, which MLflow answers without looking at its database."""
-        return self.http.get(f"{self._prefix}/health", key=self._with_key)
+        return self.http.get(f"{self._prefix}/health", key=self.with_key)
 
     def create_experiment(self, name: str, tags: Mapping[str, str] | None = None) -> str:
         """The new experiment's id."""
@@ -234,7 +239,7 @@ class Mlflow:
 
     def _artifact(self, method: str, path: str, content: bytes | None = None) -> Answer:
         answer = self.http.request(
-            method, f"{self._prefix}{ARTIFACTS}/{quote(path)}", content=content, key=self._with_key
+            method, f"{self._prefix}{ARTIFACTS}/{quote(path)}", content=content, key=self.with_key
         )
         if answer.status >= 400:
             raise refused(answer)

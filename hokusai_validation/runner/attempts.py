@@ -106,12 +106,15 @@ class SecondAttempts:
         row: Result,
         *,
         for_earlier: bool,
+        stalled: bool = False,
     ) -> bool:
         """Whether a first attempt is to be followed by another; it is kept until then. `for_earlier`: it
-        was skipped, because an earlier step had failed."""
+        was skipped, because an earlier step had failed. `stalled`: we stood still while it ran."""
         if row.attempt > 1 or entry.category in NOT_REPEATED:
             return False
-        if row.status is Status.FAILED:
+        if stalled:
+            kind: Kind | None = frozenset({("stalled", row.test)})
+        elif row.status is Status.FAILED:
             kind = kind_of(row)
             if kind is None:
                 return False

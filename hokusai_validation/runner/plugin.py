@@ -5,11 +5,11 @@ ran it. A hanging test, a test file that can't be imported, a dying worker proce
 rows. Tests that change the target or measure (`exclusive`) run alone, also with `-n`.
 """
 
-import fcntl
 import os
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -28,13 +28,16 @@ from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Progress, Result, Status
-from hokusai_validation.runner import attempts, outcome, rows, selection
+from hokusai_validation.runner import attempts, outcome, rows, selection, stall
+from hokusai_validation.runner.alone import alone
 from hokusai_validation.runner.attempts import SecondAttempts
 from hokusai_validation.runner.budget import Budget
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.selection import SUITE_DIR
 from hokusai_validation.runner.settings import Settings, add_options, read_settings
+from hokusai_validation.runner.stall import StallWatch
 from hokusai_validation.runner.timelimit import TEARDOWN_LEAST_S, Allowance, limit_s
+from hokusai_validation.store.book import Book
 
 EVIDENCE = pytest.StashKey[Evidence]()
 RAISED = pytest.StashKey[list[outcome.Raised]]()
@@ -61,6 +64,9 @@ class State:
     running: tuple[Entry, int, datetime] | None = None
     interrupted: str = ""
     second: SecondAttempts = field(default_factory=SecondAttempts)
+    evidence: Evidence = field(default_factory=Evidence)  # of the attempt that runs
+    stalls: StallWatch = field(default_factory=StallWatch)
+    stalled: set[str] = field(default_factory=set)  # tests whose first attempt a stall of ours ended
 
     @cached_property
     def budget(self) -> Budget:
@@ -71,6 +77,11 @@ class State:
     def places(self) -> Places:
         """Which component each address of the target is."""
         return Places(self.settings.target)
+
+    @cached_property
+    def book(self) -> Book:
+        """What this process has under way at the target."""
+        return Book(self.settings.target)
 
     def record(self, row: Result) -> None:
         """A row on record."""
@@ -211,6 +222,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """One state a process, for the hooks that are given no configuration."""
     global _current
     _current = session.config.stash.get(STATE, None)
+    if _current is not None:
+        _current.stalls.start()
 
 
 @pytest.hookimpl(trylast=True)
@@ -267,12 +280,14 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int) -> Result:
     """One attempt, reported to pytest and sent as a row."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    with _alone(state.settings.lock_file, exclusive=entry.exclusive), state.budget.spending(entry):
+    under_way = state.book.under_way(entry.test) if entry.exclusive else nullcontext()
+    with alone(state.settings.lock_file, exclusive=entry.exclusive), state.budget.spending(entry), under_way:
         reports, row, for_earlier = _attempt(state, item, nextitem, entry, attempt)
     state.record(row)
     if row.executed:
         state.budget.tried(entry)
-    again = state.second.defer(item, entry, reports, row, for_earlier=for_earlier)
+    stalled = entry.test in state.stalled
+    again = state.second.defer(item, entry, reports, row, for_earlier=for_earlier, stalled=stalled)
     progress = (PROGRESS, Progress.of(row).model_dump_json())
     reports[-1].user_properties.append(progress)
     for report in reports:
@@ -287,8 +302,9 @@ def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: E
 def _attempt(
     state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int
 ) -> tuple[list[pytest.TestReport], Result, bool]:
-    evidence = Evidence()
+    evidence = state.evidence = Evidence()
     item.stash[EVIDENCE] = evidence
+    began_s = time.monotonic()
     raised: list[outcome.Raised] = []
     item.stash[RAISED] = raised
     item.stash[ALLOWANCE] = Allowance(limit_s(entry, state.settings.target))
@@ -304,6 +320,16 @@ def _attempt(
         for failed in outcome.requests_failed(error):
             evidence.fact_of(failed, entry.component)
     details = [str(report.longrepr) for report in reports if report.failed and report.longrepr]
+    message = "; ".join(outcome.message_of(error) for error in telling)
+    facts, observations = evidence.facts, recorder.finished(passed=status is Status.PASSED)
+    stalls = state.stalls.since(began_s)
+    if stalls:
+        observations = stall.untouched(observations, stalls)
+        evidence.record("stood_still_s", [round(each.lasted_s, 1) for each in stalls])
+        if status is Status.FAILED:
+            status, facts, message = Status.BROKEN, (), f"{stall.told(stalls)}: {message}"
+            if attempt == 1:
+                state.stalled.add(entry.test)
     row = Result(
         run_id=state.settings.run_id,
         target=state.settings.target.name,
@@ -316,14 +342,14 @@ def _attempt(
         status=status,
         started_at=started_at,
         duration_s=sum(report.duration for report in reports),
-        message="; ".join(outcome.message_of(error) for error in telling),
+        message=message,
         detail="\n".join(details),
         evidence=evidence.values,
-        facts=evidence.facts,
-        observations=recorder.finished(passed=status is Status.PASSED),
+        facts=facts,
+        observations=observations,
         metrics=evidence.metrics,
         attempt=attempt,
-        flaky=attempt > 1 and status is Status.PASSED,
+        flaky=attempt > 1 and status is Status.PASSED and entry.test not in state.stalled,
         skip_reason=next(filter(None, map(outcome.skip_reason_of, telling)), None)
         if status is Status.SKIPPED
         else None,
@@ -459,6 +485,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if state.settings.pipes is not None:
             state.settings.pipes.close()
         _current = None
+    state.stalls.stop()
     if not state.close():
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
@@ -469,18 +496,3 @@ def _narrowed(config: pytest.Config) -> bool:
     paths = {str(each) for each in config.args}
     absolute = {str(Path(each).resolve()) for each in paths}
     return bool(config.option.keyword or config.option.markexpr) or not (paths | absolute) & whole
-
-
-@contextmanager
-def _alone(lock_file: Path | None, *, exclusive: bool) -> Iterator[None]:
-    """In a parallel run: exclusive tests wait for all others and hold them off. The kernel gives
-    the lock back when a process dies."""
-    if lock_file is None:
-        yield
-        return
-    handle = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from hokusai_validation.redaction import Redactor
 from hokusai_validation.reporting.escape import plain
 from hokusai_validation.result import Phase
 from hokusai_validation.runner.parentage import CLEAN_UP_S, PARENT_VARIABLE
+from hokusai_validation.runner.stall import STALL_S
 from hokusai_validation.runner.timelimit import GRACE_S, TEARDOWN_LEAST_S, limit_s
 from hokusai_validation.target import Target
 
@@ -93,9 +94,13 @@ def run(
 def _wait(process: "subprocess.Popen[bytes]", rows_so_far: Callable[[], int], silence_s: float) -> str:
     count, since = 0, time.monotonic()
     while True:
+        looked = time.monotonic()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL_S)
             return ""
+        stood_still_s = time.monotonic() - looked - POLL_S
+        if stood_still_s >= STALL_S:  # the process below us did too, more likely than not
+            since += stood_still_s
         present = rows_so_far()
         if present != count:
             count, since = present, time.monotonic()

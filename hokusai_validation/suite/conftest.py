@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hokusai_validation.catalogue import needs
+from hokusai_validation.diagnosis.left_behind import KILLED_RUN
 from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.permission import Gate
+from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
 from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.probes.ownership import noted_in
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.plugin import EVIDENCE, STATE
 from hokusai_validation.runner.selection import entry_of
+from hokusai_validation.runner.timelimit import not_counted
+from hokusai_validation.store.book import Abandoned
 from hokusai_validation.target import Target
 
 if TYPE_CHECKING:
@@ -44,6 +49,38 @@ def gate(pytestconfig: pytest.Config) -> Gate:
 def secrets(pytestconfig: pytest.Config) -> Secrets:
     """The target's secrets; what is looked up here is masked in every row."""
     return pytestconfig.stash[STATE].secrets
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a killed run left is put right before the first test, and everything of ours is removed behind
+    the last one; what was found, and what stays, stands in the evidence of these tests."""
+    state = pytestconfig.stash[STATE]
+    given, book = state.settings.target, state.book
+    found = book.take_over()
+    if found:
+        with not_counted():
+            settled = _settled(found, given, request)
+        state.evidence.record(
+            KILLED_RUN, {"names": list(found.names), "tests": list(found.tests), "settled": settled}
+        )
+    with noted_in(book):
+        yield
+    left: tuple[Left, ...] = ()
+    if book.names:
+        with not_counted():
+            left = clear(given, state.secrets, lambda name: name.startswith(book.names), book.names)
+        if left:
+            state.evidence.record(LEFT_BEHIND, [each.as_json() for each in left])
+    book.close(bool(left))
+
+
+def _settled(found: Abandoned, target: Target, request: pytest.FixtureRequest) -> bool:
+    if not found.tests or not target.instances:
+        return True
+    from hokusai_validation.probes.aftermath import settle
+
+    return settle(request.getfixturevalue("instances"), target)
 
 
 @pytest.fixture

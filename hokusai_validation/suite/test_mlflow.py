@@ -12,8 +12,9 @@ import pytest
 
 from hokusai_validation.errors import HokusaiError, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.clean_up import clear
 from hokusai_validation.probes.contract.check import expect, has_status
-from hokusai_validation.probes.ownership import owned_name, remove_experiment
+from hokusai_validation.probes.ownership import owned_name
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, artifact_path, objects, part
 from hokusai_validation.resources.secrets import Secrets
@@ -50,10 +51,8 @@ def bench(target: Target, secrets: Secrets) -> Iterator[Bench]:
     try:
         yield made
     finally:
-        try:
-            remove_experiment(client, made.experiment_id)
-        finally:
-            client.close()
+        client.close()
+        clear(target, secrets, lambda found: found.startswith(name))  # what stays is told at the end
 
 
 class TestMlflowHealth:

@@ -11,9 +11,10 @@ import pytest
 from hokusai_validation.errors import NotJudged, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.baseline import settled
+from hokusai_validation.probes.clean_up import clear
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.instances import ApiInstance
-from hokusai_validation.probes.ownership import owned_name, remove_experiment
+from hokusai_validation.probes.ownership import owned_name
 from hokusai_validation.probes.states import Scene
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
@@ -114,8 +115,9 @@ class TestProxyRouting:
             raise NotPermitted("writing not permitted on this target")
         mlflow = Mlflow.through_gateway(target, secrets)
         try:
-            experiment_id = mlflow.create_experiment(owned_name(datetime.now(UTC), "proxy"))
+            name = owned_name(datetime.now(UTC), "proxy")
             try:
+                experiment_id = mlflow.create_experiment(name)
                 run_id = mlflow.create_run(experiment_id, round(time.time() * 1000))
                 uri = str(part(mlflow.run(run_id), "info", "artifact_uri"))
                 try:
@@ -136,7 +138,7 @@ class TestProxyRouting:
                     via="api",
                 )
             finally:
-                remove_experiment(mlflow, experiment_id)
+                clear(target, secrets, lambda found: found == name)  # what stays is told at the end
         finally:
             mlflow.close()
 

@@ -16,7 +16,9 @@ from pydantic import SecretStr
 
 from hokusai_validation.errors import EarlierFailed, ExpectationUnmet, RequestFailed
 from hokusai_validation.facts import FactKind
+from hokusai_validation.probes.mlflow_guard import ClientMisled, Guard
 from hokusai_validation.probes.registration import Journey
+from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver
@@ -163,6 +165,33 @@ def test_artifacts_go_to_the_endpoint_or_nowhere(uri: str, tmp_path: Path) -> No
             journey(registry).go("artifact_round_trip", evidence)
     assert list(tmp_path.iterdir()) == []
     assert (FactKind.ARTIFACT_STORE_FAILED, "artifacts") in {(f.kind, f.component) for f in evidence.facts}
+
+
+def test_signed_addresses_of_the_named_bucket_alone_are_asked() -> None:
+    guard = Guard("https://gateway.example", "ours", Bounds(1.0, 1), "stand-in.example")
+    for url in (
+        "https://gateway.example/api/mlflow/x",
+        "https://ours.s3.amazonaws.com/1/a?X-Amz-Signature=1",
+        "https://ours.s3.eu-west-1.amazonaws.com/1/a",
+        "https://s3.eu-west-1.amazonaws.com/ours/1/a",
+        "http://stand-in.example:9000/ours/1/a",
+    ):
+        guard.check_url(url)
+    for url in (
+        "http://gateway.example/",
+        "https://gateway.example:8443/",
+        "https://gateway.example@elsewhere.example/",
+        "https://theirs.s3.amazonaws.com/1/a",
+        "https://ours.s3.amazonaws.com.elsewhere.example/1/a",
+        "https://s3.eu-west-1.amazonaws.com/theirs/ours/1/a",
+        "http://ours.s3.amazonaws.com/1/a",
+        "http://stand-in.example:9000/theirs/1/a",
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "https://[::1",
+    ):
+        with pytest.raises(ClientMisled):
+            guard.check_url(url)
 
 
 def test_artifacts_kept_on_the_registrys_word_alone_are_no_round_trip(

@@ -81,8 +81,10 @@ def make(login: Login, region: str, endpoint_url: str | None = None) -> Any:
 def bounded(client: Any) -> Bounds:
     """Let a boto3 client's requests keep bounds; gives these."""
     bounds = Bounds(ATTEMPT_LIMIT_S, ANSWER_LIMIT_BYTES)
-    # botocore has no public way to its connections; the version is locked.
-    bounded_connections.within(bounds, client._endpoint.http_session._pool_classes_by_scheme)
+    # botocore has no public way to its connections; the version is locked. A stand-in has none.
+    endpoint = getattr(client, "_endpoint", None)
+    if endpoint is not None:
+        bounded_connections.within(bounds, endpoint.http_session._pool_classes_by_scheme)
     return bounds
 
 

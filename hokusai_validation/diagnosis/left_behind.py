@@ -1,0 +1,59 @@
+"""What of ours is in the target that should not be, as rows tell it: what stays, with the command that
+removes it, and what a killed run had left, which was put right before anything was judged.
+
+A row says so in `evidence["left_behind"]`, a list of objects with `what` and `command`, and in
+`evidence["killed_run"]`, an object with `names` (things), `tests` (that changed the target's state and did not
+end) and `settled` (whether the state came back)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hokusai_validation.result import Result
+
+LEFT_BEHIND = "left_behind"
+KILLED_RUN = "killed_run"
+SHOWN = 5
+
+
+def still_there(rows: Sequence[Result]) -> str:
+    """A sentence about what stays; empty where nothing does."""
+    left: dict[str, str] = {}
+    for row in rows:
+        for each in _objects(row.evidence.get(LEFT_BEHIND)):
+            left.setdefault(str(each.get("what", "something")), str(each.get("command", "")))
+    if not left:
+        return ""
+    told = [f"{what} (remove it: {command})" if command else what for what, command in left.items()]
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    things = "1 thing of ours is" if len(told) == 1 else f"{len(told)} things of ours are"
+    return f"{things} still in the target: {'; '.join(told[:SHOWN])}{more}"
+
+
+def of_a_killed_run(rows: Iterable[Result]) -> str:
+    """A sentence about what an earlier run had left; empty where none was killed."""
+    names: dict[str, None] = {}
+    tests: dict[str, None] = {}
+    settled = True
+    for row in rows:
+        for each in _objects([row.evidence.get(KILLED_RUN)]):
+            names |= dict.fromkeys(_texts(each.get("names")))
+            tests |= dict.fromkeys(_texts(each.get("tests")))
+            settled = settled and each.get("settled") is not False
+    if not names and not tests:
+        return ""
+    parts = (
+        [f"{len(names)} name{'' if len(names) == 1 else 's'} given to models and experiments"]
+        if names
+        else []
+    )
+    if tests:
+        parts.append(f"the target as {', '.join(list(tests)[:SHOWN])} had changed it")
+    done = "it was put right first" if settled else "the target did not come back, which may be of that"
+    return f"A run that was killed had left {' and '.join(parts)}; {done}"
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
