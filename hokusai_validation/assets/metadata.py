@@ -1,14 +1,17 @@
 """What the UI shows of a phase: counts and scores as numbers, so that they are plotted, a list of
 what is wrong, and where to read on."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
 from hokusai_validation.reporting.escape import markdown
 from hokusai_validation.result import Result, Status, final_attempts
 
+DOCUMENTS_VARIABLE = "HOKUSAI_DOCUMENTS_URL"
 LISTED = 50
 DIGITS = 4  # a score with 17 digits is hard to read
 
@@ -51,9 +54,22 @@ def failures_list(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def links(paths: Mapping[str, str]) -> dict[str, Any]:
-    """Where to read on, by name."""
-    return {name: dg.MetadataValue.path(path) for name, path in paths.items()}
+def links(paths: Mapping[str, str], reports: str = "") -> dict[str, Any]:
+    """Where to read on, by name: a page where the documents of folder `reports` are served
+    (`HOKUSAI_DOCUMENTS_URL`) or in S3's console, else the path."""
+    return {name: _link(path, reports) for name, path in paths.items()}
+
+
+def _link(path: str, reports: str) -> dg.MetadataValue[Any]:
+    bucket, _, key = path.removeprefix("s3://").partition("/")
+    if path.startswith("s3://") and key:
+        return dg.MetadataValue.url(
+            f"https://console.aws.amazon.com/s3/object/{quote(bucket)}?prefix={quote(key)}"
+        )
+    served = os.environ.get(DOCUMENTS_VARIABLE)
+    if served and reports and path.startswith(f"{reports}/"):
+        return dg.MetadataValue.url(f"{served.rstrip('/')}/{quote(path[len(reports) + 1 :])}")
+    return dg.MetadataValue.path(path)
 
 
 def run(run_id: str) -> dg.DagsterRunMetadataValue:

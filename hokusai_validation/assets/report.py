@@ -66,8 +66,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
             metadata={
                 "headline": made.headline,
                 **numbers(made),
-                **metadata.links(documents),
-                **metadata.links({"all targets": all_targets}),
+                **metadata.links({**documents, "all targets": all_targets}, str(store.reports)),
                 "run": metadata.run(context.run.run_id),
             },
             data_version=dg.DataVersion(f"{context.run.run_id}:{NAME}"),

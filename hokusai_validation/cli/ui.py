@@ -12,17 +12,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import click
 import yaml
 
+from hokusai_validation.assets.metadata import DOCUMENTS_VARIABLE
 from hokusai_validation.cli import execution, family, sandbox_use
 from hokusai_validation.errors import PortTaken, StackDidNotStart, UsageError
 from hokusai_validation.runner.parentage import end_with_parent
+from hokusai_validation.store.storage import is_local
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 60.0
@@ -39,34 +42,90 @@ POLL_S = 0.1
     type=click.Path(path_type=Path),
     help="Which targets to show.",
 )
-def ui(port: int, no_sandbox: bool, workspace: Path) -> int:
-    """Show the asset graph, the runs and the checks in a browser. Ctrl-C stops all that was started.
+@click.option(
+    "--documents-port",
+    type=click.IntRange(1, 65535),
+    help="Where the reports are served; by default the port behind --port, or any that is free.",
+)
+def ui(port: int, no_sandbox: bool, workspace: Path, documents_port: int | None) -> int:
+    """Show the asset graph, the runs and the checks in a browser, and beside it the reports. Ctrl-C stops
+    all that was started.
 
     There is no login in it: it listens on 127.0.0.1 only."""
     started = time.monotonic()
     locations = _locations(workspace)
     _check_free(port)
+    documents = _Documents.at(documents_port, port)
     end_with_parent()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="hokusai-ui-") as folder,
-            _servers(locations, port, Path(folder)) as servers,
+            _servers(locations, port, Path(folder), documents) as servers,
         ):
             stack = contextlib.nullcontext() if no_sandbox else sandbox_use.source("sandbox", click.echo)
             with stack:
                 servers.await_ready()
                 taken_s = time.monotonic() - started
                 click.echo(f"ready after {taken_s:.1f} s: http://{HOST}:{port}  (Ctrl-C ends it)")
+                if documents is not None:
+                    click.echo(f"reports: {documents.url}")
                 servers.wait()
     except KeyboardInterrupt:
         click.echo("stopped")
     return 0
 
 
+@dataclass(frozen=True)
+class _Documents:
+    """The reports of this machine, and where they are served."""
+
+    folder: str
+    port: int
+
+    @classmethod
+    def at(cls, port: int | None, ui_port: int) -> Self | None:
+        """At the port that was asked for, else behind the UI's; None where results lie in a bucket.
+
+        Raises PortTaken."""
+        from hokusai_validation.resources.injected import ResultsResource
+
+        reports = ResultsResource().store().reports
+        if not is_local(reports):
+            return None
+        if port is not None:
+            _check_free(port)
+            return cls(str(reports), port)
+        try:
+            _check_free(ui_port + 1)
+            return cls(str(reports), ui_port + 1)
+        except (PortTaken, OverflowError):
+            with socket.socket() as probe:
+                probe.bind((HOST, 0))
+                return cls(str(reports), int(probe.getsockname()[1]))
+
+    @property
+    def url(self) -> str:
+        """Where they are."""
+        return f"http://{HOST}:{self.port}/"
+
+    @property
+    def command(self) -> list[str]:
+        """What serves them."""
+        return _python("hokusai_validation.cli.documents", self.folder, str(self.port))
+
+
 class _Servers:
     """Code servers first, then what talks to them."""
 
-    def __init__(self, locations: list[dict[str, Any]], port: int, folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        locations: list[dict[str, Any]],
+        port: int,
+        folder: Path,
+        log: Path,
+        documents: _Documents | None,
+    ) -> None:
+        self._documents = documents
         self._sockets = [folder / f"{number}.sock" for number in range(len(locations))]
         self._port = port
         self._log = log
@@ -78,7 +137,7 @@ class _Servers:
         ]
         workspace.write_text(yaml.safe_dump({"load_from": servers}), encoding="utf-8")
         code_servers = [
-            _dagster(
+            _python(
                 *("dagster", "code-server", "start", "--log-level", "warning"),
                 *("-m", each["module_name"], "-a", each["attribute"], "-s", str(path)),
                 *("--location-name", each["location_name"], "-d", str(Path.cwd())),
@@ -90,8 +149,9 @@ class _Servers:
         common = ("-w", str(workspace), "--log-level", "warning")
         self._start(
             [
-                _dagster("dagster_webserver", "-h", HOST, "-p", str(port), *common),
-                _dagster("dagster._daemon", "run", *common),
+                _python("dagster_webserver", "-h", HOST, "-p", str(port), *common),
+                _python("dagster._daemon", "run", *common),
+                *([] if documents is None else [documents.command]),
             ]
         )
 
@@ -116,6 +176,8 @@ class _Servers:
 
     def _start(self, commands: list[list[str]]) -> None:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        if self._documents is not None:
+            inherited.setdefault(DOCUMENTS_VARIABLE, self._documents.url)
         with self._log.open("ab") as log:
             self._families.append(family.start(commands, inherited, log.fileno()))
 
@@ -129,18 +191,20 @@ class _Servers:
 
 
 @contextlib.contextmanager
-def _servers(locations: list[dict[str, Any]], port: int, folder: Path) -> Iterator[_Servers]:
+def _servers(
+    locations: list[dict[str, Any]], port: int, folder: Path, documents: _Documents | None
+) -> Iterator[_Servers]:
     with execution.instance():
         log = Path(os.environ["DAGSTER_HOME"]) / "ui.log"
     log.unlink(missing_ok=True)
-    made = _Servers(locations, port, folder, log)
+    made = _Servers(locations, port, folder, log, documents)
     try:
         yield made
     finally:
         made.stop()
 
 
-def _dagster(module: str, *words: str) -> list[str]:
+def _python(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 

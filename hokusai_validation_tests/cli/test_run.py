@@ -64,8 +64,11 @@ def wait_for(condition: Callable[[], object]) -> bool:
 
 def test_a_run_says_what_happened_and_where_the_report_is(tmp_path: Path, stub: Stub) -> None:
     target_file(tmp_path, stub.url)
-    status, out, err = run(tmp_path, "--phase", "discovery", "--phase", "environment")
+    summary = tmp_path / "summary.md"
+    words = ("--phase", "discovery", "--phase", "environment", "--summary", str(summary))
+    status, out, err = run(tmp_path, "--verbose", *words)
     assert status == 3, err
+    assert summary.read_text(encoding="utf-8").startswith("### ❔")
     lines = out.splitlines()
     begun = [line.partition(":")[0] for line in lines if line.startswith(("environment:", "discovery:"))]
     assert begun == ["environment", "discovery"]
