@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hokusai_validation.assets.resources import identifier
+from hokusai_validation.automation import cursors
 from hokusai_validation.automation.announcements import Announcement, Told, announce
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.report import Report
@@ -65,7 +66,7 @@ def _build(
     )
     def notify(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         target = held.resolve()
-        cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
+        cursor = cursors.read(context, Cursor)
         report = newest_report(results.store(), target_name)
         if report is None or report.run_id == cursor.run_id:
             return dg.SensorResult(skip_reason="There is no new report.", cursor=context.cursor)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from hokusai_validation.automation import cursors
 from hokusai_validation.automation.jobs import Job
 from hokusai_validation.automation.rollouts import Cursor, Decision, Fire, decide
 from hokusai_validation.errors import AwsNotFound, UsageError
@@ -43,7 +44,7 @@ def after_deployments(target_name: str, held: TargetResource) -> Evaluation:
         from hokusai_validation.resources.aws.client import Aws
         from hokusai_validation.resources.secrets import Secrets
 
-        cursor = Cursor.model_validate_json(context.cursor) if context.cursor else Cursor()
+        cursor = cursors.read(context, Cursor)
         now = held.resolve()
         target = now.target
         if target.aws is None or not target.aws.services:

@@ -34,6 +34,13 @@ _TRIES = 3  # executions of a phase in one run that are told apart
 _IN_PATH = ["target", "run_id"]  # columns that a reader of the dataset has from the path
 _METADATA = b"hokusai"  # of a Parquet file: its PhaseRows without the rows
 _TIME = "%Y%m%dT%H%M%S%fZ"
+# Between the clocks of machines that keep time. What is dated later was dated by a wrong one.
+SKEW = timedelta(minutes=5)
+# What pyarrow, pandas and we raise of a file that is not what was written: pyarrow's are of these kinds.
+_DAMAGED = (
+    *(OSError, ValueError, LookupError, AttributeError, TypeError, NotImplementedError),
+    *(MemoryError, OverflowError, RecursionError),
+)
 
 
 class Run(BaseModel):
@@ -81,7 +88,7 @@ class ResultStore:
         return self.base / "confirmations" / target / f"{run_id}.json"
 
     def runs(self, target: str) -> tuple[Run, ...]:
-        """Every run of a target, newest first."""
+        """Every run of a target, newest first; those that a wrong clock dated in the future come last."""
         return tuple(self._newest_runs(target, None))
 
     def append(self, target: str, rows: PhaseRows) -> None:
@@ -123,19 +130,18 @@ class ResultStore:
 
     def phase_rows(self, target: str, run_id: str, phase: Phase) -> PhaseRows | None:
         """A run's rows of a phase, or None where the run did not finish it. Of a file that can't be read
-        no rows, and the trouble."""
+        no rows, and the trouble: it holds up no other phase."""
         import pyarrow.parquet as pq
 
         try:
             content = self.rows_file(target, run_id, phase).read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
             table = pq.read_table(io.BytesIO(content))
             results = from_frame(table.to_pandas().assign(target=target, run_id=run_id))
             said = (table.schema.metadata or {}).get(_METADATA)
             known = of_run(phase, run_id, results) if said is None else PhaseRows.model_validate_json(said)
-        except (OSError, ValueError, KeyError, AttributeError) as error:  # pyarrow's are of these
+        except FileNotFoundError:
+            return None
+        except _DAMAGED as error:
             text = f"The rows of run {run_id} can't be read and are left out: {shown(error, 200)}"
             return PhaseRows(
                 phase=phase, run_id=run_id, troubles=(Trouble(kind=TroubleKind.ROW_DAMAGED, text=text),)
@@ -212,9 +218,10 @@ class ResultStore:
         write_whole(self._dated("summaries", target, at, run_id), json.dumps(summary).encode())
 
     def summaries(self, target: str, newest: int | None = None) -> tuple[dict[str, Any], ...]:
-        """The summaries of the newest runs, oldest first; one that can't be read is left out."""
+        """The summaries of the newest runs, oldest first; one that can't be read is left out, and one that is
+        dated in the future: it would stay the newest for as long."""
         found = []
-        for path in self._dated_files("summaries", target)[:newest]:
+        for path in [path for path in self._dated_files("summaries", target) if not _ahead(path)][:newest]:
             try:
                 found.append(json.loads(path.read_bytes()))
             except (OSError, ValueError):
@@ -270,12 +277,17 @@ class ResultStore:
         return self.base / kind / target / f"{at.astimezone(UTC).strftime(_TIME)}_{run_id}.json"
 
     def _dated_files(self, kind: str, target: str) -> list["UPath"]:
-        """Newest first."""
+        """Newest first, behind them those of the future."""
         folder = self.base / kind / target
         try:
-            return sorted(folder.glob("*.json"), key=lambda path: path.name, reverse=True)
+            return sorted(folder.glob("*.json"), key=lambda path: (not _ahead(path), path.name), reverse=True)
         except FileNotFoundError:
             return []
+
+
+def _ahead(path: "UPath") -> bool:
+    """Whether a file's name dates it in the future."""
+    return path.name.partition("_")[0] > (datetime.now(UTC) + SKEW).strftime(_TIME)
 
 
 def of_run(phase: Phase, run_id: str, results: Sequence[Result]) -> PhaseRows:

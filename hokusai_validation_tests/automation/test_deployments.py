@@ -122,10 +122,14 @@ def test_when_aws_fails_the_tick_fails_and_the_next_catches_up(
     assert last in str(request.run_key)
 
 
-def test_a_lost_cursor_launches_nothing_twice(stack: Ecs, daemon: Daemon) -> None:
+@pytest.mark.parametrize("cursor", [None, "", "{", "null", "\x00", '{"settled": 3}', '{"since": "never"}'])
+def test_a_lost_or_corrupt_cursor_launches_nothing_twice(
+    stack: Ecs, daemon: Daemon, cursor: str | None
+) -> None:
     daemon.tick()
-    daemon.cursor = None
+    daemon.cursor = cursor
     assert daemon.tick() == []
+    assert daemon.cursor != cursor, "there is a way back"
 
 
 def test_every_page_of_services_is_read(tmp_path: Path) -> None:

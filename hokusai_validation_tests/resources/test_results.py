@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.errors import ReportNotWritten, TargetBusy
@@ -162,3 +164,59 @@ def test_a_target_is_held_by_one_process_and_again_only_by_itself(tmp_path: Path
     target = Target(name="t", endpoints=Endpoints(registry="http://one.test" + base))
     with target_lock(target, base), target_lock(target, base):
         pass
+
+
+def test_a_run_dated_in_the_future_is_not_the_newest(store: ResultStore) -> None:
+    now = datetime.now(UTC)
+    for run_id, at in (
+        ("old", now - timedelta(hours=1)),
+        ("2099", now + timedelta(days=26_000)),
+        ("new", now),
+    ):
+        store.begin(Run(run_id=run_id, target="t", started_at=at, asked=(Phase.HEALTH,)))
+        store.add_summary("t", run_id, at, {"run_id": run_id})
+    assert [run.run_id for run in store.runs("t")] == ["new", "old", "2099"]
+    assert [each["run_id"] for each in store.summaries("t")] == ["old", "new"]
+    assert [each["run_id"] for each in store.summaries("t", 1)] == ["new"]
+
+
+PLACES = st.integers(0, 2**20)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.tuples(st.just("flipped"), PLACES, st.binary(min_size=1, max_size=8)),
+        st.tuples(st.just("cut"), PLACES, st.just(b"")),
+        st.tuples(st.just("spliced"), PLACES, st.binary(max_size=50)),
+        st.tuples(st.just("other"), PLACES, st.binary(max_size=200)),
+    )
+)
+def test_a_corrupt_file_holds_up_nothing(store: ResultStore, damage: tuple[str, int, bytes]) -> None:
+    kind, place, given_bytes = damage
+    file = Path(str(store.rows_file("t", "one", Phase.HEALTH)))
+    whole = file.with_suffix(".whole")
+    if not whole.exists():
+        store.append("t", of_run(Phase.HEALTH, "one", rows("one", Phase.HEALTH)))
+        file.rename(whole)
+    content = bytearray(whole.read_bytes())
+    place %= len(content)
+    if kind == "flipped":
+        content[place : place + len(given_bytes)] = given_bytes
+    elif kind == "cut":
+        del content[place:]
+    elif kind == "spliced":
+        content[place:place] = given_bytes
+    else:
+        content = bytearray(given_bytes)
+    file.write_bytes(bytes(content))
+    read = store.newest("t", Phase.HEALTH)
+    assert read.results or read.troubles
+
+
+def test_a_folder_in_a_files_place_holds_up_nothing(store: ResultStore) -> None:
+    store.append("t", of_run(Phase.HEALTH, "one", rows("one", Phase.HEALTH)))
+    file = Path(str(store.rows_file("t", "one", Phase.HEALTH)))
+    file.unlink()
+    file.mkdir()
+    assert store.newest("t", Phase.HEALTH).troubles
