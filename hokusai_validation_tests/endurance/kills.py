@@ -1,5 +1,7 @@
 """A run of a light target, killed at some moment, and what must hold afterwards."""
 
+import contextlib
+import random
 import subprocess
 import time
 from collections.abc import Mapping
@@ -149,3 +151,28 @@ def _watch(bench: Bench, process: "subprocess.Popen[bytes]", seconds: float) -> 
 
 def _key(row: Result) -> tuple[str, Phase, str, int]:
     return row.run_id, row.phase, row.test, row.attempt
+
+
+def kill_any(bench: Bench, dice: random.Random, after_s: float, *words: str) -> int:
+    """Kill one or two processes of a run, whichever they are, two of them at once; how many were killed.
+    What of the run is left must end by itself."""
+    with bench.start(*words) as process:
+        over = _watch(bench, process, after_s)
+        killed = 0
+        if not over:
+            family = _family(process.pid)
+            for victim in dice.sample(family, min(dice.choice((1, 2)), len(family))):
+                with contextlib.suppress(psutil.Error):
+                    victim.kill()
+                    killed += 1
+        bench.note_sent()
+        process.wait(RUN_S)
+    return killed
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """A run's process and everything below it."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []

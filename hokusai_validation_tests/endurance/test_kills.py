@@ -10,7 +10,7 @@ import pytest
 from benchmarks.many_targets import storage
 from hokusai_validation_tests.deploy.conftest import running_postgres
 from hokusai_validation_tests.endurance import ui
-from hokusai_validation_tests.endurance.kills import Bench, kill_run, kill_suite
+from hokusai_validation_tests.endurance.kills import Bench, kill_any, kill_run, kill_suite
 from hokusai_validation_tests.endurance.light import target_file, within
 from hokusai_validation_tests.suite_beyond.stub import serving
 
@@ -52,6 +52,21 @@ def test_thirty_kills_cost_nothing_that_was_reported(bench: Bench, number: int) 
     bench.note_sent()
     kill(bench, dice, dice.choice(sorted(VICTIMS)), whole_s)
     bench.finish()
+    bench.note_sent()
+    bench.check()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("block", range(10))
+def test_a_hundred_kills_of_any_process_cost_nothing_that_was_reported(bench: Bench, block: int) -> None:
+    """Ten in each block, of any of a run's processes, two at once among them."""
+    dice = random.Random(f"any {SEED} {block}")
+    whole_s = bench.finish(*SHORT)
+    kills = 0
+    while kills < 10:
+        kills += kill_any(bench, dice, dice.uniform(0.02, 1.0) * whole_s, *SHORT)
+        bench.check()
+    bench.finish(*SHORT)
     bench.note_sent()
     bench.check()
 
