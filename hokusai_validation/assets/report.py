@@ -1,5 +1,7 @@
 """Phase report: the documents, and the verdict as a check that makes the run fail."""
 
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from hokusai_validation.assets.resources import (
 from hokusai_validation.diagnosis import results_contract
 from hokusai_validation.redaction import shown
 from hokusai_validation.report import Report, Verdict
+from hokusai_validation.reporting import emf
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.result import to_frame
 
@@ -58,6 +61,9 @@ def build(target_name: str) -> dg.AssetsDefinition:
                 run_output=store.output(made.target, made.run_id),
                 attachments={"data_docs": results_contract.write_docs(checked, Path(folder) / "docs")},
             )
+        if os.environ.get("AWS_EXECUTION_ENV", "").startswith("AWS_ECS"):
+            # A task's output goes to CloudWatch Logs, which makes metrics of these lines.
+            sys.stdout.write(emf.render(made).decode())
         all_targets = wall.refresh(store, made.finished_at)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hokusai_validation.errors import ReportNotWritten
 from hokusai_validation.report import Report
 from hokusai_validation.reporting import (
+    emf,
     failing_services,
     handoff,
     health_report,
@@ -38,6 +39,7 @@ DOCUMENTS: Mapping[str, Callable[[Report], bytes]] = {
     "junit.xml": junit.render,
     "summary.md": pull_request.render,
     "metrics.prom": openmetrics.render,
+    "metrics.emf.jsonl": emf.render,
     "test_results.csv": table.render_csv,
     "test_results.parquet": table.render_parquet,
 }

@@ -210,6 +210,8 @@ class HttpClient:
         if key and self._key is not None:
             sent["authorization"] = f"Bearer {self._key.get_secret_value()}"
         question = recording.ask_http(method, url, with_key=not _KEY_HEADERS.isdisjoint(map(str.lower, sent)))
+        if question.traceparent:
+            sent.setdefault("traceparent", question.traceparent)
         started = time.perf_counter()
         try:
             response, body = self._send(method, url, limit_s, sent, json=json, content=content)

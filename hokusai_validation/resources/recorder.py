@@ -1,5 +1,6 @@
 """The observations of one attempt at a test, kept small: like ones side by side become one."""
 
+import secrets
 import threading
 
 from hokusai_validation.observation import ErrorClass, Observation, Outcome
@@ -13,10 +14,13 @@ _ANSWERED = range(400, 500)
 
 
 class Recorder:
-    """The observations of one attempt. `prefix` makes their ids unique in a run."""
+    """The observations of one attempt. `prefix` makes their ids unique in a run; `trace_id` and `span_id`
+    are of W3C Trace Context, the attempt being the span."""
 
     def __init__(self, places: Places, prefix: str = "") -> None:
         self.places = places
+        self.trace_id = secrets.token_hex(16)
+        self.span_id = secrets.token_hex(8)
         self._prefix = prefix
         self._held: dict[str, Observation] = {}
         self._count = 0

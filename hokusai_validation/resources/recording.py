@@ -4,6 +4,7 @@ One recorder a process and an attempt at a test; every connection of `resources/
 thread. Without one (the command line, a library) nothing is kept.
 """
 
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ class Question:
         subject: str | None = None,
     ) -> None:
         self.id = ""
+        self.traceparent = ""
         self._recorder = recorder
         if recorder is None:  # its methods then do nothing
             return
@@ -59,6 +61,8 @@ class Question:
             operation, dialled=place.dialled, names=recorder.places.names, scheme=scheme
         )
         self._path = path + recorder.places.behind(path[-1].to)
+        self._span_id = secrets.token_hex(8)
+        self.traceparent = f"00-{recorder.trace_id}-{self._span_id}-01"  # W3C Trace Context, sampled
         self._faults = own_faults.labels()
         self._started_at = datetime.now(UTC)
         self._mono_start_s = time.monotonic()
@@ -217,6 +221,8 @@ class Question:
                 native=None if error is None else error.native,
                 status=status,
                 numbers={"elapsed_ms": round(self.elapsed_ms, 3), **numbers},
+                trace_id=self._recorder.trace_id,
+                span_id=self._span_id,
                 faults_on=tuple(sorted({*self._faults, *own_faults.labels()})),
             )
         )

@@ -37,15 +37,13 @@ from hokusai_validation.runner.selection import SUITE_DIR
 from hokusai_validation.runner.settings import Settings, add_options, read_settings
 from hokusai_validation.runner.stall import StallWatch
 from hokusai_validation.runner.timelimit import TEARDOWN_LEAST_S, Allowance, limit_s
+from hokusai_validation.runner.tracing import Tracing
 from hokusai_validation.store.book import Book
 
 EVIDENCE = pytest.StashKey[Evidence]()
 RAISED = pytest.StashKey[list[outcome.Raised]]()
 STATE = pytest.StashKey["State"]()
-
 ALLOWANCE = pytest.StashKey[Allowance]()
-
-DECLARED = "test_declared.py"  # a target's own checks: nothing in it where it has none
 
 # A report's property that carries progress from the process that ran the test to the controller.
 PROGRESS = "hokusai_progress"
@@ -72,6 +70,11 @@ class State:
     def budget(self) -> Budget:
         """What the phases may take, and have taken."""
         return Budget(self.settings.target)
+
+    @cached_property
+    def tracing(self) -> Tracing | None:
+        """Where the rows go as traces; None where nobody takes them."""
+        return Tracing.from_environment()
 
     @cached_property
     def places(self) -> Places:
@@ -144,6 +147,8 @@ class State:
     def close(self) -> bool:
         """Write what still waits; whether all rows are on record."""
         whole = True
+        if self.tracing is not None:
+            self.tracing.close()
         for each in self.settings.records:
             try:
                 each.close()
@@ -194,7 +199,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.parent != SUITE_DIR or not collection_path.name.startswith("test_"):
         return None
     state = config.stash.get(STATE, None)
-    if collection_path.name == DECLARED and (state is None or not state.settings.target.checks):
+    if collection_path.name == selection.DECLARED and (state is None or not state.settings.target.checks):
         return True
     held = () if state is None else selection.entries_in(collection_path, state.settings.target)
     if state is None or not held:
@@ -319,6 +324,8 @@ def _attempt(
     for error in telling if status is Status.FAILED else ():
         for failed in outcome.requests_failed(error):
             evidence.fact_of(failed, entry.component)
+    if status in (Status.FAILED, Status.BROKEN):
+        evidence.record("trace_id", recorder.trace_id)
     details = [str(report.longrepr) for report in reports if report.failed and report.longrepr]
     message = "; ".join(outcome.message_of(error) for error in telling)
     facts, observations = evidence.facts, recorder.finished(passed=status is Status.PASSED)
@@ -358,8 +365,11 @@ def _attempt(
         else None,
     )
     for_earlier = status is Status.SKIPPED and any(isinstance(each, EarlierFailed) for each in telling)
+    finished = rows.finished(row, state.secrets.redactor)
+    if state.tracing is not None:
+        state.tracing.add(finished, recorder.trace_id, recorder.span_id)
     raised.clear()  # their tracebacks hold what a target answered, up to 16 MiB each
-    return reports, rows.finished(row, state.secrets.redactor), for_earlier
+    return reports, finished, for_earlier
 
 
 @pytest.hookimpl(wrapper=True)
@@ -481,18 +491,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if state is None:
         return
     if _is_controller(state):
-        state.send_missing(narrowed=_narrowed(session.config))
+        state.send_missing(narrowed=selection.is_narrowed(session.config))
         if state.settings.pipes is not None:
             state.settings.pipes.close()
         _current = None
     state.stalls.stop()
     if not state.close():
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-
-
-def _narrowed(config: pytest.Config) -> bool:
-    """Whether less than the whole suite was asked for by pytest's own means."""
-    whole = {"hokusai_validation.suite", str(SUITE_DIR)}
-    paths = {str(each) for each in config.args}
-    absolute = {str(Path(each).resolve()) for each in paths}
-    return bool(config.option.keyword or config.option.markexpr) or not (paths | absolute) & whole

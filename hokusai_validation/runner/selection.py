@@ -12,6 +12,7 @@ from hokusai_validation.result import Category, Phase
 from hokusai_validation.target import Target
 
 SUITE_DIR = Path(__file__).parent.parent / "suite"
+DECLARED = "test_declared.py"  # a target's own checks: nothing in it where it has none
 _PHASES = tuple(Phase)
 
 
@@ -84,3 +85,11 @@ def order(entry: Entry | None) -> tuple[bool, int]:
     if entry is None:
         return (False, 0)
     return (entry.exclusive, _PHASES.index(entry.phase))
+
+
+def is_narrowed(config: pytest.Config) -> bool:
+    """Whether less than the whole suite was asked for by pytest's own means."""
+    whole = {"hokusai_validation.suite", str(SUITE_DIR)}
+    paths = {str(each) for each in config.args}
+    absolute = {str(Path(each).resolve()) for each in paths}
+    return bool(config.option.keyword or config.option.markexpr) or not (paths | absolute) & whole

@@ -25,6 +25,10 @@ SHOP: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Every `traceparent` that came, whichever service it came to.
+seen_headers: list[str] = []
+
+
 @dataclass(frozen=True)
 class Service:
     """One of them, listening at `port`; `down` answer 503 where they depend on one that is closed."""
@@ -38,6 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     body: Mapping[str, object] = {}
 
     def do_GET(self) -> None:
+        seen_headers.append(self.headers.get("traceparent", ""))
         data = json.dumps(self.body).encode()
         self.send_response(self.status)
         self.send_header("content-type", "application/json")
