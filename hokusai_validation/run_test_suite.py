@@ -184,7 +184,7 @@ def _arguments(
     if selection.critical_only:
         arguments.append("--critical-only")
     if workers:
-        arguments += ["-p", "xdist", "-n", str(workers), "--dist", "loadscope"]
+        arguments += [f"--processes={workers}"]
     return arguments
 
 

@@ -1,7 +1,7 @@
 """The time that a phase may take, and what is left out when it is used up: the least important first."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -44,6 +44,15 @@ class Budget:
         finally:
             taken_s = time.monotonic() - began
             self._spent_s[entry.phase] = self._spent_s.get(entry.phase, 0.0) + taken_s
+
+    @contextmanager
+    def together(self, phases: Collection[Phase]) -> Iterator[None]:
+        """The block's time is that of all these phases, whose tests run in it side by side."""
+        began = time.monotonic()
+        yield
+        for phase in set(phases):
+            taken_s = (time.monotonic() - began) / len(set(phases))
+            self._spent_s[phase] = self._spent_s.get(phase, 0.0) + taken_s
 
     def tried(self, entry: Entry) -> None:
         """A test of a component was executed."""

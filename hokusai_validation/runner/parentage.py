@@ -18,11 +18,17 @@ def end_with_parent() -> None:
     `CLEAN_UP_S`; and on Linux, where a parent is named in the environment, be sent it when that dies."""
     signal.signal(signal.SIGTERM, _interrupt)
     parent = os.environ.pop(PARENT_VARIABLE, None)
-    if parent is None or not sys.platform.startswith("linux"):
+    if parent is not None:
+        end_with(int(parent))
+
+
+def end_with(parent: int) -> None:
+    """On Linux, be sent SIGTERM when the parent process dies (what was asked before a fork does not hold)."""
+    if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != int(parent):  # it died before we could ask
+    if os.getppid() != parent:  # it died before we could ask
         os._exit(3)
 
 

@@ -1,161 +1,44 @@
 """The pytest plugin that makes rows of tests.
 
 Every attempt at a catalogued test becomes one row, on record the moment it ends, by the process that
-ran it. A hanging test, a test file that can't be imported, a dying worker process: each still gives
-rows. Tests that change the target or measure (`exclusive`) run alone, also with `-n`.
+ran it. A hanging test, a test file that can't be imported, a dying test process: each still gives
+rows. Tests that only read run side by side, with `--processes`; those that change the target or measure
+(`exclusive`) run alone behind them.
 """
 
-import os
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from hokusai_validation.catalogue import Entry, find, needs
-from hokusai_validation.errors import EarlierFailed, HokusaiError, RecordNotWritten
+from hokusai_validation.catalogue import Entry, needs
+from hokusai_validation.errors import EarlierFailed, HokusaiError
 from hokusai_validation.redaction import shown
 from hokusai_validation.reporting.escape import plain
-from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Progress, Result, Status
-from hokusai_validation.runner import attempts, outcome, rows, selection, stall
-from hokusai_validation.runner.alone import alone
-from hokusai_validation.runner.attempts import SecondAttempts
-from hokusai_validation.runner.budget import Budget
+from hokusai_validation.runner import attempts, outcome, rows, selection, side_by_side, stall
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.reading import Reading
 from hokusai_validation.runner.selection import SUITE_DIR
-from hokusai_validation.runner.settings import Settings, add_options, read_settings
-from hokusai_validation.runner.stall import StallWatch
+from hokusai_validation.runner.settings import add_options, read_settings
+from hokusai_validation.runner.state import STATE, State
 from hokusai_validation.runner.timelimit import TEARDOWN_LEAST_S, Allowance, limit_s
-from hokusai_validation.runner.tracing import Tracing
-from hokusai_validation.store.book import Book
+from hokusai_validation.runner.warming import preload
 
 EVIDENCE = pytest.StashKey[Evidence]()
 RAISED = pytest.StashKey[list[outcome.Raised]]()
-STATE = pytest.StashKey["State"]()
+
 ALLOWANCE = pytest.StashKey[Allowance]()
 
 # A report's property that carries progress from the process that ran the test to the controller.
 PROGRESS = "hokusai_progress"
-
-
-@dataclass
-class State:
-    """Of one suite process."""
-
-    settings: Settings
-    secrets: Secrets
-    root: Path = SUITE_DIR
-    reported: list[Progress] = field(default_factory=list)
-    collected: set[str] = field(default_factory=set)
-    unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
-    running: tuple[Entry, int, datetime] | None = None
-    interrupted: str = ""
-    second: SecondAttempts = field(default_factory=SecondAttempts)
-    evidence: Evidence = field(default_factory=Evidence)  # of the attempt that runs
-    stalls: StallWatch = field(default_factory=StallWatch)
-    stalled: set[str] = field(default_factory=set)  # tests whose first attempt a stall of ours ended
-
-    @cached_property
-    def budget(self) -> Budget:
-        """What the phases may take, and have taken."""
-        return Budget(self.settings.target)
-
-    @cached_property
-    def tracing(self) -> Tracing | None:
-        """Where the rows go as traces; None where nobody takes them."""
-        return Tracing.from_environment()
-
-    @cached_property
-    def places(self) -> Places:
-        """Which component each address of the target is."""
-        return Places(self.settings.target)
-
-    @cached_property
-    def book(self) -> Book:
-        """What this process has under way at the target."""
-        return Book(self.settings.target)
-
-    def record(self, row: Result) -> None:
-        """A row on record."""
-        for each in self.settings.records:
-            each.add(row)
-
-    def note(self, progress: Progress) -> None:
-        """Remember that a test has its row, and tell of it."""
-        self.reported.append(progress)
-        if self.settings.pipes is not None:
-            self.settings.pipes.notify(progress)
-
-    def send(self, row: Result) -> None:
-        """A row that no test gave: on record, and told of."""
-        self.record(row)
-        self.note(Progress.of(row))
-
-    def send_missing(self, *, narrowed: bool = False) -> None:
-        """The rows of everything in scope that has none."""
-
-        def asked(entry: Entry) -> bool:
-            known = entry.test in self.collected or entry.test in self.unimportable
-            return self.settings.selection.wants(entry) and (known or not narrowed)
-
-        def why(entry: Entry) -> str:
-            return self.unimportable.get(entry.test, self.interrupted)
-
-        missing = rows.complete(
-            self.reported,
-            scope=self.settings.selection.scope(self.settings.target),
-            asked=asked,
-            run_id=self.settings.run_id,
-            target=self.settings.target.name,
-            why=why,
-        )
-        for result in missing:
-            self.send(result)
-
-    def give_up(self, message: str) -> None:
-        """A test hangs where no exception reaches it: send its row and all others that are still
-        missing, then end the process."""
-        if self.running is not None and self.settings.lock_file is None:
-            entry, attempt, started_at = self.running
-            row = rows.unrun(
-                entry,
-                run_id=self.settings.run_id,
-                target=self.settings.target.name,
-                status=Status.BROKEN,
-                message=f"{message}; the suite process was ended.",
-            )
-            taken_s = (datetime.now(UTC) - started_at).total_seconds()
-            self.send(
-                row.model_copy(update={"attempt": attempt, "started_at": started_at, "duration_s": taken_s})
-            )
-            self.interrupted = f"the suite process was ended, because {entry.test} hung"
-            self.send_missing()
-            self.close()
-        os._exit(3)
-
-    def close(self) -> bool:
-        """Write what still waits; whether all rows are on record."""
-        whole = True
-        if self.tracing is not None:
-            self.tracing.close()
-        for each in self.settings.records:
-            try:
-                each.close()
-            except RecordNotWritten as error:
-                print(f"error: {error}")
-                whole = False
-        return whole
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -174,24 +57,6 @@ def pytest_configure(config: pytest.Config) -> None:
     except HokusaiError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[STATE] = State(settings, Secrets(settings.target), config.rootpath)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell a worker process of xdist what it needs to know."""
-    config: pytest.Config = node.config
-    folder = Path(tempfile.gettempdir())
-    lock_file = folder / f"hokusai-suite-{os.getpid()}-{os.getuid()}.lock"
-    node.workerinput["hokusai"] = config.stash[STATE].settings.for_worker(lock_file)
-    config.add_cleanup(lambda: lock_file.unlink(missing_ok=True))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    """Which tests the workers will run."""
-    state = node.config.stash.get(STATE, None)
-    if state is not None:
-        state.collected |= {selection.test_name(each) for each in ids}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -262,11 +127,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """After all tests: once more those whose failure can have been of the moment."""
-    done = yield
+    """First the tests that only read, side by side; after all tests, once more those whose failure can
+    have been of the moment."""
     state = session.config.stash.get(STATE, None)
     if state is None:
-        return done
+        return (yield)
+    if state.settings.processes > 1:
+        _side_by_side(session, state)
+    done = yield
     waiting = state.second.waiting
     for number, deferred in enumerate(waiting):
         after = waiting[number + 1].item if number + 1 < len(waiting) else None
@@ -282,11 +150,25 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return done
 
 
+def _side_by_side(session: pytest.Session, state: State) -> None:
+    """Run what may run beside others, and leave the rest to the session."""
+    reading = {
+        item: entry.phase
+        for item in session.items
+        if (entry := selection.entry_of(item, state.settings.target)) is not None and not entry.exclusive
+    }
+    if len(reading) > 1:
+        preload()
+        with state.budget.together(reading.values()):
+            side_by_side.run(tuple(reading), state.settings.processes, Reading(session, state, _run))
+        session.items[:] = [item for item in session.items if item not in reading]
+
+
 def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int) -> Result:
     """One attempt, reported to pytest and sent as a row."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     under_way = state.book.under_way(entry.test) if entry.exclusive else nullcontext()
-    with alone(state.settings.lock_file, exclusive=entry.exclusive), state.budget.spending(entry), under_way:
+    with state.budget.spending(entry), under_way:
         reports, row, for_earlier = _attempt(state, item, nextitem, entry, attempt)
     state.record(row)
     if row.executed:
@@ -442,30 +324,17 @@ def pytest_runtest_makereport(
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Tell of the row that a report's test has; a report without one, of a test that a dying worker
-    process took along, gives a broken row."""
+    """Tell of the row that a report's test has."""
     state = _current
     if state is None or not _is_controller(state):
         return
     text = dict(report.user_properties).get(PROGRESS)
     if text is not None:
         state.note(Progress.model_validate_json(str(text)))
-    elif report.when not in ("setup", "call", "teardown"):
-        entry = find(selection.test_name(report.nodeid), state.settings.target)
-        if entry is not None:
-            state.send(
-                rows.unrun(
-                    entry,
-                    run_id=state.settings.run_id,
-                    target=state.settings.target.name,
-                    status=Status.BROKEN,
-                    message="the test process died while it ran",
-                )
-            )
 
 
 def _is_controller(state: State) -> bool:
-    return state.settings.lock_file is None
+    return state.told is None
 
 
 def pytest_report_teststatus(

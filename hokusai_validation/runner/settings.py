@@ -1,18 +1,16 @@
-"""What a suite process was asked to do: from pytest's options, from Dagster's Pipes context where
-a phase started it, or from the controller where it is one of several test processes."""
+"""What a suite process was asked to do: from pytest's options, or from Dagster's Pipes context where
+a phase started it."""
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hokusai_validation.permission import Gate
 from hokusai_validation.result import Category, Phase
-from hokusai_validation.runner.pipes import Pipes, gate_extras, open_pipes
+from hokusai_validation.runner.pipes import Pipes, open_pipes
 from hokusai_validation.runner.selection import Selection
 from hokusai_validation.store.record import Record, place
 from hokusai_validation.target import Target, read_target
@@ -44,14 +42,16 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="append a JSON line a test to FILE, or an object a test to s3://BUCKET/FOLDER",
     )
+    group.addoption(
+        "--processes", type=int, default=0, metavar="N", help="test processes for the tests that only read"
+    )
     group.addoption("--run-id", default=None, help="the run that the rows belong to")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of one suite process: `records` are where it keeps the rows of the tests that it runs. Only the
-    worker processes of a parallel run have a `lock_file`; they tell their controller, and it tells
-    Dagster through `pipes`."""
+    """Of one suite process: `records` are where it keeps the rows of the tests that it runs; `processes`
+    how many test processes it has for those that only read."""
 
     target: Target
     run_id: str
@@ -59,18 +59,7 @@ class Settings:
     gate: Gate
     records: tuple[Record, ...] = ()
     pipes: Pipes | None = None
-    lock_file: Path | None = None
-
-    def for_worker(self, lock_file: Path) -> str:
-        """What a worker process needs to know, as JSON (no secret is in it)."""
-        return json.dumps(
-            {
-                "target": self.target.model_dump(mode="json"),
-                "run_id": self.run_id,
-                **gate_extras(self.gate),
-                "lock_file": str(lock_file),
-            }
-        )
+    processes: int = 0
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -83,24 +72,20 @@ def read_settings(config: pytest.Config) -> Settings:
         phases=tuple(Phase(each) for each in options.phase),
         critical_only=options.critical_only,
     )
-    records = tuple(Record(place(each)) for each in options.rows)
-    worker = getattr(config, "workerinput", None)
-    if worker is not None:
-        given = json.loads(worker["hokusai"])
-        return Settings(
-            target=Target.model_validate(given["target"]),
-            run_id=given["run_id"],
-            selection=selection,
-            gate=_gate(given),
-            records=records,
-            lock_file=Path(given["lock_file"]),
-        )
+    records, processes = open_records(config), options.processes
     pipes = open_pipes()
     if pipes is not None:
-        return Settings(pipes.target, pipes.run_id, selection, _gate(pipes.extras), records, pipes)
+        return Settings(pipes.target, pipes.run_id, selection, _gate(pipes.extras), records, pipes, processes)
     run_id = options.run_id or f"local-{uuid.uuid4()}"
     target = read_target(options.target)
-    return Settings(target, run_id, selection, gate_of(target, run_id), records)
+    return Settings(target, run_id, selection, gate_of(target, run_id), records, None, processes)
+
+
+def open_records(config: pytest.Config) -> tuple[Record, ...]:
+    """Where rows are kept, opened for this process.
+
+    Raises UsageError."""
+    return tuple(Record(place(each)) for each in config.option.rows)
 
 
 def gate_of(target: Target, run_id: str) -> Gate:

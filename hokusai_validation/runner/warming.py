@@ -1,14 +1,32 @@
-"""Great Expectations takes seconds to import: that is begun where a process waits anyway, so that
-whoever needs it finds it done. Not while something is measured."""
+"""Imports that take long, done where it costs nobody time: not while something is measured."""
 
+import contextlib
+import importlib
 import os
 import threading
+
+# What most reading tests come to use; the test processes have it from before they part.
+_SHARED = (
+    "boto3.session",
+    "botocore.auth",
+    "botocore.httpsession",
+    "s3transfer.manager",
+    "psycopg2.extras",
+    "redis",
+)
 
 _begun = threading.Event()
 
 
+def preload() -> None:
+    """Import what test processes that are forked from this one will have in common."""
+    for name in _SHARED:
+        with contextlib.suppress(ImportError):  # told of where it is needed
+            importlib.import_module(name)
+
+
 def warm_up() -> None:
-    """Begin once, beside whatever else happens in this process; an import that fails is told of
+    """Begin with Great Expectations, which takes seconds; once, beside whatever else happens in this process; an import that fails is told of
     where it is needed."""
     if _begun.is_set():
         return

@@ -16,8 +16,9 @@ from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.runner.plugin import EVIDENCE, STATE
+from hokusai_validation.runner.plugin import EVIDENCE
 from hokusai_validation.runner.selection import entry_of
+from hokusai_validation.runner.state import STATE
 from hokusai_validation.runner.timelimit import not_counted
 from hokusai_validation.store.book import Abandoned
 from hokusai_validation.target import Target

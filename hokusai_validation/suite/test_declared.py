@@ -7,7 +7,7 @@ from hokusai_validation.permission import Gate
 from hokusai_validation.probes.declared import Asker
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.runner.plugin import STATE
+from hokusai_validation.runner.state import STATE
 from hokusai_validation.target import Target
 
 

@@ -113,9 +113,7 @@ def test_in_parallel_the_exclusive_tests_run_alone_and_a_dying_process_costs_one
     [permissions]
     faults = ["refuse", "reset"]
     """
-    ran = run_suite(
-        tmp_path, {"test_file.py": text}, "--category=unit", "-p", "xdist", "-n", "2", target=target
-    )
+    ran = run_suite(tmp_path, {"test_file.py": text}, "--category=unit", "--processes=2", target=target)
     assert {row.test for row in ran.rows} == UNIT
     (died,) = ran.of("test_force_reset")
     assert (died.status, died.message) == (Status.BROKEN, "the test process died while it ran")
