@@ -61,8 +61,10 @@ class Endpoints(Section):
 
 
 class Tls(Section):
-    """How certificates are checked: a CA file beside the system's, and when one counts as expiring."""
+    """How certificates are checked: a CA file beside the system's, and when one counts as expiring.
+    `served`: false where there is no TLS at all, and that is no failure."""
 
+    served: bool = True
     ca_file: Path | None = None
     expiring_days: Count = 21
 
@@ -97,7 +99,8 @@ class Instance(Section):
 
 
 class Gateway(Section):
-    """The API's promises that can be set: time-outs, rate limit, cache, breaker."""
+    """What the API promises as it is deployed: time-outs, cache, breaker. Tests hold it to them; nothing
+    here sets anything there."""
 
     health_timeout_s: Seconds = 10.0
     proxy_timeout_s: Seconds = 10.0
@@ -117,12 +120,14 @@ class Auth(Section):
 
 
 class Mlflow(Section):
-    """MLflow by its own (internal) address; `through_gateway` is the proxy's path."""
+    """MLflow by its own (internal) address; `through_gateway` is the proxy's path, `version` what is
+    deployed (none: any)."""
 
     url: Url | None = None
     through_gateway: str = "/api/mlflow"
     artifact_bucket: str | None = None
     expected_alembic_revision: str | None = None
+    version: str | None = None
 
 
 class EcsService(Section):
@@ -186,7 +191,8 @@ class Breaker(Section):
 
 class Links(Section):
     """Links that faults can be put on: a server of Toxiproxy's HTTP API, and which proxy stands on
-    which edge. Edge keys are `from->to`, `from` an instance or a component: `api-1->mlflow`."""
+    which edge. Edge keys are `from->to`, `from` an instance or a component: `api-1->mlflow`. Where two
+    edges name one proxy, a fault on either is on both."""
 
     url: Url
     edges: Mapping[str, str] = Field(default_factory=dict)
@@ -391,6 +397,24 @@ class Target(Section):
                     raise ValueError(
                         f"`{at}`: host '{host}' is none that the file names; permissions.hosts may permit it"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _edges_are_of_this_target(self, info: ValidationInfo) -> Self:
+        if info.context is PARTIAL or self.links is None:
+            return self
+        sources = {*self.topology, *(each.name for each in self.instances)}
+        sources |= set(self.control.processes if self.control is not None else ())
+        for edge in self.links.edges:
+            source, arrow, to = edge.partition("->")
+            if not arrow:
+                raise ValueError(f"`links.edges`: '{edge}' is no edge like api-1->mlflow")
+            if source not in sources:
+                raise ValueError(
+                    f"`links.edges`: '{source}' of '{edge}' is neither an instance nor a component"
+                )
+            if to not in self.topology:
+                raise ValueError(f"`links.edges`: '{to}' of '{edge}' is in no [topology]")
         return self
 
     def may_ask(self, host: str) -> bool:

@@ -6,6 +6,7 @@ edges of the service contract are here (`DEFAULT_TOPOLOGY`) and nowhere else.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -28,7 +29,7 @@ class Role(StrEnum):
 
 class Component(BaseModel):
     """A node of the topology; edges go to what it depends on. `known_unhealthy`: it is out, and whoever
-    runs it knows; what relies on it is not executed. Without a `role` it is a part of the
+    runs it knows (to the end of the day `known_unhealthy_until`, UTC, where there is one); what relies on it is not executed. Without a `role` it is a part of the
     target's own, which no test of the contract asks about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,13 @@ class Component(BaseModel):
     team: str = "platform"
     deployed: bool = True
     known_unhealthy: bool = False
+    known_unhealthy_until: date | None = None
+
+    @property
+    def is_known_unhealthy(self) -> bool:
+        """Whether it is out today, and that is known."""
+        until = self.known_unhealthy_until
+        return self.known_unhealthy and (until is None or datetime.now(UTC).date() <= until)
 
 
 # The stack of the service contract. A target file may override or extend it, component by component.

@@ -55,14 +55,15 @@ NEEDS: Mapping[str, Need] = {
     "redis": (lambda t: t.redis, "no redis configured"),
     "auth": (lambda t: t.auth, "no auth service configured"),
     "auth_admin": (lambda t: t.auth and t.auth.admin, "no admin of the auth service on this target"),
+    "tls": (lambda t: t.tls.served, "there is no TLS on this target (`tls.served = false`)"),
     "key": (lambda t: t.keys.good, "no API key configured"),
 }
 
 
 def missing(entry: Entry, target: Target) -> str | None:
     """Why the target can't have this test run, or None when it can."""
-    unmet = first_unmet(entry, target)
-    return None if unmet is None else str(unmet)
+    found = first_unmet(entry, target)
+    return None if found is None else str(found)
 
 
 def first_unmet(entry: Entry, target: Target) -> Unmet | None:
@@ -71,8 +72,8 @@ def first_unmet(entry: Entry, target: Target) -> Unmet | None:
     that must be set (`aws.rds_instance`)."""
     if not target.catalogue and not entry.generic:
         return NotConfigured(NO_CATALOGUE)
-    found = (_unmet(need, target) for need in entry.needs)
-    return next((unmet for unmet in found if unmet is not None), None)
+    found = (unmet(need, target) for need in entry.needs)
+    return next((each for each in found if each is not None), None)
 
 
 def relied_on(entry: Entry) -> tuple[str, ...]:
@@ -80,7 +81,8 @@ def relied_on(entry: Entry) -> tuple[str, ...]:
     return tuple(need.removeprefix(HEALTHY) for need in entry.needs if need.startswith(HEALTHY))
 
 
-def _unmet(need: str, target: Target) -> Unmet | None:
+def unmet(need: str, target: Target) -> Unmet | None:
+    """Why one need is not met, or None."""
     if need.startswith(HEALTHY):
         return None
     if need in NEEDS:

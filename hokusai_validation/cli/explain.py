@@ -1,8 +1,14 @@
-"""`hokusai-validation explain`: what a test asks, why, what it needs, how it ended of late."""
+"""`hokusai-validation explain`: what a test asks, why, what it needs, how it ended of late; without a test, what
+tests may need of a target, and the edges of its stack.
+"""
+
+import textwrap
+from collections.abc import Iterator
 
 import click
 
 from hokusai_validation import catalogue
+from hokusai_validation.catalogue import needs
 from hokusai_validation.cli.completion import targets
 from hokusai_validation.diagnosis.history import History
 from hokusai_validation.diagnosis.trend import last_outcomes
@@ -10,22 +16,28 @@ from hokusai_validation.errors import UsageError
 from hokusai_validation.reporting.escape import one_line
 from hokusai_validation.resources.injected import ResultsResource
 from hokusai_validation.target import Target, read_target
+from hokusai_validation.topology import DEFAULT_TOPOLOGY
 
 RUNS = 20
 SUGGESTIONS = 5
 
 
 @click.command()
-@click.argument("test")
+@click.argument("test", required=False)
 @click.option(
     "--target",
     shell_complete=targets,
     help="Whose past outcomes are shown; none: only what the catalogue says.",
 )
-def explain(test: str, target: str | None) -> int:
-    """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H01`), a
-    whole name (`Class::function`), or a part of a name that only one test has."""
+def explain(test: str | None, target: str | None) -> int:
+    """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H1`), a
+    whole name (`Class::function`), or a part of a name that only one test has. Without one: all that
+    tests need of a target, and the edges of its stack."""
     of = None if target is None else read_target(target, follow_include=False)
+    if test is None:
+        for line in (*_needs(of), "", *_edges(of)):
+            click.echo(line)
+        return 0
     entry = _find(test, of)
     click.echo(f"{entry.id}  {entry.test}")
     click.echo(f"  must hold   {entry.says}")
@@ -45,6 +57,38 @@ def explain(test: str, target: str | None) -> int:
         outcomes = last_outcomes(past).get(entry.test, ())
         click.echo(f"  on {one_line(name, 40)}  {' '.join(outcomes) if outcomes else 'never run'}")
     return 0
+
+
+def _needs(target: Target | None) -> Iterator[str]:
+    """Every need, with the tests that have it; of a target also whether it is met."""
+    every = catalogue.entries() if target is None else catalogue.of_target(target)
+    held: dict[str, list[catalogue.Entry]] = {}
+    for entry in every:
+        for need in entry.needs:
+            held.setdefault(need, []).append(entry)
+    yield "What tests need of a target" + (":" if target is None else f", and what {target.name} has:")
+    for need, entries in sorted(held.items()):
+        mark = "" if target is None else "has  " if needs.unmet(need, target) is None else "lacks"
+        ids = " ".join(entry.id for entry in entries)
+        yield f"  {mark:<5} {need:<26} {_wrapped(ids, indent=35)}".rstrip()
+
+
+def _edges(target: Target | None) -> Iterator[str]:
+    """Who depends on whom, and which link stands there."""
+    topology = DEFAULT_TOPOLOGY if target is None else target.topology
+    links = {} if target is None or target.links is None else target.links.edges
+    yield "Edges of the stack:"
+    for name, part in topology.items():
+        if part.depends_on:
+            yield f"  {name} -> {', '.join(part.depends_on)}"
+    for edge, link in links.items():
+        yield f"  {edge}  over link {link}"
+
+
+def _wrapped(text: str, *, indent: int) -> str:
+    """Lines of 80 columns, all but the first set in."""
+    lines = textwrap.wrap(text, 80 - indent) or [""]
+    return f"\n{' ' * indent}".join(lines)
 
 
 def _find(text: str, target: Target | None) -> catalogue.Entry:

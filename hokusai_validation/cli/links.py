@@ -13,7 +13,7 @@ from hokusai_validation.links.program import run
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Links, as a JSON list (Toxiproxy's form).",
+    help="Links, as a JSON list (Toxiproxy's form; deploy/examples has an example and its schema).",
 )
 @click.option("--api", default=DEFAULT_API, show_default=True, help="Where the API listens (HOST:PORT).")
 def links(config: Path | None, api: str) -> None:

@@ -22,7 +22,9 @@ def target() -> None:
 
 @target.command()
 @click.argument("file", shell_complete=targets)
-@click.option("--all", "show_all", is_flag=True, help="Name the tests that would run, too.")
+@click.option(
+    "--all", "show_all", is_flag=True, help="Name the tests that would run, and the edges of the stack, too."
+)
 def check(file: str, show_all: bool) -> int:
     """What FILE (or a target's name) would have run, what would be skipped and why. No request is sent."""
     from hokusai_validation.catalogue import phase_entries
@@ -52,6 +54,10 @@ def check(file: str, show_all: bool) -> int:
             click.echo(f"  would run: {' '.join(ran)}")
         for reason, ids in reasons.items():
             click.echo(f"  skipped, {reason}: {' '.join(ids)}")
+    if show_all:
+        for name, part in read.topology.items():
+            if part.depends_on:
+                click.echo(f"edges: {name} -> {', '.join(part.depends_on)}")
     click.echo(f"{runs} tests would run, {skips} would be skipped.")
     return 0
 

@@ -120,7 +120,7 @@ def declared_skip(row: Result, target: Target) -> bool:
     if component is not None and not component.deployed:
         return True
     blocking = target.topology.get(row.blocked_by or "")
-    if blocking is not None and blocking.known_unhealthy:
+    if blocking is not None and blocking.is_known_unhealthy:
         return True
     entry = catalogue.find(row.test, target)
     if entry is None:

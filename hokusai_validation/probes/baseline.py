@@ -150,7 +150,7 @@ def _note(scene: Scene, part: str, state: str) -> None:
 def _raise_if_known(scene: Scene, parts: Collection[str]) -> None:
     for part in parts:
         declared = scene.target.topology.get(component_of(part, scene.target))
-        if declared is not None and declared.known_unhealthy:
+        if declared is not None and declared.is_known_unhealthy:
             raise UnhealthyBefore(
                 f"{part} was not healthy before (the target file says so)", component_of(part, scene.target)
             )

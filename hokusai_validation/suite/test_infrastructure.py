@@ -83,6 +83,14 @@ class TestInfrastructure:
             FactKind.PROXY_ERROR,
             "mlflow",
         )
+        wanted = None if target.mlflow is None else target.mlflow.version
+        expect(
+            wanted is None or answer.text.strip() == wanted,
+            f"MLflow {shown(answer.text.strip(), 40)!r} is deployed, not {wanted} (`mlflow.version`).",
+            evidence,
+            FactKind.CONFIGURATION_DIFFERS,
+            "mlflow",
+        )
 
     def test_mlflow_experiments(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
         """A search of experiments through the gateway, with a key."""
