@@ -9,9 +9,7 @@ import gc
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import click
 import pytest
@@ -31,6 +29,7 @@ from hokusai_validation.result import (
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.runner.pipes import started_by_dagster
 from hokusai_validation.runner.selection import SUITE_DIR, Selection
+from hokusai_validation.store import scratch
 from hokusai_validation.store.record import read_file
 from hokusai_validation.target import Target, read_target
 
@@ -114,10 +113,10 @@ def run(
     Raises TargetNotFound, TargetInvalid, UsageError."""
     in_phase = started_by_dagster()
     target = None if in_phase else read_target(target_name)
-    with tempfile.TemporaryDirectory(prefix="hokusai-suite-") as folder:
-        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
+    with scratch.folder("hokusai-suite-") as folder:
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(folder))
         # A phase reads what it named itself, after our end.
-        own_rows = Path(folder) / "rows.jsonl"
+        own_rows = folder / "rows.jsonl"
         places = ([] if in_phase else [str(own_rows)]) + ([] if rows_place is None else [rows_place])
         arguments = _arguments(target_name, selection, workers, places, run_id)
         if as_json:

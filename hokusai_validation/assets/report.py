@@ -2,16 +2,14 @@
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from hokusai_validation import __version__, reporting
-from hokusai_validation.assets import metadata, progress, wall
+from hokusai_validation.assets import anchors, metadata, progress, wall
 from hokusai_validation.assets.aggregate import NAME as AGGREGATE
 from hokusai_validation.assets.aggregate import numbers
 from hokusai_validation.assets.phase import key
@@ -27,6 +25,7 @@ from hokusai_validation.report import Report, Verdict
 from hokusai_validation.reporting import emf
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.result import to_frame
+from hokusai_validation.store import scratch
 
 NAME = "report"
 VERDICT = "verdict"
@@ -53,17 +52,18 @@ def build(target_name: str) -> dg.AssetsDefinition:
         begun = time.monotonic()
         progress.notify(progress.Event(NAME, begun=True))
         store = store_of(context, target_name)
-        with tempfile.TemporaryDirectory(prefix="data-docs-") as folder:
+        with scratch.folder("data-docs-") as folder:
             checked = results_contract.check(to_frame(made.results), made.target)
             place = reporting.write(
                 made,
                 store.reports,
                 run_output=store.output(made.target, made.run_id),
-                attachments={"data_docs": results_contract.write_docs(checked, Path(folder) / "docs")},
+                attachments={"data_docs": results_contract.write_docs(checked, folder / "docs")},
             )
         if os.environ.get("AWS_EXECUTION_ENV", "").startswith("AWS_ECS"):
             # A task's output goes to CloudWatch Logs, which makes metrics of these lines.
             sys.stdout.write(emf.render(made).decode())
+        anchors.anchor(context.instance, made.target, made.run_id, store.reports / made.target / made.run_id)
         all_targets = wall.refresh(store, made.finished_at)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}

@@ -2,7 +2,6 @@
 progress comes back; its rows stand on its record."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Phase
 from hokusai_validation.runner import process
 from hokusai_validation.runner.process import Ended
-from hokusai_validation.store import record
+from hokusai_validation.store import record, scratch
 from hokusai_validation.store.storage import default_options
 
 
@@ -42,8 +41,8 @@ class ProgressReader(dg.PipesMessageReader):
     @contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
         """The file for the time of a session."""
-        with tempfile.TemporaryDirectory(prefix="hokusai-pipes-") as folder:
-            path = Path(folder) / "messages"
+        with scratch.folder("hokusai-pipes-") as folder:
+            path = folder / "messages"
             self._tail, self._handler = record.Tail(path), handler
             try:
                 yield {PipesDefaultMessageWriter.FILE_PATH_KEY: str(path)}

@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from hokusai_validation.assets.metadata import DOCUMENTS_VARIABLE
 from hokusai_validation.cli import execution, family, sandbox_use
 from hokusai_validation.errors import PortTaken, StackDidNotStart, UsageError
 from hokusai_validation.runner.parentage import end_with_parent
+from hokusai_validation.store import scratch
 from hokusai_validation.store.storage import is_local
 
 HOST = "127.0.0.1"
@@ -59,8 +59,8 @@ def ui(port: int, no_sandbox: bool, workspace: Path, documents_port: int | None)
     end_with_parent()
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="hokusai-ui-") as folder,
-            _servers(locations, port, Path(folder), documents) as servers,
+            scratch.folder("hokusai-ui-") as folder,
+            _servers(locations, port, folder, documents) as servers,
         ):
             stack = contextlib.nullcontext() if no_sandbox else sandbox_use.source("sandbox", click.echo)
             with stack:

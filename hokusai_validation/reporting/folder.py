@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from hokusai_validation.reporting import (
     table,
     working_services,
 )
+from hokusai_validation.store import scratch
 from hokusai_validation.store.storage import base_path, is_local
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ DOCUMENTS: Mapping[str, Callable[[Report], bytes]] = {
     "test_results.parquet": table.render_parquet,
 }
 
+WORK = ".work-"  # a report that is being written
+
 
 def write(
     report: Report,
@@ -62,27 +64,23 @@ def write(
     parent = base_path(str(base), dict(getattr(base, "storage_options", {}))) / report.target
     final = parent / report.run_id
     local = is_local(parent)
-    work: Path | None = None
     try:
         if local:
             parent.mkdir(parents=True, exist_ok=True)
         # Beside its place where that is local, so that moving it there is one step.
-        work = Path(tempfile.mkdtemp(prefix=f".{report.run_id}-", dir=str(parent) if local else None))
-        work.chmod(0o755)
-        _fill(work, report, run_output, attachments or {}, parent)
-        if local:
-            _move(work, Path(str(final)))
-        else:
-            for place in (final, parent / "latest"):
-                _upload(work, place)
+        with scratch.folder(WORK, Path(str(parent)) if local else None) as work:
+            work.chmod(0o755)
+            _fill(work, report, run_output, attachments or {}, parent)
+            if local:
+                _move(work, Path(str(final)))
+            else:
+                for place in (final, parent / "latest"):
+                    _upload(work, place)
     except OSError as error:
         raise ReportNotWritten(
             f"The report could not be written to {final}: {error.strerror or error}."
             " Free some space or correct the folder's permissions, then materialize `report` again."
         ) from None
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
     return str(final)
 
 
@@ -102,7 +100,8 @@ def _fill(
         else:
             shutil.copyfile(source, work / name)
     latest = parent / "latest" / manifest.NAME
-    manifest.write(work, report, previous=latest.read_bytes() if latest.exists() else None)
+    previous = latest.read_bytes() if latest.exists() else None
+    manifest.write(work, report, previous=previous, key=manifest.signing_key())
 
 
 def _move(work: Path, final: Path) -> None:
@@ -113,7 +112,10 @@ def _move(work: Path, final: Path) -> None:
     fresh = final.parent / f".latest-{os.getpid()}"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(final.name)
-    fresh.replace(final.parent / "latest")
+    latest = final.parent / manifest.LATEST
+    if latest.is_dir() and not latest.is_symlink():  # copied from a bucket, say: kept, out of the way
+        latest.rename(final.parent / f".{manifest.LATEST}-before-{final.name}")
+    fresh.replace(latest)
 
 
 def _upload(work: Path, place: "UPath") -> None:

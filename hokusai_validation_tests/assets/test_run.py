@@ -13,9 +13,11 @@ import pytest
 
 from hokusai_sandbox_tests.aids import kill_below
 from hokusai_validation.assets import progress
+from hokusai_validation.assets.anchors import anchors
 from hokusai_validation.catalogue import entries, phase_entries
 from hokusai_validation.phase_rows import TroubleKind
 from hokusai_validation.report import Report
+from hokusai_validation.reporting import manifest
 from hokusai_validation.resources.injected import GatewayResource, KeyResource
 from hokusai_validation.result import Phase, Status, final_attempts
 from hokusai_validation.runner import process
@@ -99,6 +101,10 @@ def test_another_phase_is_read_back_with_its_own_run(tmp_path: Path, results: Pa
     with dg.DagsterInstance.ephemeral() as instance:
         first = materialize(source, Phase.ENVIRONMENT, instance=instance)
         second = materialize(source, Phase.DISCOVERY, instance=instance)
+        known = anchors(instance, "stub")
+    assert (known.newest, set(known.hashes)) == (second.run_id, {first.run_id, second.run_id})
+    chain = manifest.chain(results / "reports" / "stub", anchors=known)
+    assert [(link.folder.name, link.problems) for link in chain] == [(second.run_id, ()), (first.run_id, ())]
     report = json.loads((results / "reports" / "stub" / second.run_id / "report.json").read_text())
     sources = {each["phase"]: each["run_id"] for each in report["provenance"]["phases"]}
     assert sources["environment"] == first.run_id
