@@ -4,17 +4,21 @@ State is told by a mark and a word beside the colour, and the way by thick dashe
 reads without colour; at most three parts stand in a row, so that it reads on a phone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from hokusai_validation.report import Finding, NodeState, StackNode
 from hokusai_validation.reporting.charts import escape
 from hokusai_validation.reporting.escape import one_line
 
-WIDTH = 380
+WIDTH = 420
 PER_ROW = 3
-BOX_WIDTH, BOX_HEIGHT = 122, 40
-GAP = 34
+BOX_WIDTH, BOX_HEIGHT = 116, 40
+GAP = 34  # between two rows; between two boxes of a full row there are 24
+LANE = 6  # between two lines that pass a row side by side
+
+Point = tuple[float, float]
+Places = Mapping[str, Point]
 
 _MARKS = {
     NodeState.WORKING: ("passed", "✔ works"),
@@ -32,18 +36,14 @@ def picture(nodes: Sequence[StackNode], findings: Sequence[Finding], only: Findi
         return ""
     shown = [_as_seen_by(node, only) for node in nodes] if only is not None else list(nodes)
     places = _places(shown)
-    height = max(y for _, y in places.values()) + BOX_HEIGHT + 6
+    height = max(y for _, y in places.values()) + BOX_HEIGHT + GAP / 2 + 6
     by_name = {node.name: node for node in shown}
     keys = [only.key] if only is not None else [finding.key for finding in findings]
-    lines: list[str] = []
-    boxes: list[str] = []
-    for node in shown:
-        lines += [
-            _line(places[node.name], places[below], on_way=_on_way(node, by_name[below], keys))
-            for below in node.depends_on
-            if below in places
-        ]
-        boxes.append(_box(node, places[node.name], _since(node, findings)))
+    lines = [
+        _line(points, on_way=_on_way(by_name[upper], by_name[lower], keys))
+        for (upper, lower), points in routes(shown, places).items()
+    ]
+    boxes = [_box(node, places[node.name], _since(node, findings)) for node in shown]
     said = "; ".join(f"{node.name}: {node.state}" for node in shown)
     title = "Who stands on whom" if only is None else f"How far it reached: {one_line(only.title, 120)}"
     return (
@@ -64,13 +64,14 @@ def _on_way(upper: StackNode, lower: StackNode, keys: Sequence[str]) -> bool:
     return any(key in upper.reached_by and (key in lower.findings or key in lower.reached_by) for key in keys)
 
 
-def _places(nodes: Sequence[StackNode]) -> dict[str, tuple[float, float]]:
+def _places(nodes: Sequence[StackNode]) -> dict[str, Point]:
     """The upper left corner of every box: rank by rank, each part below all that stand on it."""
     ranks = _ranks(nodes)
-    places: dict[str, tuple[float, float]] = {}
+    places: dict[str, Point] = {}
     y = 4.0
     for rank in sorted(set(ranks.values())):
         names = [node.name for node in nodes if ranks[node.name] == rank]
+        names.sort(key=lambda name: _wanted_x(name, nodes, places))
         for start in range(0, len(names), PER_ROW):
             row = names[start : start + PER_ROW]
             step = WIDTH / len(row)
@@ -96,11 +97,56 @@ def _ranks(nodes: Sequence[StackNode]) -> dict[str, int]:
     return ranks
 
 
-def _line(upper: tuple[float, float], lower: tuple[float, float], *, on_way: bool) -> str:
-    x1, y1 = upper[0] + BOX_WIDTH / 2, upper[1] + BOX_HEIGHT
-    x2, y2 = lower[0] + BOX_WIDTH / 2, lower[1]
+def _wanted_x(name: str, nodes: Sequence[StackNode], places: Places) -> float:
+    """Below the middle of those that stand on it."""
+    above = [places[node.name][0] for node in nodes if name in node.depends_on and node.name in places]
+    return sum(above) / len(above) if above else 0.0
+
+
+def routes(nodes: Sequence[StackNode], places: Places) -> Mapping[tuple[str, str], tuple[Point, ...]]:
+    """The corners of each edge's line. It passes the rows between its ends where no box stands, and
+    leaves and reaches a box from below or above: it touches no box but those two."""
+    edges = [
+        (node.name, below)
+        for node in nodes
+        for below in dict.fromkeys(node.depends_on)
+        if below in places and below != node.name
+    ]
+    rows = sorted({y for _, y in places.values()})
+    taken: dict[tuple[float, float], int] = {}
+    found: dict[tuple[str, str], tuple[Point, ...]] = {}
+    for upper, lower in edges:
+        (x1, y1), (x2, y2) = sorted((places[upper], places[lower]), key=lambda place: place[1])
+        start, end = (x1 + BOX_WIDTH / 2, y1 + BOX_HEIGHT), (x2 + BOX_WIDTH / 2, y2)
+        if y1 == y2:
+            under = y1 + BOX_HEIGHT + GAP / 2
+            found[upper, lower] = (start, (start[0], under), (end[0], under), (end[0], y2 + BOX_HEIGHT))
+            continue
+        points = [start]
+        for row in rows:
+            if y1 < row < y2:
+                share = (row - y1) / (y2 - y1)
+                middle, room = _gap(start[0] + share * (end[0] - start[0]), row, places)
+                lane = taken[middle, row] = taken.get((middle, row), 0) + 1
+                aside = min(lane // 2 * LANE, room / 2 - 3) * (1 if lane % 2 else -1)
+                x = middle + aside
+                points += [(x, row - 3), (x, row + BOX_HEIGHT + 3)]
+        found[upper, lower] = (*points, end)
+    return found
+
+
+def _gap(wanted: float, row: float, places: Places) -> tuple[float, float]:
+    """Where a line passes a row: middle and width of the gap between its boxes, or beside them, that is
+    nearest."""
+    left = sorted(x for x, y in places.values() if y == row)
+    sides = [0.0, *(side for x in left for side in (x, x + BOX_WIDTH)), float(WIDTH)]
+    gaps = [((begin + end) / 2, end - begin) for begin, end in zip(sides[::2], sides[1::2], strict=True)]
+    return min(gaps, key=lambda gap: abs(gap[0] - wanted))
+
+
+def _line(points: Sequence[Point], *, on_way: bool) -> str:
     kind = "way" if on_way else "edge"  # sorts the way behind the edges, so that it is drawn over them
-    return f'<line class="{kind}" x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"/>'
+    return f'<polyline class="{kind}" points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in points)}"/>'
 
 
 def _box(node: StackNode, place: tuple[float, float], since: datetime | None) -> str:
