@@ -35,7 +35,7 @@ from hokusai_validation.errors import (
 from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.observation import ErrorClass, Native
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import recording
+from hokusai_validation.resources import hanging, recording
 from hokusai_validation.resources.classification import Classified, of_exception, of_name
 from hokusai_validation.resources.deadline import DeadlineTransport, within
 from hokusai_validation.resources.names import Resolver
@@ -200,16 +200,19 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> Answer:
-        """One request to `path` (or a whole URL); `timeout_s` is for all of it.
+        """One request to `path` (or a whole URL); `timeout_s` is for all of it, unless it hung before.
 
-        Raises the leaves of RequestFailed."""
+        Raises the leaves of RequestFailed, UnhealthyBefore where the address is known to answer nothing."""
         url = path if "://" in path else self.base_url + path
-        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        whole_s = limit_s = self.timeout_s if timeout_s is None else timeout_s
         sent = dict(headers or {})
         sent.setdefault("accept-encoding", "identity")
         if key and self._key is not None:
             sent["authorization"] = f"Bearer {self._key.get_secret_value()}"
         question = recording.ask_http(method, url, with_key=not _KEY_HEADERS.isdisjoint(map(str.lower, sent)))
+        asked = question.asked
+        if asked is not None:
+            limit_s = hanging.limit_of(asked, limit_s, question.place.dialled)
         if question.traceparent:
             sent.setdefault("traceparent", question.traceparent)
         started = time.perf_counter()
@@ -218,7 +221,14 @@ class HttpClient:
         except httpx.TransportError as error:
             found = of_exception(error)
             question.failed(found)
-            raise _failure(found, error, f"{method} {url}", limit_s) from None
+            if asked is not None:
+                hanging.ended(asked, found.error_class)
+            said = (
+                ""
+                if limit_s == whole_s
+                else f" (it hung before in this run, else it would have {whole_s:g} s)"
+            )
+            raise _failure(found, error, f"{method} {url}", limit_s, said) from None
         except httpx.InvalidURL as error:
             raise ProtocolViolated(f"{method} {url} is not a usable URL: {error}.") from None
         except NameNotResolved as error:
@@ -233,6 +243,8 @@ class HttpClient:
         elapsed_ms = (time.perf_counter() - started) * 1000
         headers = dict(response.headers)
         question.answered(response.status_code, headers, body, elapsed_ms=round(elapsed_ms, 3))
+        if asked is not None:
+            hanging.ended(asked, None)
         return Answer(method, url, response.status_code, headers, body, elapsed_ms, question.id)
 
     def _send(
@@ -333,15 +345,17 @@ def _timeouts(limit_s: float) -> dict[str, float]:
     }
 
 
-def _failure(found: Classified, error: httpx.TransportError, call: str, limit_s: float) -> RequestFailed:
-    """The leaf of our tree that a classified error is."""
+def _failure(
+    found: Classified, error: httpx.TransportError, call: str, limit_s: float, said: str
+) -> RequestFailed:
+    """The leaf of our tree that a classified error is; `said` tells of a limit that is shorter than usual."""
     kind = found.error_class
     if kind is ErrorClass.CONNECT_TIMEOUT:
         if found.native.system == "errno":
             return ConnectTimedOut(f"{call}: no connection: {error}.")
         return ConnectTimedOut(f"{call}: no connection within {min(limit_s, CONNECT_TIMEOUT_S):g} s.")
     if kind in (ErrorClass.READ_TIMEOUT, ErrorClass.CONNECTIONS_EXHAUSTED):
-        return ReadTimedOut(f"{call}: connected, but no answer within {limit_s:g} s.")
+        return ReadTimedOut(f"{call}: connected, but no answer within {limit_s:g} s{said}.")
     if found.native.system == "openssl":
         return TlsFailed(f"{call}: TLS failed: {error}.")
     if kind is ErrorClass.REFUSED:

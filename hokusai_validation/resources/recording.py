@@ -17,6 +17,7 @@ from hokusai_validation.observation import Edge, ErrorClass, Kind, Native, Obser
 from hokusai_validation.operations import Operation
 from hokusai_validation.resources import classification, own_faults, reports
 from hokusai_validation.resources.classification import AnswerRead, Classified
+from hokusai_validation.resources.hanging import Asked
 from hokusai_validation.resources.places import AWS, UNKNOWN, Place, address
 from hokusai_validation.resources.recorder import Recorder
 
@@ -66,6 +67,11 @@ class Question:
         self._faults = own_faults.labels()
         self._started_at = datetime.now(UTC)
         self._mono_start_s = time.monotonic()
+
+    @property
+    def asked(self) -> Asked | None:
+        """What it is known by when it is put again; None where nobody records."""
+        return None if self._recorder is None else Asked(self._host, self._port, self.operation.name)
 
     @property
     def elapsed_ms(self) -> float:

@@ -1,7 +1,8 @@
 """The suite's end of Dagster Pipes: what to do comes in, progress goes out. No row depends on it."""
 
 import os
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from dagster_pipes import (
     DAGSTER_PIPES_CONTEXT_ENV_VAR,
@@ -12,6 +13,7 @@ from dagster_pipes import (
 )
 
 from hokusai_validation.permission import Gate
+from hokusai_validation.resources.hanging import Asked
 from hokusai_validation.result import Progress
 from hokusai_validation.target import Target
 
@@ -60,6 +62,16 @@ class Pipes:
 def gate_extras(gate: Gate) -> dict[str, list[str]]:
     """A gate, to travel to another process beside its target and run."""
     return {"granted": sorted(gate.granted)}
+
+
+def hung_extras(hung: Iterable[Asked]) -> dict[str, list[list[str | int | None]]]:
+    """What hung in earlier phases, to travel with the gate."""
+    return {"hung": [[each.host, each.port, each.operation] for each in sorted(hung, key=str)]}
+
+
+def hung_in(extras: Mapping[str, Any]) -> tuple[Asked, ...]:
+    """The same, read again."""
+    return tuple(Asked(host, port, operation) for host, port, operation in extras.get("hung", ()))
 
 
 def started_by_dagster() -> bool:

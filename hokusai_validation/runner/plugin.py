@@ -19,6 +19,7 @@ from hokusai_validation.catalogue import Entry, needs
 from hokusai_validation.errors import EarlierFailed, HokusaiError
 from hokusai_validation.redaction import shown
 from hokusai_validation.reporting.escape import plain
+from hokusai_validation.resources import hanging
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
@@ -94,6 +95,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     _current = session.config.stash.get(STATE, None)
     if _current is not None:
         _current.stalls.start()
+        hanging.begin_with(_current.settings.hung)
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from hokusai_validation.permission import Gate
+from hokusai_validation.resources.hanging import Asked
 from hokusai_validation.result import Category, Phase
-from hokusai_validation.runner.pipes import Pipes, open_pipes
+from hokusai_validation.runner.pipes import Pipes, hung_in, open_pipes
 from hokusai_validation.runner.selection import Selection
 from hokusai_validation.store.record import Record, place
 from hokusai_validation.target import Target, read_target
@@ -60,6 +61,7 @@ class Settings:
     records: tuple[Record, ...] = ()
     pipes: Pipes | None = None
     processes: int = 0
+    hung: tuple[Asked, ...] = ()  # in earlier phases of the run
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -75,7 +77,16 @@ def read_settings(config: pytest.Config) -> Settings:
     records, processes = open_records(config), options.processes
     pipes = open_pipes()
     if pipes is not None:
-        return Settings(pipes.target, pipes.run_id, selection, _gate(pipes.extras), records, pipes, processes)
+        return Settings(
+            pipes.target,
+            pipes.run_id,
+            selection,
+            _gate(pipes.extras),
+            records,
+            pipes,
+            processes,
+            hung_in(pipes.extras),
+        )
     run_id = options.run_id or f"local-{uuid.uuid4()}"
     target = read_target(options.target)
     return Settings(target, run_id, selection, gate_of(target, run_id), records, None, processes)
