@@ -2,6 +2,7 @@
 tests may need of a target, and the edges of its stack.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -30,7 +31,7 @@ SUGGESTIONS = 5
     help="Whose past outcomes are shown; none: only what the catalogue says.",
 )
 def explain(test: str | None, target: str | None) -> int:
-    """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H1`), a
+    """What TEST asks, why, what it needs of a target, and its last outcomes. TEST is an id (`H1`, or `H01` as Dagster has it), a
     whole name (`Class::function`), or a part of a name that only one test has. Without one: all that
     tests need of a target, and the edges of its stack."""
     of = None if target is None else read_target(target, follow_include=False)
@@ -96,7 +97,8 @@ def _find(text: str, target: Target | None) -> catalogue.Entry:
 
     Raises UsageError, with the nearest names."""
     every = catalogue.entries() if target is None else catalogue.of_target(target)
-    exact = [entry for entry in every if text in (entry.id, entry.test)]
+    as_listed = re.sub(r"(?<=^[A-Z])0+(?=\d)", "", text)  # Dagster's checks are called `H01`, the row `H1`
+    exact = [entry for entry in every if text == entry.test or as_listed == entry.id]
     found = exact or [entry for entry in every if text.lower() in entry.test.lower()]
     if len(found) == 1:
         return found[0]
