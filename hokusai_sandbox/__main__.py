@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from hokusai_sandbox import folders
 from hokusai_sandbox.keeper import clear, keep
 from hokusai_validation.errors import HokusaiError, StackError
+from hokusai_validation.store import scratch
 
 
 class Report:
@@ -109,7 +109,7 @@ def _clear_leftovers(directory: Path) -> None:
     with contextlib.suppress(OSError, ValueError, KeyError):
         old = Path(json.loads((directory / "status.json").read_text())["run_folder"])
         if old.name.startswith("hokusai-sandbox-"):
-            shutil.rmtree(old, ignore_errors=True)
+            scratch.remove(old)
     for name in LEFTOVERS:
         (directory / name).unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hokusai_validation.errors import StackDidNotStart
+from hokusai_validation.store import scratch
 
 UNPRIVILEGED = 65534
 
@@ -56,8 +57,9 @@ def shared_cache_folder() -> Path:
 
 
 def new_run_folder() -> Path:
-    """A fresh folder for this start's data, which every user may pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="hokusai-sandbox-", dir=_temporary()))
+    """A fresh folder for this start's data, which every user may pass through. What killed starts left
+    is removed."""
+    folder = scratch.claim("hokusai-sandbox-", _temporary())
     folder.chmod(0o711)
     return folder
 

@@ -6,12 +6,12 @@ The supervisor ends in order when the keeper dies, so neither can be killed alon
 
 import contextlib
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
 
 from hokusai_sandbox.process import adopt_orphans, descendants, die_with_parent, send
+from hokusai_validation.store import scratch
 
 LOOK_S = 0.2
 STOP_LIMIT_S = 15.0
@@ -39,7 +39,7 @@ def keep(run_folder: Path, leftovers: tuple[Path, ...], *, parent: int | None) -
 
 def clear(run_folder: Path, leftovers: tuple[Path, ...]) -> None:
     """Remove the run's files and those that say that the sandbox is up."""
-    shutil.rmtree(run_folder, ignore_errors=True)
+    scratch.remove(run_folder)
     for path in leftovers:
         path.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from hokusai_sandbox.environment import base_environment
 from hokusai_sandbox.plan import DATABASE, DATABASE_USER, LOOPBACK
 from hokusai_sandbox.ports import Reservations
 from hokusai_validation.errors import StackDidNotStart
+from hokusai_validation.store import scratch
 
 SETTINGS = {
     "max_connections": "200",
@@ -168,7 +169,7 @@ def _build(template: Path, bin_folder: Path, given: Path | None) -> None:
         (making / "data").rename(template)
         making.rmdir()
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        scratch.remove(work)
 
 
 def _migrate(data: Path, bin_folder: Path) -> None:

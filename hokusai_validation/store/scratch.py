@@ -13,6 +13,7 @@ from pathlib import Path
 OWNER = ".owner"
 # What has no such file is of an earlier version, and of no process that lives.
 OLD_S = 24 * 3600.0
+_held: dict[Path, int] = {}  # the open file of each folder of this process
 
 
 @contextlib.contextmanager
@@ -21,16 +22,32 @@ def folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     it was moved away.
 
     Raises OSError."""
-    base = parent or Path(tempfile.gettempdir())
+    made = claim(prefix, parent or Path(tempfile.gettempdir()))
+    try:
+        yield made
+    finally:
+        remove(made)
+
+
+def claim(prefix: str, base: Path) -> Path:
+    """A new folder that is this process's, and that of those that it forks, as long as one of them lives.
+
+    Raises OSError."""
     sweep(base, prefix)
     owner, file = _owner(base, prefix)
     made = owner.with_suffix("")
-    try:
-        made.mkdir(mode=0o700)
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-        owner.unlink(missing_ok=True)
+    made.mkdir(mode=0o700)
+    _held[made] = file
+    return made
+
+
+def remove(made: Path) -> None:
+    """Remove one with all that is in it, whoever made it. May be repeated."""
+    shutil.rmtree(made, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        made.with_name(made.name + OWNER).unlink()
+    file = _held.pop(made, None)
+    if file is not None:
         os.close(file)
 
 
