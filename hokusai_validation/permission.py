@@ -131,6 +131,20 @@ def in_file(target: Target) -> frozenset[str]:
     return frozenset({*(each.value for each in target.permissions.faults), *load})
 
 
+def narrowed(target: Target) -> str | None:
+    """A sentence about what the file of a production target permitted by itself before runs were to be
+    confirmed, and does no more; None where it is nothing."""
+    standing = {kind for each in target.permissions.standing for kind in each.kinds}
+    kinds = sorted(in_file(target) - standing)
+    if not target.production or not kinds:
+        return None
+    return (
+        f"What the file of '{target.name}' permits ({', '.join(kinds)}) needs a person's confirmation of the run, or"
+        " [[permissions.standing]], as the target is production: schedules, sensors, runs started in Dagster's UI"
+        " and the suite alone leave it out now. This is said once."
+    )
+
+
 def harmful(needs: Iterable[str]) -> bool:
     """Whether a test with these needs sends load or puts a fault on."""
     return any(need in (LOAD, FAULTS) or need.startswith(_FAULT) for need in needs)

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from hokusai_validation.errors import NotPermitted
-from hokusai_validation.permission import Confirmation, Gate
+from hokusai_validation.permission import Confirmation, Gate, narrowed
 from hokusai_validation.result import Phase, Status
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation.target import LOAD, Target
@@ -118,3 +118,14 @@ def test_a_run_in_dagsters_ui_is_confirmed_by_its_id(tmp_path: Path, monkeypatch
     found = ResultStore("results").confirmation("stub", "0b6d4c3a-run")
     assert found is not None
     assert command(tmp_path, "confirm", str(source), "../../elsewhere").returncode == 2
+
+
+def test_the_right_that_an_old_file_loses_is_said_once(tmp_path: Path) -> None:
+    old = target()
+    note = narrowed(old)
+    assert note is not None
+    assert "load" in note
+    assert narrowed(target(production=False)) is None
+    store = ResultStore(tmp_path)
+    assert [store.first_time(old.name, "narrowed") for _ in range(3)] == [True, False, False]
+    assert store.first_time("another", "narrowed")

@@ -23,7 +23,7 @@ from hokusai_validation.assets.suite_process import Request, SuiteProcess
 from hokusai_validation.assets.task import SuiteTask
 from hokusai_validation.catalogue import Entry, phase_entries
 from hokusai_validation.effective import EffectiveTarget
-from hokusai_validation.permission import FAULTS, Gate
+from hokusai_validation.permission import FAULTS, Gate, narrowed
 from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.resources import hanging
@@ -154,6 +154,9 @@ def _gate(context: dg.AssetExecutionContext, phase: Phase, target: Target, store
     unmet = gate.unmet({Phase.LOAD: (LOAD,), Phase.CHAOS: (FAULTS,)}.get(phase, ()))
     if unmet is not None:
         context.log.warning(str(unmet))
+    note = narrowed(target)
+    if note is not None and store.first_time(target.name, "narrowed"):
+        context.log.warning(note)
     return gate
 
 

@@ -16,7 +16,7 @@ from hokusai_validation.cli.execution import Outcome
 from hokusai_validation.cli.progress_view import ProgressView, Shown
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import NotPermitted, ReportNotWritten, UsageError
-from hokusai_validation.permission import Gate
+from hokusai_validation.permission import Gate, narrowed
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.sections import secret_refs
@@ -145,6 +145,7 @@ def _run(request: Request) -> int:
         held = _resolved(source, request.expect_commit)
         target = held.target
         _check_secrets(target)
+        _announce(target)
         if request.expect_commit is not None:
             deployed_commit.expect(target, request.expect_commit)
         try:
@@ -268,6 +269,17 @@ def _check_secrets(target: Target) -> None:
         if ref.env is not None:
             secret(ref, target)
     if (note := open_to_others(target)) is not None:
+        click.echo(f"note: {note}", err=True)
+
+
+def _announce(target: Target) -> None:
+    """What is said of a target once.
+
+    Raises ReportNotWritten."""
+    from hokusai_validation.resources.injected import ResultsResource
+
+    note = narrowed(target)
+    if note is not None and ResultsResource().store().first_time(target.name, "narrowed"):
         click.echo(f"note: {note}", err=True)
 
 

@@ -5,7 +5,7 @@ Layout under the base: `rows/target=T/run_id=R/PHASE.parquet` (a Parquet dataset
 trend reads), `live/T/R/PHASE.jsonl` (the record of a phase until its Parquet file is whole; on S3
 `BUCKET/rows/R/PHASE/00001.jsonl` …, which stay), `newest/T/PHASE.json` (which run finished a phase last),
 `dataset/` (see `store.dataset`), `output/T/R/PHASE.log`, `targets/T/R.json` (what the run validated),
-`confirmations/T/R.json` (that a person confirmed a run on production), `reports/T/R/`,
+`confirmations/T/R.json` (that a person confirmed a run on production), `told/T/` (what is said once), `reports/T/R/`,
 `assets/T/aggregate.json` (the newest report, handed from `aggregate` to `report`).
 """
 
@@ -86,6 +86,16 @@ class ResultStore:
 
     def _confirmation(self, target: str, run_id: str) -> "UPath":
         return self.base / "confirmations" / target / f"{run_id}.json"
+
+    def first_time(self, target: str, what: str) -> bool:
+        """Whether something is told of a target for the first time, which is over with this call.
+
+        Raises ReportNotWritten."""
+        path = self.base / "told" / target / f"{what}.json"
+        if path.exists():
+            return False
+        write_whole(path, json.dumps({"at": datetime.now(UTC).isoformat()}).encode())
+        return True
 
     def runs(self, target: str) -> tuple[Run, ...]:
         """Every run of a target, newest first; those that a wrong clock dated in the future come last."""
