@@ -10,7 +10,7 @@ from typing import TypeAlias
 from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
 from hokusai_validation.diagnosis.kinds import OF, UNWELL, Kind, proposed_by
 from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, timing
-from hokusai_validation.diagnosis.signs import GATEWAY, REACH, Refined
+from hokusai_validation.diagnosis.signs import GATEWAY, REACH, TLS, Refined
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind as F
 from hokusai_validation.observation import Edge
@@ -263,6 +263,8 @@ def _weight(found: Timing) -> tuple[int, float]:
 
 def _compares(good: Evidence, sign: Evidence) -> bool:
     """Whether a good answer could have met what the sign met."""
+    if sign.sign in TLS and good.path and good.path[0].protocol == "http":
+        return False  # it came unencrypted
     reported = good.operation.startswith("reported.") and sign.operation.startswith("reported.")
     if reported or good.operation == sign.operation:
         return True

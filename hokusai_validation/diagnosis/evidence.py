@@ -45,6 +45,9 @@ HOME: Mapping[str, Role] = {
 _OF_STORES: frozenset[Sign] = frozenset(
     {ErrorClass.LOGIN_REFUSED, ErrorClass.PERMISSION, ErrorClass.CONNECTIONS_EXHAUSTED}
 )
+_KEYS: frozenset[Sign] = frozenset({FactKind.KEY_REFUSED, FactKind.KEY_FORM_REFUSED})
+_REFUSALS = frozenset({401, 403})
+_REFUSED: frozenset[Sign | None] = frozenset({None, ErrorClass.UNAUTHORIZED, ErrorClass.FORBIDDEN})
 # What an answer through a dependency's words says in general: it is not well.
 _VAGUE = frozenset({ErrorClass.UNKNOWN, ErrorClass.STATE, ErrorClass.WRONG_VALUE})
 
@@ -150,6 +153,8 @@ def _needs_a_cause(sign: Sign, seen: Observation, row: Result, *, stands: bool) 
     """A failure in a test that failed; in one that passed later, only what no test asks for."""
     if sign in ASKED_FOR and seen.expected is None and seen.asker == VALIDATION:
         return False
+    if sign in HOP:
+        return True  # no test asks for it: a client that asked again hides it
     if stands:
         return row.status is Status.FAILED
     return row.status is Status.FAILED and seen.expected is None and sign not in TIMED
@@ -210,6 +215,16 @@ def _answered(
     return answering, asker, False, seen.answered_by is not None
 
 
+def _read_otherwise(sign: Sign, observed: Sequence[Evidence], *, told: bool) -> bool:
+    """Whether a fact is a test's reading of answers that, read where they came in, say something else:
+    a key is refused by a 401 or 403 alone; who is unwell, an answer's own report says."""
+    if not any(not each.ok for each in observed):
+        return False
+    if sign in _KEYS:
+        return not any(each.status in _REFUSALS and each.sign in _REFUSED for each in observed)
+    return sign is FactKind.SERVICE_UNHEALTHY and told and any(each.reported and each.item for each in observed)
+
+
 def _of_facts(
     row: Result,
     target: Target,
@@ -242,8 +257,11 @@ def _of_facts(
             component = graph.part(Role.DATABASE) or component
         # What the connection did, its observation says better.
         told = told_by(via, component)
-        same_word = any(each.sign == sign for each in observed if each.item)
+        signs = {each.sign for each in observed if each.item}
+        same_word = sign in signs or (sign in TLS and bool(signs & TLS))
         connection = recorded and sign in REACH | TLS
+        if recorded and _read_otherwise(sign, observed, told=told):
+            continue
         if explained_better and (sign in ANSWERS or (connection and (not told or reported or same_word))):
             continue
         yield Evidence(

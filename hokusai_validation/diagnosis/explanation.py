@@ -15,7 +15,7 @@ from hokusai_validation.diagnosis.candidates import Candidate
 from hokusai_validation.diagnosis.evidence import Evidence
 from hokusai_validation.diagnosis.paths import before, beyond
 from hokusai_validation.diagnosis.scoring import log_likelihood
-from hokusai_validation.diagnosis.signs import HARD, NEVER_MISJUDGED, REACH
+from hokusai_validation.diagnosis.signs import HARD, NEVER_MISJUDGED, REACH, SLOWER
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass
@@ -43,10 +43,10 @@ class Explanation:
 
 def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
     """How well a cause explains a piece of evidence; 0 where not at all."""
-    if one.sign is None:
-        return 0.0
     if one in cause.own:
         return OWN if not one.repeated else POINTED
+    if one.sign is None:
+        return 0.0
     if one.vague:
         near = graph.above(one.place) | graph.below(one.place) | {one.place}
         elsewhere = all(each.dialled not in graph for each in one.row.observations)
@@ -75,11 +75,11 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         return HARD_WAY
     if way and one.sign in kind.soft:
         return SOFT_WAY
-    if one.sign is ErrorClass.WRONG_FORM and kind.behind and graph.is_optional(place):
+    if one.sign is ErrorClass.WRONG_FORM and kind.soft and graph.is_optional(place):
         # What comes from a part that can be done without is left out of the answer.
         asked = {edge.to for seen in one.row.observations for edge in seen.path if edge.optional}
         return SOFT_WAY if one.fact is not None and place in asked else 0.0
-    if kind.behind and cause.asker is None and one.sign in REACH | HARD and before(one, place, graph):
+    if kind.behind and one.sign in REACH | HARD | SLOWER and before(one, place, graph, asker=cause.asker):
         return BEHIND
     return 0.0
 
@@ -97,10 +97,13 @@ def _at(cause: Candidate, one: Evidence) -> float:
 
 def _misjudged(cause: Candidate, one: Evidence, graph: Graph) -> bool:
     """What a test that puts faults on sees amiss when something was out before it began."""
-    if not cause.steady or not cause.kind.behind or one.sign in NEVER_MISJUDGED:
+    if not cause.steady or one.sign in NEVER_MISJUDGED:
         return False
-    related = graph.below(one.place) | graph.above(one.place) | {one.place}
-    related |= graph.below(one.row.component) | {one.row.component}
+    related = graph.below(one.row.component) | {one.row.component}
+    if not cause.kind.behind:
+        # What answers, and not as it should, harms those who stand on it.
+        return bool(cause.kind.soft) and cause.place in related
+    related |= graph.below(one.place) | graph.above(one.place) | {one.place}
     return cause.place in related
 
 

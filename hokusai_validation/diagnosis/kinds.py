@@ -167,6 +167,7 @@ KINDS: tuple[Kind, ...] = (
     _store(C.BLOCKED, E.BLOCKED, E.LOCK_TIMEOUT, E.DEADLOCK, source=_SQL + " 55P03, 40P01"),
     _store(C.STATEMENT_TIMEOUT, E.STATEMENT_TIMEOUT, source=_SQL + " 57014"),
     _store(C.STORE_FULL, E.OUT_OF_MEMORY, E.DISK_FULL, source=_REDIS + ": OOM; 53100"),
+    _store(C.STORE_NEARLY_FULL, F.STORE_NEARLY_FULL, source=_REDIS + ": INFO memory; evicts nothing"),
     _store(C.DATABASE_PERMISSIONS, E.PERMISSION, F.SUPERUSER, source=_SQL + " 42501"),
     _store(
         C.DATABASE_SCHEMA,
@@ -349,7 +350,6 @@ KINDS: tuple[Kind, ...] = (
     _plain(C.CERTIFICATE_EXPIRING, F.CERTIFICATE_EXPIRING, source="X.509, notAfter"),
     _plain(C.CONNECTIONS_NEAR_LIMIT, F.CONNECTIONS_NEAR_LIMIT, source=_CONTRACT),
     _plain(C.DATABASE_SCHEMA, F.SCHEMA_DIFFERS, source="MLflow, alembic_version"),
-    _plain(C.STORE_NEARLY_FULL, F.STORE_NEARLY_FULL, source=_REDIS + ": INFO memory"),
     _plain(C.AWS_CREDENTIALS_REFUSED, F.AWS_CREDENTIALS_REFUSED, F.AWS_PERMISSION_MISSING, source=_AWS),
     # slowness
     Kind(

@@ -15,7 +15,10 @@ def beyond(one: Evidence, place: str, graph: Graph, *, asker: str | None = None)
     if place == one.place:
         return None
     if one.path and not (one.reported and one.sign not in REACH):
-        return _along(one.path, one.place, place, asker)
+        found = _along(one.path, one.place, place, asker)
+        # What a component repeats of one hop says nothing of the hops behind that.
+        if found or not one.reported:
+            return found
     if place not in graph.below(one.place):
         return None
     if asker is not None and asker != one.place and asker not in graph.below(one.place):
@@ -23,16 +26,25 @@ def beyond(one: Evidence, place: str, graph: Graph, *, asker: str | None = None)
     return "hard" if graph.breaks(one.place, place) else "soft"
 
 
-def before(one: Evidence, place: str, graph: Graph) -> bool:
-    """Whether the question had to pass `place` to come to the sign's place."""
-    if place == one.place:
+def before(one: Evidence, place: str, graph: Graph, *, asker: str | None = None) -> bool:
+    """Whether the question had to pass `place` (coming from `asker`, where given) to come to the sign's
+    place."""
+    if place == one.place and asker is None:
         return False
     if one.path and not one.reported:
-        return (
-            any(each.to == place for each in one.path)
-            and _along(one.path, place, one.place, None) is not None
-        )
-    return one.asker != VALIDATION and (place == one.asker or place in graph.above(one.asker))
+        return _passes(one.path, asker, place, one.place)
+    if one.asker != VALIDATION:
+        above = graph.above(one.asker) | {one.asker}
+        return place in above and (asker is None or asker in above)
+    # What a test made of several questions lies where those lie that failed.
+    failed = [each for each in one.row.observations if not each.ok and each.path]
+    return bool(failed) and all(_passes(each.path, asker, place, one.place) for each in failed)
+
+
+def _passes(path: tuple[Edge, ...], asker: str | None, place: str, end: str) -> bool:
+    if not any(each.to == place and asker in (None, each.source) for each in path):
+        return False
+    return place == end or _along(path, place, end, None) is not None
 
 
 def _along(path: Iterable[Edge], start: str, end: str, asker: str | None) -> str | None:

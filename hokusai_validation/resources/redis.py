@@ -177,11 +177,15 @@ _PINGS = frozenset({"PING", "ECHO", "INFO", "ROLE", "TIME", "HELLO", "CLIENT", "
 _READS = frozenset(
     ("GET", "MGET", "TTL", "PTTL", "EXISTS", "TYPE", "SCAN", "KEYS", "LLEN", "LRANGE", "HGET", "HGETALL")
 )
+# A full store takes these: they say nothing of its other writes.
+_FREES = frozenset({"DEL", "UNLINK", "EXPIRE", "PEXPIRE", "FLUSHDB", "FLUSHALL"})
 
 
 def operation_of(command: str) -> str:
     """A command's name in the table of operations."""
     word = command.upper()
+    if word in _FREES:
+        return "redis.delete"
     return "redis.ping" if word in _PINGS else "redis.read" if word in _READS else "redis.write"
 
 
