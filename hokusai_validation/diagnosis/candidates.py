@@ -20,7 +20,7 @@ from hokusai_validation.report import Cause, Duty
 REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
 SLOW_ANSWER_MS = 250.0  # at least, to call what times out slow rather than broken at times
 # Questions that are not put to the component itself: their good answers say nothing of its connections.
-_ABOUT = frozenset({"aws.state", "state", "dns.resolve", "tls.certificate"})
+_ABOUT = frozenset({"aws.state", "state", "dns.resolve", "dns.resolve.ipv6", "tls.certificate"})
 _PROBES = frozenset({"live", "health", "ready", "version"})
 _CLOSED = frozenset({Refined.HOP_FAILED, E.RESET, E.CLOSED_EARLY})
 _SERVER_SIDE = GATEWAY | {E.SERVER_ERROR}

@@ -222,7 +222,9 @@ def _read_otherwise(sign: Sign, observed: Sequence[Evidence], *, told: bool) -> 
         return False
     if sign in _KEYS:
         return not any(each.status in _REFUSALS and each.sign in _REFUSED for each in observed)
-    return sign is FactKind.SERVICE_UNHEALTHY and told and any(each.reported and each.item for each in observed)
+    return (
+        sign is FactKind.SERVICE_UNHEALTHY and told and any(each.reported and each.item for each in observed)
+    )
 
 
 def _of_facts(

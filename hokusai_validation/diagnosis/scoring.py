@@ -59,22 +59,27 @@ def log_likelihood(found: Timing) -> float:
     return sum(each.count for each in found.against) * log(max(1e-9, 1 - min(found.rate, 0.999)))
 
 
-IDLE_S = 0.4  # at least, before a connection is closed for it
+IDLE_S = 0.4  # without a question before it, a connection counts as idle
+FIRST = 3  # questions after a pause: each may be put to another kept connection
+LEAST_AFTER_PAUSES = 3  # failures
 LEAST_QUICK = 8  # good answers without a pause before them
-IDLE_SHARE = 0.3  # of what comes after a pause, at least
+TIMES = 5.0  # as often as without a pause
 
 
 def closed_while_idle(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
-    """Whether what fails is what comes after a pause: the server closed the connection meanwhile."""
+    """Whether what fails is what comes first after a pause: the server closed the connection
+    meanwhile."""
+    failed = set(signs)
     last: datetime | None = None
-    pauses: dict[Evidence, float] = {}
+    since = FIRST
+    counts = {(bad, first): 0 for bad in (True, False) for first in (True, False)}
     for each in sorted((*signs, *witnesses), key=lambda each: (each.first, each.key)):
-        pauses[each] = (each.first - last).total_seconds() if last is not None else 0.0
+        paused = last is not None and (each.first - last).total_seconds() >= IDLE_S
+        since = 0 if paused else since + 1
         last = max(last, each.last) if last is not None else each.last
-    gaps = [pauses[each] for each in signs]
-    least = min(gaps, default=0.0)
-    paused = sum(pauses[each] >= least for each in witnesses)
-    quick = sum(each.count for each in witnesses) - paused
-    if len(gaps) < 2 or least < IDLE_S or quick < LEAST_QUICK:
+        counts[each in failed, since < FIRST] += each.count
+    if counts[True, True] < LEAST_AFTER_PAUSES or counts[False, False] < LEAST_QUICK:
         return False
-    return len(gaps) >= IDLE_SHARE * (len(gaps) + paused)
+    after = counts[True, True] / (counts[True, True] + counts[False, True])
+    quick = counts[True, False] / (counts[True, False] + counts[False, False])
+    return after >= TIMES * quick

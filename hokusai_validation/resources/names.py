@@ -36,7 +36,7 @@ class Resolver:
             return (name,)
         except ValueError:
             pass
-        question = recording.ask_name(name)
+        question = recording.ask_name(name, record)
         try:
             if self._resolver is None or name == "localhost":
                 found = self._from_system(name, record)

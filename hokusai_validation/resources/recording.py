@@ -359,14 +359,22 @@ def ask_aws(action: str, arguments: Mapping[str, object]) -> Question:
     return Question(recorder, asked, place, "", None, scheme, subject=places.subject_of(arguments))
 
 
-def ask_name(name: str) -> Question:
-    """A name that is about to be looked up."""
+def ask_name(name: str, record: str = "A") -> Question:
+    """A name that is about to be looked up. Its IPv6 addresses say nothing of its IPv4 ones."""
     recorder = _current
     if recorder is None:
         return _NOBODY
     place = Place(recorder.places.names_of(name))
     subject = _about or recorder.places.of_host(name)
-    return Question(recorder, operations.find("dns.resolve"), place, name, None, "dns", subject=subject)
+    return Question(
+        recorder,
+        operations.find("dns.resolve" if record == "A" else "dns.resolve.ipv6"),
+        place,
+        name,
+        None,
+        "dns",
+        subject=subject,
+    )
 
 
 def _placed(recorder: Recorder, found: Place) -> Place:

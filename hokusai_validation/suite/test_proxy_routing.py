@@ -27,6 +27,8 @@ from hokusai_validation.target import Target
 
 SEARCH = f"{API}/experiments/search?max_results=1"
 STREAM_BYTES = 3 * 1024 * 1024 + 17
+# Pauses, and what is asked after each: more than there are instances, so that some find it used.
+PAUSES, PAUSE_S, AFTER_EACH = 4, 1.2, 6
 # Looks at the counters: background checks of the instance go over the same link now and then.
 LOOKS = 5
 
@@ -49,6 +51,19 @@ class TestProxyRouting:
             assert "experiments" in answer.text or answer.json() == {}, (
                 f"GET {each}{SEARCH} gave no list of experiments: {shown(answer.text, 100)!r}."
             )
+
+    def test_kept_connections_are_used(
+        self, target: Target, registry: HttpClient, evidence: Evidence
+    ) -> None:
+        """Requests with a body are answered after a pause as well as without one: nobody on the way
+        uses a connection that the next hop has closed."""
+        path = f"{prefix(target)}{API}/experiments/search"
+        answers = []
+        for _ in range(PAUSES):
+            time.sleep(PAUSE_S)
+            answers += [registry.post(path, json={"max_results": 1}, key=True) for _ in range(AFTER_EACH)]
+        evidence.metric("refused_share", sum(answer.status >= 500 for answer in answers) / len(answers))
+        has_status(max(answers, key=lambda answer: answer.status), 200, evidence, "mlflow", via="api")
 
     def test_unknown_path_is_json(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
         """MLflow's HTML page for an unknown path comes as JSON with `RESOURCE_NOT_FOUND`."""
