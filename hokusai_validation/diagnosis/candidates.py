@@ -19,6 +19,8 @@ from hokusai_validation.report import Cause, Duty
 
 REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
 SLOW_ANSWER_MS = 250.0  # at least, to call what times out slow rather than broken at times
+MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at times
+LEAST_CONSTANT = 2  # failures of an operation, on average, to say that it fails always
 # Questions that are not put to the component itself: their good answers say nothing of its connections.
 _ABOUT = frozenset({"aws.state", "state", "dns.resolve", "dns.resolve.ipv6", "tls.certificate"})
 _PROBES = frozenset({"live", "health", "ready", "version"})
@@ -243,6 +245,8 @@ def _located(
     only = next(iter(askers)) if len(askers) == 1 else None
     if not kind.every or not any(each.asker != only for each in witnesses):
         only = None
+    if kind.every:
+        witnesses = _not_of_others(signs, witnesses)
     by_asker = [
         timing(
             [each for each in signs if each.asker == asker],
@@ -255,6 +259,17 @@ def _located(
         Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
         [each for each in witnesses if only is None or each.asker == only],
     )
+
+
+def _not_of_others(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> list[Evidence]:
+    """The witnesses; where operations fail always or not at all, only those of what fails: that is no
+    share of anything."""
+    bad = {each.operation for each in signs}
+    mixed = {each.operation for each in witnesses} & bad
+    at_random = sum(each.count for each in signs if each.operation in mixed)
+    if at_random > MIXED_SHARE * sum(each.count for each in signs) or len(signs) < LEAST_CONSTANT * len(bad):
+        return list(witnesses)
+    return [each for each in witnesses if each.operation in mixed]
 
 
 def _weight(found: Timing) -> tuple[int, float]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hokusai_validation.diagnosis.advice import Severity, advice
 from hokusai_validation.diagnosis.candidates import Candidate, asked_by_us_alone
 from hokusai_validation.diagnosis.topology import Graph
+from hokusai_validation.observation import Kind
 from hokusai_validation.report import Cause, Duty, Priority
 from hokusai_validation.result import Result
 from hokusai_validation.topology import Role
@@ -30,7 +31,7 @@ _NEVER_FIRST = frozenset({Cause.TARGET_UNHEALTHY, Cause.SLOW_DEPENDENCY, Cause.H
 def priority(cause: Candidate, rows: Sequence[Result], executed: int, runs: int, graph: Graph) -> Priority:
     """`rows`: the failed tests that it explains; `executed`: how many tests were executed in all;
     `runs`: in how many runs in a row it has been seen."""
-    critical = any(row.critical for row in rows)
+    critical = any(row.critical for row in rows) or _users_meet(cause, graph)
     reach = len(rows) / executed if executed else 0.0
     if asked_by_us_alone(cause) or cause.timing.duty is Duty.ONCE:
         return Priority.P2
@@ -42,6 +43,19 @@ def priority(cause: Candidate, rows: Sequence[Result], executed: int, runs: int,
     if runs >= LONG_RUNS and found in (Priority.P2, Priority.P3):
         found = _ORDER[_ORDER.index(found) - 1]
     return found
+
+
+def _users_meet(cause: Candidate, graph: Graph) -> bool:
+    """Whether what users do there was always answered with an error: work, by the way that they take."""
+    if cause.timing.duty is not Duty.ALWAYS or cause.instance is not None:
+        return False
+    entry = {graph.part(role) for role in _USERS_MEET}
+    return any(
+        each.observation is not None
+        and each.observation.kind in (Kind.READ, Kind.WRITE)
+        and each.observation.dialled in entry
+        for each in cause.own
+    )
 
 
 def _of_harm(cause: Candidate, *, critical: bool, graph: Graph) -> Priority:

@@ -128,13 +128,14 @@ class Question:
 
     def _repeat_error(self, error: Classified, by: str | None) -> None:
         """An error that a component repeats is that of the edge on the question's path which speaks the
-        error's protocol; of several, that which had to be passed."""
+        error's protocol; of several of one protocol none."""
         if self._recorder is None:
             return
         deep = [edge for edge in self._path if edge.protocol == error.native.system]
         if not deep and by is not None:
+            # Of several it does not say which.
             onward = [edge for edge in self._path if edge.source == by and edge.protocol == "http"]
-            deep = [edge for edge in onward if not edge.optional] or onward[-1:]
+            deep = onward if len(onward) == 1 else []
         if not deep:
             return
         edge = deep[-1].model_copy(update={"optional": False})
