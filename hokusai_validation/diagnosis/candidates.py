@@ -8,7 +8,7 @@ from statistics import median
 from typing import TypeAlias
 
 from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
-from hokusai_validation.diagnosis.kinds import OF, UNWELL, Kind, proposed_by
+from hokusai_validation.diagnosis.kinds import GENERAL, OF, UNWELL, Kind, proposed_by
 from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, timing
 from hokusai_validation.diagnosis.signs import GATEWAY, REACH, TLS, Refined
 from hokusai_validation.diagnosis.topology import Graph
@@ -247,6 +247,9 @@ def _located(
         only = None
     if kind.every:
         witnesses = _not_of_others(signs, witnesses)
+    if any(not each.reported for each in signs):
+        # What a component says of another is no witness against what was met there.
+        witnesses = [each for each in witnesses if not each.reported]
     by_asker = [
         timing(
             [each for each in signs if each.asker == asker],
@@ -255,6 +258,8 @@ def _located(
         for asker in sorted({each.asker for each in signs})
     ]
     worst = max(by_asker, key=_weight)
+    if worst.duty is Duty.SHARE and not kind.every and kind.cause not in GENERAL:
+        worst = Timing(Duty.ALWAYS)  # a state or a limit: that something else worked is no chance
     yield _converted(
         Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
         [each for each in witnesses if only is None or each.asker == only],

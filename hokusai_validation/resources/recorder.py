@@ -64,6 +64,11 @@ class Recorder:
             )
         )
 
+    def so_far(self) -> tuple[Observation, ...]:
+        """What is held by now."""
+        with self._lock:
+            return tuple(self._held.values())
+
     def finished(self, *, passed: bool) -> tuple[Observation, ...]:
         """Everything, like ones folded, in the order of asking. In a test that passed, refusals were
         as promised."""

@@ -29,6 +29,13 @@ TIMEOUTS = frozenset(
         ErrorClass.LOCK_TIMEOUT,
     }
 )
+# Whose errors a log's lines are, by the system that names them.
+_LOGGED: Mapping[str, str] = {
+    "postgresql": "database",
+    "redis": "cache",
+    "s3": "artifact_store",
+    "aws": "artifact_store",
+}
 INSTANCE_LIMIT = 80  # characters of a name that a response header gives
 
 
@@ -302,6 +309,35 @@ def unmet(observation: str, expected: str, error_class: ErrorClass) -> None:
     """It is not: which promise (a short name of ours), and in which way."""
     if _current is not None and observation:
         _current.unmet(observation, expected, error_class)
+
+
+def logged(component: str, text: str, failure: Observation) -> bool:
+    """What a component wrote down of a failure: where its lines tell of an error of a part behind it,
+    that is an observation of that part, at the failure's time. Gives whether they do."""
+    recorder = _current
+    error = classification.of_text(text)
+    role = None if error is None else _LOGGED.get(error.native.system)
+    part = None if recorder is None or role is None else recorder.places.names.get(role)
+    if recorder is None or error is None or part is None or part == component:
+        return False
+    operation = operations.find("reported.log")
+    recorder.add(
+        Observation(
+            id="",
+            operation=operation.name,
+            kind=failure.kind,
+            asker=component,
+            dialled=part,
+            path=(Edge(source=component, to=part, protocol=error.native.system),),
+            started_at=failure.started_at,
+            ended_at=failure.ended_at,
+            mono_start_s=failure.mono_start_s,
+            outcome=Outcome.TIMEOUT if error.error_class in TIMEOUTS else Outcome.ERROR,
+            error_class=error.error_class,
+            native=error.native,
+        )
+    )
+    return True
 
 
 def ask_http(method: str, url: str, *, with_key: bool = False) -> Question:

@@ -10,8 +10,10 @@ from hokusai_validation.diagnosis.left_behind import KILLED_RUN
 from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.permission import Gate
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
+from hokusai_validation.probes.component_logs import ComponentLogs
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.ownership import noted_in
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
@@ -89,6 +91,21 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
     """Where this test puts what it saw."""
     made: Evidence = request.node.stash[EVIDENCE]
     return made
+
+
+@pytest.fixture(scope="session")
+def component_logs(target: Target, secrets: Secrets) -> ComponentLogs:
+    """The log groups of the target's components."""
+    return ComponentLogs(target, secrets)
+
+
+@pytest.fixture(autouse=True)
+def logs_of_failures(component_logs: ComponentLogs) -> Iterator[None]:
+    """What the components wrote of errors whose answers say nothing, while it is new."""
+    yield
+    recorder = recording.current()
+    if recorder is not None:
+        component_logs.explain(recorder.so_far())
 
 
 @pytest.fixture(scope="session")
