@@ -247,11 +247,8 @@ def _located(
         only = None
     if kind.every:
         witnesses = _not_of_others(signs, witnesses)
-    if any(not each.reported for each in signs):
-        # What a component says of another is no witness against what was met there.
-        witnesses = [each for each in witnesses if not each.reported]
     by_asker = [
-        timing(
+        _timed(
             [each for each in signs if each.asker == asker],
             [each for each in witnesses if each.asker == asker],
         )
@@ -264,6 +261,15 @@ def _located(
         Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
         [each for each in witnesses if only is None or each.asker == only],
     )
+
+
+def _timed(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> Timing:
+    """The time of a cause. What a component says of another meanwhile is no witness against what was
+    met there."""
+    found = timing(signs, witnesses)
+    if found.duty is Duty.SHARE and any(not each.reported for each in signs):
+        return timing(signs, [each for each in witnesses if not each.reported])
+    return found
 
 
 def _not_of_others(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> list[Evidence]:

@@ -262,7 +262,8 @@ def _of_facts(
         signs = {each.sign for each in observed if each.item}
         same_word = sign in signs or (sign in TLS and bool(signs & TLS))
         connection = recorded and sign in REACH | TLS
-        if recorded and _read_otherwise(sign, observed, told=told):
+        otherwise = recorded and _read_otherwise(sign, observed, told=told)
+        if otherwise and signs:
             continue
         if explained_better and (sign in ANSWERS or (connection and (not told or reported or same_word))):
             continue
@@ -280,6 +281,6 @@ def _of_facts(
             item=True,
             steady=not injects(row),
             reported=told,
-            vague=(connection and not told) or (recorded and sign is FactKind.PROTOCOL_VIOLATED),
+            vague=otherwise or (connection and not told) or (recorded and sign is FactKind.PROTOCOL_VIOLATED),
             fact=fact,
         )

@@ -49,8 +49,9 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         return 0.0
     if one.vague:
         near = graph.above(one.place) | graph.below(one.place) | {one.place}
+        near |= {edge.to for seen in one.row.observations for edge in seen.path}
         elsewhere = all(each.dialled not in graph for each in one.row.observations)
-        makes = cause.kind.behind or one.sign in cause.kind.soft
+        makes = cause.kind.behind or one.sign in cause.kind.soft | cause.kind.near
         return VAGUE if makes and (cause.place in near or elsewhere) else 0.0
     if cause.instance and one.instance and cause.instance != one.instance:
         return 0.0

@@ -1,46 +1,49 @@
-"""What an error text that a service gives of itself means, in the diagnosis's vocabulary.
-
-The text is known to be of an error, so single words say enough; the diagnosis, which reads any
-message, looks for a driver's whole phrases (`diagnosis/error_text.py`)."""
+"""What an error text that a service gives of itself means, in the vocabulary of facts: the classifier's
+reading of it (`resources/classification/`), which alone knows foreign words."""
 
 import re
+from collections.abc import Mapping
 
 from hokusai_validation.facts import FactKind
+from hokusai_validation.observation import ErrorClass as E
+from hokusai_validation.resources.classification import of_text
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 
 _USER = re.compile(r"(?:for|role) (?:user )?[\"']?(\w+)[\"']?")
+_NO_ROLE = re.compile(r'role "[^"]{0,80}" does not exist')
 
-# In this order: a text may hold several ("connection to … failed: timed out").
-_SYMPTOMS: tuple[tuple[str, FactKind], ...] = (
-    (
-        r"name or service not known|name resolution|getaddrinfo|nodename nor|does not exist \(asked",
-        FactKind.NAME_NOT_RESOLVED,
-    ),
-    (
-        r"password authentication failed|wrongpass|noauth|invalid password|authentication failed",
-        FactKind.PASSWORD_REFUSED,
-    ),
-    (r"no pg_hba|role .* does not exist", FactKind.WRONG_DATABASE_USER),
-    (r"permission denied|insufficient.?privilege", FactKind.PERMISSION_MISSING),
-    (r"too many (?:connections|clients)|remaining connection slots|pool .*exhaust", FactKind.POOL_EXHAUSTED),
-    (r"errno 104\b", FactKind.RESET),  # asyncio says "connect call failed" of each errno
-    (r"refused|connect call failed", FactKind.REFUSED),
-    (r"certificate|\bssl\b|\btls\b", FactKind.TLS_FAILED),
-    (r"connect\w* tim(?:ed|e)[ -]?out|connecttimeout", FactKind.CONNECT_TIMED_OUT),
-    (r"tim(?:ed|e)[ -]?out|timeout|deadline", FactKind.READ_TIMED_OUT),
-    (
-        r"reset|broken pipe|disconnected|can ?not write request|closed (?:the )?connection|connection .*closed|\beof\b",
-        FactKind.RESET,
-    ),
-)
+_KINDS: Mapping[E, FactKind] = {
+    E.NAME_NOT_FOUND: FactKind.NAME_NOT_RESOLVED,
+    E.NAME_WITHOUT_ADDRESS: FactKind.NAME_NOT_RESOLVED,
+    E.NAME_SERVER_FAILED: FactKind.NAME_NOT_RESOLVED,
+    E.LOGIN_REFUSED: FactKind.PASSWORD_REFUSED,
+    E.PERMISSION: FactKind.PERMISSION_MISSING,
+    E.CONNECTIONS_EXHAUSTED: FactKind.POOL_EXHAUSTED,
+    E.READ_ONLY: FactKind.READ_ONLY,
+    E.REPLICA: FactKind.REPLICA,
+    E.OUT_OF_MEMORY: FactKind.STORE_FULL,
+    E.STATEMENT_TIMEOUT: FactKind.STATEMENT_TIMEOUT,
+    E.REFUSED: FactKind.REFUSED,
+    E.CONNECT_TIMEOUT: FactKind.CONNECT_TIMED_OUT,
+    E.READ_TIMEOUT: FactKind.READ_TIMED_OUT,
+    E.RESET: FactKind.RESET,
+    E.CLOSED_EARLY: FactKind.RESET,
+    E.TLS_UNTRUSTED: FactKind.TLS_FAILED,
+    E.TLS_CHAIN_INCOMPLETE: FactKind.TLS_FAILED,
+    E.TLS_EXPIRED: FactKind.TLS_FAILED,
+    E.TLS_NAME: FactKind.TLS_FAILED,
+    E.TLS_HANDSHAKE: FactKind.TLS_FAILED,
+}
 TIMED_OUT = (FactKind.CONNECT_TIMED_OUT, FactKind.READ_TIMED_OUT)
 
 
 def symptom(text: str) -> FactKind | None:
     """The kind of failure that an error text tells of, or None."""
-    lowered = text.lower()
-    return next((kind for pattern, kind in _SYMPTOMS if re.search(pattern, lowered)), None)
+    if _NO_ROLE.search(text):
+        return FactKind.WRONG_DATABASE_USER
+    read = of_text(text)
+    return None if read is None else _KINDS.get(read.error_class)
 
 
 def note_symptom(
