@@ -26,11 +26,10 @@ from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.permission import FAULTS, Gate, narrowed
 from hokusai_validation.phase_rows import PhaseRows, Trouble, TroubleKind
 from hokusai_validation.redaction import Redactor
-from hokusai_validation.resources import hanging
 from hokusai_validation.resources.injected import ProcessResource
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Phase
-from hokusai_validation.runner.pipes import gate_extras, hung_extras
+from hokusai_validation.runner.pipes import Known, gate_extras
 from hokusai_validation.runner.process import Ended
 from hokusai_validation.runner.rows import complete
 from hokusai_validation.runner.warming import warm_up
@@ -183,7 +182,7 @@ def _run_suite(
         "target": target.target.model_dump(mode="json"),
         "run_id": run_id,
         **gate_extras(_gate(context, phase, target.target, store)),
-        **hung_extras(hanging.seen_in(provisional.observations_of(run_id))),
+        **Known.of(provisional.rows_of(run_id)).extras(),
     }
     if task is None:
         ended = SuiteProcess(request, settings.workers).run(context=context, extras=extras).ended

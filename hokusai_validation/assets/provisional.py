@@ -14,7 +14,6 @@ from hokusai_validation.assets import progress
 from hokusai_validation.diagnosis.diagnose import diagnose
 from hokusai_validation.diagnosis.provisional import LOOK_EVERY_S, Provisional, Standing
 from hokusai_validation.errors import ReportNotWritten
-from hokusai_validation.observation import Observation
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.store.storage import write_whole
@@ -38,10 +37,9 @@ class _Run:
 _present = _Run("")
 
 
-def observations_of(run_id: str) -> Iterator[Observation]:
-    """What the phases of a run saw so far, as far as they ran in this process; in order."""
-    for row in tuple(_present.rows) if _present.run_id == run_id else ():
-        yield from row.observations
+def rows_of(run_id: str) -> tuple[Result, ...]:
+    """The rows of a run so far, as far as its phases ran in this process; in order."""
+    return tuple(_present.rows) if _present.run_id == run_id else ()
 
 
 @contextmanager

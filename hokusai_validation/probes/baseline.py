@@ -7,7 +7,7 @@ a test doesn't rely on may be as it is, and must be so again behind it.
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -31,6 +31,14 @@ CONFIRM_S = 1.0
 KNOWN_FOR_S = 20.0
 
 _out: dict[tuple[str, str], tuple[float, str]] = {}  # (instance, part) -> when, what was seen
+_unhealthy: set[str] = set()  # components, in earlier phases
+
+
+def begin_with(components: Iterable[str]) -> None:
+    """What earlier phases of the run found unhealthy before they did anything: no fault of ours made it so,
+    and it is not waited for."""
+    _unhealthy.clear()
+    _unhealthy.update(components)
 
 
 @contextlib.contextmanager
@@ -128,6 +136,7 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
             return seen
         waited_s = time.monotonic() - started
         recovering = own_faults.since_last_s() < scene.target.limits.recovery_s / 4
+        recovering &= bool(unwell) and component_of(unwell[0], scene.target) not in _unhealthy
         if waited_s > CONFIRM_S and (not recovering or direct.out(unwell[0], scene.target)):
             _note(scene, unwell[0], seen[unwell[0]])
         time.sleep(POLL_S)

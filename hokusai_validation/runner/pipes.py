@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 from dagster_pipes import (
@@ -11,10 +12,12 @@ from dagster_pipes import (
     PipesS3MessageWriter,
     open_dagster_pipes,
 )
+from pydantic import JsonValue
 
 from hokusai_validation.permission import Gate
+from hokusai_validation.resources import hanging
 from hokusai_validation.resources.hanging import Asked
-from hokusai_validation.result import Progress
+from hokusai_validation.result import Progress, Result, SkipReason
 from hokusai_validation.target import Target
 
 TRANSPORT_VARIABLE = "HOKUSAI_PIPES"  # `s3` inside an ECS task
@@ -64,14 +67,34 @@ def gate_extras(gate: Gate) -> dict[str, list[str]]:
     return {"granted": sorted(gate.granted)}
 
 
-def hung_extras(hung: Iterable[Asked]) -> dict[str, list[list[str | int | None]]]:
-    """What hung in earlier phases, to travel with the gate."""
-    return {"hung": [[each.host, each.port, each.operation] for each in sorted(hung, key=str)]}
+@dataclass(frozen=True)
+class Known:
+    """What earlier phases of a run have seen of its target: what hung, and the components that were not
+    well before anything was done to them."""
 
+    hung: tuple[Asked, ...] = ()
+    unhealthy: tuple[str, ...] = ()
 
-def hung_in(extras: Mapping[str, Any]) -> tuple[Asked, ...]:
-    """The same, read again."""
-    return tuple(Asked(host, port, operation) for host, port, operation in extras.get("hung", ()))
+    def extras(self) -> dict[str, JsonValue]:
+        """It, to travel to another process."""
+        hung: list[JsonValue] = [[each.host, each.port, each.operation] for each in self.hung]
+        return {"hung": hung, "unhealthy": list(self.unhealthy)}
+
+    @classmethod
+    def of(cls, rows: Iterable[Result]) -> Self:
+        """By the rows so far, in order."""
+        held = tuple(rows)
+        unhealthy = {row.blocked_by for row in held if row.skip_reason is SkipReason.UNHEALTHY_BEFORE}
+        return cls(
+            tuple(sorted(hanging.seen_in(seen for row in held for seen in row.observations), key=str)),
+            tuple(sorted(each for each in unhealthy if each is not None)),
+        )
+
+    @classmethod
+    def given(cls, extras: Mapping[str, Any]) -> Self:
+        """As `extras` brought it."""
+        hung = tuple(Asked(host, port, operation) for host, port, operation in extras.get("hung", ()))
+        return cls(hung, tuple(extras.get("unhealthy", ())))
 
 
 def started_by_dagster() -> bool:

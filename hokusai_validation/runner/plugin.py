@@ -95,7 +95,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     _current = session.config.stash.get(STATE, None)
     if _current is not None:
         _current.stalls.start()
-        hanging.begin_with(_current.settings.hung)
+        hanging.begin_with(_current.settings.known.hung)
 
 
 @pytest.hookimpl(trylast=True)

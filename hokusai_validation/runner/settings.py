@@ -3,15 +3,14 @@ a phase started it."""
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from hokusai_validation.permission import Gate
-from hokusai_validation.resources.hanging import Asked
 from hokusai_validation.result import Category, Phase
-from hokusai_validation.runner.pipes import Pipes, hung_in, open_pipes
+from hokusai_validation.runner.pipes import Known, Pipes, open_pipes
 from hokusai_validation.runner.selection import Selection
 from hokusai_validation.store.record import Record, place
 from hokusai_validation.target import Target, read_target
@@ -61,7 +60,7 @@ class Settings:
     records: tuple[Record, ...] = ()
     pipes: Pipes | None = None
     processes: int = 0
-    hung: tuple[Asked, ...] = ()  # in earlier phases of the run
+    known: Known = field(default_factory=Known)
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -85,7 +84,7 @@ def read_settings(config: pytest.Config) -> Settings:
             records,
             pipes,
             processes,
-            hung_in(pipes.extras),
+            Known.given(pipes.extras),
         )
     run_id = options.run_id or f"local-{uuid.uuid4()}"
     target = read_target(options.target)

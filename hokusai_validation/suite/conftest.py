@@ -9,6 +9,7 @@ from hokusai_validation.catalogue import needs
 from hokusai_validation.diagnosis.left_behind import KILLED_RUN
 from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.permission import Gate
+from hokusai_validation.probes import baseline
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
 from hokusai_validation.probes.component_logs import ComponentLogs
 from hokusai_validation.probes.instances import ApiInstance
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
     from hokusai_validation.resources.links import LinkClient
     from hokusai_validation.resources.mlflow import Mlflow
     from hokusai_validation.resources.redis import Redis
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What earlier phases know is known here."""
+    state = session.config.stash.get(STATE, None)
+    if state is not None:
+        baseline.begin_with(state.settings.known.unhealthy)
 
 
 @pytest.fixture(scope="session")
