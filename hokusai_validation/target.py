@@ -403,8 +403,8 @@ class Target(Section):
     def _edges_are_of_this_target(self, info: ValidationInfo) -> Self:
         if info.context is PARTIAL or self.links is None:
             return self
-        sources = {*self.topology, *(each.name for each in self.instances)}
-        sources |= set(self.control.processes if self.control is not None else ())
+        parts = {*self.topology, *(each.name for each in self.instances)}
+        sources = parts | set(self.control.processes if self.control is not None else ())
         for edge in self.links.edges:
             source, arrow, to = edge.partition("->")
             if not arrow:
@@ -413,8 +413,8 @@ class Target(Section):
                 raise ValueError(
                     f"`links.edges`: '{source}' of '{edge}' is neither an instance nor a component"
                 )
-            if to not in self.topology:
-                raise ValueError(f"`links.edges`: '{to}' of '{edge}' is in no [topology]")
+            if to not in parts:
+                raise ValueError(f"`links.edges`: '{to}' of '{edge}' is neither an instance nor a component")
         return self
 
     def may_ask(self, host: str) -> bool:
