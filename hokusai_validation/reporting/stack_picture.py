@@ -11,10 +11,11 @@ from hokusai_validation.report import Finding, NodeState, StackNode
 from hokusai_validation.reporting.charts import escape
 from hokusai_validation.reporting.escape import one_line
 
-WIDTH = 420
+WIDTH = 440
 PER_ROW = 3
-BOX_WIDTH, BOX_HEIGHT = 116, 40
-GAP = 34  # between two rows; between two boxes of a full row there are 24
+BOX_WIDTH, BOX_HEIGHT = 124, 40
+GAP = 34  # between two rows; between two boxes of a full row there are 22
+ROOM = 7  # between a line and a box that it passes, where there is as much
 LANE = 6  # between two lines that pass a row side by side
 
 Point = tuple[float, float]
@@ -126,22 +127,24 @@ def routes(nodes: Sequence[StackNode], places: Places) -> Mapping[tuple[str, str
         for row in rows:
             if y1 < row < y2:
                 share = (row - y1) / (y2 - y1)
-                middle, room = _gap(start[0] + share * (end[0] - start[0]), row, places)
-                lane = taken[middle, row] = taken.get((middle, row), 0) + 1
-                aside = min(lane // 2 * LANE, room / 2 - 3) * (1 if lane % 2 else -1)
-                x = middle + aside
+                straight = start[0] + share * (end[0] - start[0])
+                begin, end_of_gap = _gap(straight, row, places)
+                lane = taken[begin, row] = taken.get((begin, row), 0) + 1
+                aside = lane // 2 * LANE * (1 if lane % 2 else -1)
+                edge = min(ROOM, (end_of_gap - begin) / 2)
+                x = min(max(straight + aside, begin + edge), end_of_gap - edge)
                 points += [(x, row - 3), (x, row + BOX_HEIGHT + 3)]
         found[upper, lower] = (*points, end)
     return found
 
 
 def _gap(wanted: float, row: float, places: Places) -> tuple[float, float]:
-    """Where a line passes a row: middle and width of the gap between its boxes, or beside them, that is
+    """Where a line may pass a row: the sides of the gap between its boxes, or beside them, that is
     nearest."""
     left = sorted(x for x, y in places.values() if y == row)
     sides = [0.0, *(side for x in left for side in (x, x + BOX_WIDTH)), float(WIDTH)]
-    gaps = [((begin + end) / 2, end - begin) for begin, end in zip(sides[::2], sides[1::2], strict=True)]
-    return min(gaps, key=lambda gap: abs(gap[0] - wanted))
+    gaps = zip(sides[::2], sides[1::2], strict=True)
+    return min(gaps, key=lambda gap: max(gap[0] - wanted, wanted - gap[1], 0.0))
 
 
 def _line(points: Sequence[Point], *, on_way: bool) -> str:
