@@ -66,6 +66,7 @@ def instance() -> Iterator[Any]:
     with opened:
         try:
             _end_orphans(opened)
+            _end_tails(home)
         except Exception as error:
             raise _unusable(home, error) from None
         yield opened
@@ -181,3 +182,24 @@ def _end_orphans(dagster_instance: Any) -> None:
             continue
         if host == socket.gethostname() and _began(int(pid)) != began:
             dagster_instance.report_run_failed(run, message="The command that ran it was killed.")
+
+
+def _end_tails(home: Path) -> None:
+    """Dagster copies each step's output with a `tail`, and has a process that ends it when the run dies. Where
+    both were killed it would stay for ever."""
+    import psutil
+
+    kept = str(home.resolve())
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            mine = words[:2] == ["tail", "-F"] and words[-1].startswith(kept) and "compute_logs" in words[-1]
+            if mine and not _runs_python(process.parent()):
+                process.kill()
+        except (psutil.Error, IndexError):
+            continue
+
+
+def _runs_python(process: Any) -> bool:
+    """Whether it may be the one that a step runs in, and not who adopts orphans."""
+    return process is not None and process.pid != 1 and "python" in " ".join(process.cmdline()[:1])

@@ -138,8 +138,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         _side_by_side(session, state)
     done = yield
     waiting = state.second.waiting
-    for number, deferred in enumerate(waiting):
-        after = waiting[number + 1].item if number + 1 < len(waiting) else None
+    for deferred in waiting:
         if session.shouldstop or not state.second.worth(deferred):
             # It stands as it is: told of as what it was.
             for report in deferred.reports:
@@ -148,7 +147,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
                     deferred.item.ihook.pytest_runtest_logreport(report=report)
             continue
         attempts.pause(deferred)
-        state.second.ended(deferred, _run(state, deferred.item, after, deferred.entry, 2))
+        # Everything is torn down behind each: which one comes next is known only then.
+        state.second.ended(deferred, _run(state, deferred.item, None, deferred.entry, 2))
     return done
 
 

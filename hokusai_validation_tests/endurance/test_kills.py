@@ -65,7 +65,8 @@ def test_a_hundred_kills_of_any_process_cost_nothing_that_was_reported(bench: Be
     kills = 0
     while kills < 10:
         kills += kill_any(bench, dice, dice.uniform(0.02, 1.0) * whole_s, *SHORT)
-        bench.check()
+        # Of Dagster's: where the process that watches it was killed too, the next run ends it.
+        bench.check(but="tail")
     bench.finish(*SHORT)
     bench.note_sent()
     bench.check()

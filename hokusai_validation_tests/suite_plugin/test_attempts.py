@@ -68,3 +68,34 @@ def test_what_a_time_budget_leaves_over_says_so(tmp_path: Path) -> None:
     (row,) = ran.of("test_basic_failure_tracking")
     assert (row.status, row.skip_reason) == (Status.SKIPPED, SkipReason.TIME_BUDGET)
     assert row.message.startswith("time budget: phase functional may take 1 s")
+
+
+TORN = """
+import pytest
+from hokusai_validation.errors import ConnectionReset
+
+tries = []
+
+@pytest.fixture(scope="class")
+def kept():
+    yield
+
+class TestMLflowCircuitBreaker:
+    def test_initial_state(self, kept):
+        raise ConnectionReset("GET x: the connection broke.")
+
+    def test_basic_failure_tracking(self, kept):
+        raise ConnectionReset("GET x: the connection broke.")
+
+class TestGlobalCircuitBreaker:
+    def test_get_circuit_breaker_status(self):
+        tries.append(1)
+        assert len(tries) > 1, "of the moment"
+"""
+
+
+def test_a_second_attempt_that_is_left_out_leaves_nothing_built_up_for_the_next(tmp_path: Path) -> None:
+    ran = run_suite(tmp_path, {"test_file.py": TORN}, "--category=unit")
+    assert ran.statuses("test_basic_failure_tracking") == [Status.FAILED], "it was left out"
+    assert ran.statuses("test_get_circuit_breaker_status") == [Status.FAILED, Status.PASSED]
+    assert all(row.status is not Status.BROKEN for row in ran.rows if row.duration_s)
