@@ -6,6 +6,7 @@ the current folder's configuration, in PYTEST_ADDOPTS or in foreign plugins does
 
 import atexit
 import gc
+import importlib
 import json
 import os
 import sys
@@ -26,15 +27,26 @@ from hokusai_validation.result import (
     final_attempts,
     now,
 )
+from hokusai_validation.runner import standby
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.runner.pipes import started_by_dagster
 from hokusai_validation.runner.selection import SUITE_DIR, Selection
+from hokusai_validation.runner.warming import preload
 from hokusai_validation.store import scratch
 from hokusai_validation.store.record import read_file
 from hokusai_validation.target import Target, read_target
 
 WORKERS_LIMIT = 16
 _PLUGINS = ("hokusai_validation.runner.plugin",)
+# By every phase. Not the plugin and the tests themselves: pytest rewrites those as it imports them.
+_NEEDED = (
+    "hokusai_validation.runner.reading",
+    "hokusai_validation.probes.baseline",
+    "hokusai_validation.probes.clean_up",
+    "hokusai_validation.resources.aws.client",
+    "hokusai_validation.resources.database",
+    "hokusai_validation.resources.http",
+)
 _STATUS_IN_PHASE: Mapping[int, int] = {pytest.ExitCode.USAGE_ERROR: 2, pytest.ExitCode.INTERNAL_ERROR: 3}
 _EXIT_STATUS = {Verdict.UNHEALTHY: 1, Verdict.INCONCLUSIVE: 3}
 
@@ -209,8 +221,21 @@ class _stdout_to_stderr:
         os.close(self._kept)
 
 
+def _on_standby() -> list[str] | None:
+    """Import what every phase needs, then wait for the command of one."""
+    preload()
+    for name in _NEEDED:
+        importlib.import_module(name)
+    return standby.wait()
+
+
 if __name__ == "__main__":
     end_with_parent()
     # Else the interpreter's last collection walks all that the tests imported, for 1.6 s.
     atexit.register(gc.freeze)
+    if sys.argv[1:] == [standby.OPTION]:
+        given = _on_standby()
+        if given is None:
+            sys.exit(0)
+        sys.argv[1:] = given
     main()

@@ -16,7 +16,7 @@ from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Phase
-from hokusai_validation.runner import process
+from hokusai_validation.runner import process, standby
 from hokusai_validation.runner.process import Ended
 from hokusai_validation.store import record, scratch
 from hokusai_validation.store.storage import default_options
@@ -118,6 +118,8 @@ class SuiteProcess(dg.PipesClient):
         ) as session:
 
             def rows_so_far() -> int:
+                if growth.rows and asked.phase not in (Phase.LOAD, Phase.CHAOS):  # those measure
+                    standby.prepare()
                 asked.told.read(growth.fresh())
                 reader.poll()
                 return growth.rows

@@ -18,6 +18,7 @@ from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import NotPermitted, ReportNotWritten, UsageError
 from hokusai_validation.permission import Gate, narrowed
 from hokusai_validation.result import Phase, Result, Status, final_attempts
+from hokusai_validation.runner import standby
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.sections import secret_refs
 from hokusai_validation.target import Target, read_target
@@ -132,7 +133,8 @@ def run(
     if failed and chosen:
         raise UsageError("--failed chooses the phases itself; leave out --phase.")
     end_with_parent()
-    return _run(request)
+    with standby.keeping():
+        return _run(request)
 
 
 def _run(request: Request) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import time_machine
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -70,6 +70,12 @@ class _Differs(ExpectationUnmet):
     def __init__(self, counterexample: Counterexample) -> None:
         super().__init__(str(counterexample))
         self.counterexample = counterexample
+
+
+def get_ready() -> None:
+    """Let Hypothesis read what modules there are, which it does once and again whenever one was added: its
+    sequences are made of them, too."""
+    find(st.none(), lambda _: True, settings=settings(SETTINGS, max_examples=1))
 
 
 def counterexample(breaker_class: type[Any]) -> Counterexample | None:

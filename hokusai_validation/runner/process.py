@@ -15,7 +15,8 @@ from hokusai_validation.errors import SuiteError
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.reporting.escape import plain
 from hokusai_validation.result import Phase
-from hokusai_validation.runner.parentage import CLEAN_UP_S, PARENT_VARIABLE
+from hokusai_validation.runner import standby
+from hokusai_validation.runner.parentage import CLEAN_UP_S
 from hokusai_validation.runner.stall import STALL_S
 from hokusai_validation.runner.timelimit import GRACE_S, TEARDOWN_LEAST_S, limit_s
 from hokusai_validation.target import Target
@@ -63,16 +64,8 @@ def run(
     `silence_s` seconds or when we are interrupted.
 
     Raises SuiteError when it can't be started."""
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
-        process = subprocess.Popen(
-            words,
-            env={**inherited, **environment, PARENT_VARIABLE: str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = standby.take(words, environment) or standby.start(words, environment)
     except OSError as error:
         raise SuiteError(
             f"The suite process could not start ({words[0]}: {error.strerror}); check the installation."

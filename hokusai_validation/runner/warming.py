@@ -15,7 +15,7 @@ _SHARED = (
     "redis",
 )
 
-_begun = threading.Event()
+_begun: threading.Thread | None = None
 
 
 def preload() -> None:
@@ -28,10 +28,16 @@ def preload() -> None:
 def warm_up() -> None:
     """Begin with Great Expectations, which takes seconds; once, beside whatever else happens in this process; an import that fails is told of
     where it is needed."""
-    if _begun.is_set():
-        return
-    _begun.set()
-    threading.Thread(target=_import, name="warm-up", daemon=True).start()
+    global _begun
+    if _begun is None:
+        _begun = threading.Thread(target=_import, name="warm-up", daemon=True)
+        _begun.start()
+
+
+def warmed_up() -> None:
+    """Wait for the end of what was begun."""
+    if _begun is not None:
+        _begun.join()
 
 
 def _import() -> None:

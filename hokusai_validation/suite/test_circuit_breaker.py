@@ -31,6 +31,8 @@ from hokusai_validation.probes.breaker_source import BreakerSource, imported
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.states import Scene, retry_after_s
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.timelimit import not_counted
+from hokusai_validation.runner.warming import warmed_up
 from hokusai_validation.target import Target
 
 OPEN_CALLS = 10
@@ -57,6 +59,9 @@ def source(target: Target) -> Iterator[BreakerSource]:
 @pytest.fixture(scope="module")
 def search(source: BreakerSource) -> Callable[[], Counterexample | None]:
     """What random sequences find, looked for once and only when a test asks."""
+    with not_counted():
+        warmed_up()
+        breaker_machine.get_ready()
     return functools.cache(lambda: breaker_machine.counterexample(source.breaker_class))
 
 
