@@ -75,7 +75,11 @@ class Stage:
         if not draw.blind:
             return path
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-        values.pop("instances", None)
+        names = {each["name"] for each in values.pop("instances", ())}
+        links = values.get("links", {})
+        links["edges"] = {
+            edge: name for edge, name in links.get("edges", {}).items() if not names & set(edge.split("->"))
+        }
         values["endpoints"].pop("instance_header", None)
         blind = self.folder / "target-blind.toml"
         blind.write_text(to_toml(values), encoding="utf-8")

@@ -17,6 +17,7 @@ from hokusai_validation.observation import Edge
 from hokusai_validation.observation import ErrorClass as E
 from hokusai_validation.report import Cause, Duty
 
+REDIRECTED_FROM = 300
 REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
 SLOW_ANSWER_MS = 250.0  # at least, to call what times out slow rather than broken at times
 MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at times
@@ -92,7 +93,8 @@ def _witnesses(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
         if not each.ok or not each.steady or (each.status or 0) >= REFUSED_FROM:
             continue
         good.setdefault(each.place, []).append(each)
-        for edge in each.path:
+        # A redirect is answered by whoever stands first: it never came further.
+        for edge in each.path if (each.status or 0) < REDIRECTED_FROM else ():
             if not edge.optional and edge.to != each.place:
                 good.setdefault(edge.to, []).append(replace(each, asker=edge.source, place=edge.to))
     return good
