@@ -177,7 +177,7 @@ def _finding(
         component=cause.place,
         title=words.title(),
         priority=priority(
-            cause,
+            explained,
             rows or [row for row in seen_in.values() if row.status is Status.FAILED],
             executed,
             runs,

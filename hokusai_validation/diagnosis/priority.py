@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from hokusai_validation.diagnosis.advice import Severity, advice
 from hokusai_validation.diagnosis.candidates import Candidate, asked_by_us_alone
+from hokusai_validation.diagnosis.explanation import Explanation
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.observation import Kind
 from hokusai_validation.report import Cause, Duty, Priority
@@ -28,10 +29,13 @@ _USERS_MEET = (Role.API_GATEWAY, Role.LOAD_BALANCER)
 _NEVER_FIRST = frozenset({Cause.TARGET_UNHEALTHY, Cause.SLOW_DEPENDENCY, Cause.HEALTH_CHECK_PATH})
 
 
-def priority(cause: Candidate, rows: Sequence[Result], executed: int, runs: int, graph: Graph) -> Priority:
-    """`rows`: the failed tests that it explains; `executed`: how many tests were executed in all;
+def priority(
+    explained: Explanation, rows: Sequence[Result], executed: int, runs: int, graph: Graph
+) -> Priority:
+    """`rows`: the failed tests that the cause explains; `executed`: how many tests were executed in all;
     `runs`: in how many runs in a row it has been seen."""
-    critical = any(row.critical for row in rows) or _users_meet(cause, graph)
+    cause = explained.candidate
+    critical = any(row.critical for row in rows) or _users_meet(explained, graph)
     reach = len(rows) / executed if executed else 0.0
     if asked_by_us_alone(cause) or cause.timing.duty is Duty.ONCE:
         return Priority.P2
@@ -45,8 +49,9 @@ def priority(cause: Candidate, rows: Sequence[Result], executed: int, runs: int,
     return found
 
 
-def _users_meet(cause: Candidate, graph: Graph) -> bool:
+def _users_meet(explained: Explanation, graph: Graph) -> bool:
     """Whether what users do there was always answered with an error: work, by the way that they take."""
+    cause = explained.candidate
     if cause.timing.duty is not Duty.ALWAYS or cause.instance is not None:
         return False
     entry = {graph.part(role) for role in _USERS_MEET}
@@ -54,7 +59,7 @@ def _users_meet(cause: Candidate, graph: Graph) -> bool:
         each.observation is not None
         and each.observation.kind in (Kind.READ, Kind.WRITE)
         and each.observation.dialled in entry
-        for each in cause.own
+        for each in explained.explains
     )
 
 
