@@ -138,7 +138,7 @@ class Question:
         error's protocol; of several of one protocol none."""
         if self._recorder is None:
             return
-        deep = [edge for edge in self._path if edge.protocol == error.native.system]
+        deep = [edge for edge in self._path if edge.protocol == error.native.system != "http"]
         if not deep and by is not None:
             # Of several it does not say which.
             onward = [edge for edge in self._path if edge.source == by and edge.protocol == "http"]
