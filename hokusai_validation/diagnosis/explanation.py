@@ -101,6 +101,7 @@ def _misjudged(cause: Candidate, one: Evidence, graph: Graph) -> bool:
     if not cause.steady or one.sign in NEVER_MISJUDGED:
         return False
     related = graph.below(one.row.component) | {one.row.component}
+    related |= {edge.to for seen in one.row.observations for edge in seen.path}
     if not cause.kind.behind:
         # What answers, and not as it should, harms those who stand on it.
         return bool(cause.kind.soft) and cause.place in related

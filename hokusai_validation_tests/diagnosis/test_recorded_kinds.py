@@ -187,3 +187,19 @@ def test_a_full_store_explains_what_those_who_stand_on_it_do_without() -> None:
         ),
     )
     assert [each[:2] for each in told(*rows)] == [(C.STORE_FULL, "redis")]
+
+
+def test_what_is_out_all_along_is_no_finding_of_a_test_with_another_fault_on() -> None:
+    """With the auth service out, a request is refused whether or not redis is there."""
+    to_auth = Edge(source="api", to="auth", protocol="http", optional=True)
+    reset = seen(0, "root", AT_API, to_auth, error=E.RESET, status=503, by="api", instance="api-1")
+    rows = (
+        row("X::key", Status.FAILED, critical=True, observations=[reset]),
+        row(
+            "TestKeyCache::test_right_without_redis",
+            Status.FAILED,
+            observations=[reset.model_copy(update={"id": "later", "faults_on": ("redis cut",)})],
+            facts=[fact(F.OPTIONAL_REQUIRED, "redis", "a request was answered 503", via="api-1")],
+        ),
+    )
+    assert [each[:2] for each in told(*rows)] == [(C.CONNECTION_RESET, "auth")]
