@@ -2,7 +2,10 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+
+import tomlkit
 
 from hokusai_sandbox.aws.resources_names import (
     LOAD_BALANCER_NAMES,
@@ -220,40 +223,8 @@ def _aws(plan: Plan) -> dict[str, object]:
     }
 
 
-def to_toml(values: dict[str, object]) -> str:
+def to_toml(values: Mapping[str, object]) -> str:
     """A target file's text."""
-    lines = ["# Written by `hokusai-validation sandbox up`; made anew with every start."]
-    _table(values, (), lines)
-    return "\n".join(lines) + "\n"
-
-
-def _table(values: dict[str, object], path: tuple[str, ...], lines: list[str]) -> None:
-    for key, value in values.items():
-        if not isinstance(value, dict):
-            lines.append(f"{_key(key)} = {_value(value)}")
-    for key, value in values.items():
-        if isinstance(value, dict):
-            inside = (*path, key)
-            lines += ["", f"[{'.'.join(_key(part) for part in inside)}]"]
-            _table(value, inside, lines)
-
-
-def _key(key: str) -> str:
-    plain = key.replace("_", "").replace("-", "").isalnum() and key.isascii()
-    return key if plain else _value(key)
-
-
-def _value(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case str():
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        case list() | tuple():
-            return "[" + ", ".join(_value(item) for item in value) + "]"
-        case dict():
-            return "{" + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + "}"
-        case _:
-            raise TypeError(f"no TOML form for {type(value).__name__}")
+    return (
+        f"# Written by `hokusai-validation sandbox up`; made anew with every start.\n{tomlkit.dumps(values)}"
+    )

@@ -33,13 +33,16 @@ class SecretRef(Section):
         return self
 
 
+DATABASE_USER = "mlflow"
+
+
 class Database(Section):
     """PostgreSQL as MLflow uses it. Without `host`, the address that `aws.rds_instance` (or `rds_cluster`) has."""
 
     host: Host = ""
     port: Port = 5432
     name: str = "mlflow_db"
-    user: str = "mlflow"
+    user: str = DATABASE_USER
     password: SecretRef
     sslmode: Annotated[str, Field(pattern=SSL_MODES)] = "prefer"
     connect_timeout_s: Seconds = 5.0

@@ -438,9 +438,12 @@ class Target(Section):
         """The API's base URL through the load balancer: `registry`, else `api`."""
         return self.endpoints.registry or self.endpoints.api
 
-    def part(self, role: Role) -> str:
-        """The name of the component that plays a role here."""
-        return next(name for name, each in self.topology.items() if each.role is role)
+    def named(self, part: str) -> str:
+        """What this target calls a part that is given by its role; any other name stays, and a role
+        that nobody plays here."""
+        if not isinstance(part, Role):
+            return part
+        return next((name for name, each in self.topology.items() if each.role is part), part.value)
 
     def role(self, component: str) -> Role | None:
         """The role that a component plays, or None where it is a part of the target's own (or unknown)."""

@@ -1,7 +1,7 @@
 """The parts of a stack, what each depends on, and which role each plays. Pure.
 
 A role is what a part is for; a name is what a target calls it. Code asks for the role
-(`target.part(Role.DATABASE)`), so that a target may call its parts what it likes. The names and
+(`target.named(Role.DATABASE)`), so that a target may call its parts what it likes. The names and
 edges of the service contract are here (`DEFAULT_TOPOLOGY`) and nowhere else.
 """
 
@@ -74,6 +74,20 @@ DEFAULT_TOPOLOGY: Mapping[str, Component] = {
     "secrets": Component(role=Role.SECRETS, critical=True, team="infrastructure"),
     "service_discovery": Component(role=Role.SERVICE_DISCOVERY, critical=True, team="infrastructure"),
 }
+
+
+# What the contract calls the part that plays a role, in the answers of the API, whatever a target calls it.
+_WORDS: Mapping[str, str] = {part.role: name for name, part in DEFAULT_TOPOLOGY.items() if part.role}
+
+
+def word_for(part: str) -> str:
+    """The contract's word for a part that is given by its role; any other name stays."""
+    return _WORDS.get(part, part) if isinstance(part, Role) else part
+
+
+def role_of_word(word: str) -> Role | None:
+    """The role of a part that an answer of the API names by the contract's word; None for others."""
+    return DEFAULT_TOPOLOGY[word].role if word in DEFAULT_TOPOLOGY else None
 
 
 def extended(given: Mapping[str, Component]) -> Mapping[str, Component]:

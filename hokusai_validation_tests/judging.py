@@ -11,6 +11,7 @@ from hokusai_validation.resources.http import fact_of
 from hokusai_validation.result import Status
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.outcome import message_of, requests_failed, status_of
+from hokusai_validation.target import Target
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Judgement:
 def judge(check: Callable[..., None], component: str = "api", /, **fixtures: object) -> Judgement:
     """Call the test with those of the fixtures that it asks for; `component` is its catalogue
     entry's, which a failed request is blamed on."""
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     fixtures = {"evidence": evidence, "instances": ()} | fixtures
 
     class Asked:

@@ -20,7 +20,7 @@ def test_every_role_is_played_by_a_default_component() -> None:
 
 def test_a_component_of_the_files_own_takes_a_roles_place_and_its_edges() -> None:
     of = target({"gate": {"role": "api_gateway", "team": "edge"}})
-    assert of.part(Role.API_GATEWAY) == "gate"
+    assert of.named(Role.API_GATEWAY) == "gate"
     assert "api" not in of.topology
     assert of.topology["gate"].critical
     assert of.topology["gate"].team == "edge"
@@ -31,7 +31,7 @@ def test_a_component_of_the_files_own_takes_a_roles_place_and_its_edges() -> Non
 
 def test_a_key_that_the_file_leaves_out_stays_the_contracts() -> None:
     of = target({"redis": {"deployed": False}})
-    assert of.part(Role.CACHE) == "redis"
+    assert of.named(Role.CACHE) == "redis"
     assert of.topology["redis"].optional
     assert not of.topology["redis"].deployed
 
@@ -58,7 +58,7 @@ def test_any_names_will_do_and_a_target_survives_its_own_json(chosen: dict[Role,
     if len(set(free.values())) != len(free):
         return
     of = target({name: {"role": role.value} for role, name in free.items()})
-    assert {role: of.part(role) for role in free} == free
+    assert {role: of.named(role) for role in free} == free
     assert Target.model_validate_json(of.model_dump_json()) == of
     edges = {below for part in of.topology.values() for below in part.depends_on}
     assert edges <= set(of.topology)

@@ -111,7 +111,7 @@ def _phase_result(
         scope=entries,
         asked=lambda entry: True,
         run_id=run_id,
-        target=target.name,
+        target=target.target,
         why=lambda entry: ended.why,
     )
     finished = datetime.now(UTC)

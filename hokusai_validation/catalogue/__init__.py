@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from hokusai_validation.checks import Check
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 CHECK_MARGIN_S = 10.0  # over a check's own time-out: looking up its secrets
 
@@ -38,15 +39,15 @@ REQUIREMENTS = {
 
 
 class Entry(BaseModel):
-    """One test. `needs` are the target's parts without which it is skipped (`aws`, `breaker`,
-    `faults`, `instances`, `failpoints`, …); `exclusive` ones inject faults or measure and run
-    alone; `limit_s` ends a hanging one. `generic` ones ask nothing of the service contract."""
+    """One test. `component` is what it is about: a role, of a target's own check a name in its
+    topology; `needs` are the target's parts without which it is skipped (`aws`, `breaker`,
+    `faults`, `instances`, `failpoints`, …); `exclusive` ones inject faults or measure and run alone; `limit_s` ends a hanging one. `generic` ones ask nothing of the service contract."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     test: str
-    component: str
+    component: Role | str
     says: str
     critical: bool = False
     exclusive: bool = False
@@ -71,7 +72,8 @@ def entries(category: Category | None = None) -> tuple[Entry, ...]:
     path = Path(__file__).with_name(f"{category.value}.toml")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     defaults = {"category": category, "phase": PHASE_OF[category], **values.get("defaults", {})}
-    return tuple(Entry.model_validate({**defaults, **row}) for row in values["tests"])
+    rows = ({**defaults, **row} for row in values["tests"])
+    return tuple(Entry.model_validate({**row, "component": Role(row["component"])}) for row in rows)
 
 
 def of_target(target: Target) -> tuple[Entry, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.errors import NotConfigured, NotPermitted
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 Need = tuple[Callable[[Target], object], str]
 Unmet = NotConfigured | NotPermitted
@@ -68,7 +69,7 @@ def missing(entry: Entry, target: Target) -> str | None:
 
 def first_unmet(entry: Entry, target: Target) -> Unmet | None:
     """The first need that is not met, as the error that says so. A need is a name of `NEEDS`,
-    `fault:KIND`, `healthy:PART` (looked at when the test begins), or a dotted path in the target file
+    `fault:KIND`, `healthy:ROLE` (looked at when the test begins), or a dotted path in the target file
     that must be set (`aws.rds_instance`)."""
     if not target.catalogue and not entry.generic:
         return NotConfigured(NO_CATALOGUE)
@@ -76,9 +77,9 @@ def first_unmet(entry: Entry, target: Target) -> Unmet | None:
     return next((each for each in found if each is not None), None)
 
 
-def relied_on(entry: Entry) -> tuple[str, ...]:
-    """The parts of the contract (`postgres`, `mlflow`) that must be well before the test begins."""
-    return tuple(need.removeprefix(HEALTHY) for need in entry.needs if need.startswith(HEALTHY))
+def relied_on(entry: Entry) -> tuple[Role, ...]:
+    """The parts that must be well before the test begins."""
+    return tuple(Role(need.removeprefix(HEALTHY)) for need in entry.needs if need.startswith(HEALTHY))
 
 
 def unmet(need: str, target: Target) -> Unmet | None:

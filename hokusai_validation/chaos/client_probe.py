@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from hokusai_validation.topology import Role
+
 ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
 _HTTP = b"GET /health HTTP/1.1\r\nHost: localhost\r\nUser-Agent: hokusai-validation\r\n\r\n"
 # PostgreSQL's request for TLS and redis's PING: both are answered without a password.
 _POSTGRES = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 _REDIS = b"PING\r\n"
-_QUESTIONS = {"postgres": _POSTGRES, "redis": _REDIS, "message_queue": _REDIS}
+_QUESTIONS = {Role.DATABASE: _POSTGRES, Role.CACHE: _REDIS, Role.QUEUE: _REDIS}
 
 
 class ProbeOutcome(StrEnum):
@@ -40,9 +42,9 @@ class ProbeResult:
         return f"{self.outcome} after {self.ended_ms if self.outcome is not ProbeOutcome.ANSWERED else self.answered_ms:.1f} ms"
 
 
-def question_for(component: str) -> bytes:
-    """What every server of a component's protocol answers, without a password."""
-    return _QUESTIONS.get(component, _HTTP)
+def question_for(role: Role | None) -> bytes:
+    """What every server of a role's protocol answers, without a password."""
+    return _HTTP if role is None else _QUESTIONS.get(role, _HTTP)
 
 
 def reachable(address: str, api_url: str) -> tuple[str, int]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self
 
 from hokusai_validation.chaos.faults.base import Fault
 from hokusai_validation.chaos.injection import Injection, Injector
-from hokusai_validation.chaos.journal import Journal
+from hokusai_validation.chaos.journal import JournalKeeper
 from hokusai_validation.chaos.probe import (
     PROMPT_S,
     Floor,
@@ -32,14 +32,15 @@ from hokusai_validation.chaos.watch import Watch
 from hokusai_validation.chaos.watchdog import Watchdog
 from hokusai_validation.errors import ExpectationUnmet, FaultOrphaned, NoSteadyState, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
+from hokusai_validation.journal import KEY, SteadyState
 from hokusai_validation.store.locks import ExperimentLock, TargetLock
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 STEADY_WITHIN_S = 15.0
 STEADY_SHOTS = 5
 POLL_S = 0.05
 LOCK_WAIT_S = 5.0
-JOURNAL = "journal"
 
 
 class Evidence(Protocol):
@@ -83,7 +84,7 @@ class Experiment:
             routes, floor=Floor(target.permissions.min_availability), on_low=self._availability_low
         )
         self.watch = Watch(watched.client, target.gateway.health_timeout_s + 1)
-        self.journal = Journal(title, description)
+        self.journal = JournalKeeper(title, description)
         self.rolled_back_at: float | None = None
         self.recovered_at: float | None = None
         self._faults_on_at: float | None = None
@@ -156,7 +157,12 @@ class Experiment:
         self._judge(trouble)
 
     def recovers(
-        self, what: str, holds: Callable[[], object], *, component: str = "api", limit_s: float | None = None
+        self,
+        what: str,
+        holds: Callable[[], object],
+        *,
+        component: str = Role.API_GATEWAY,
+        limit_s: float | None = None,
     ) -> float:
         """Wait until the target has recovered; the seconds since the undo.
 
@@ -179,11 +185,9 @@ class Experiment:
         self.watch.look()
         recovery_s = self.recovered_at - rolled_back_at
         self._evidence.metric("recovery_s", recovery_s)
-        self.journal.steady_after = {
-            "steady_state_met": True,
-            "what": what,
-            "recovery_s": round(recovery_s, 3),
-        }
+        self.journal.steady_after = SteadyState(
+            steady_state_met=True, what=what, recovery_s=round(recovery_s, 3)
+        )
         return recovery_s
 
     def shots(self, route: str | None = None) -> list[Shot]:
@@ -205,10 +209,10 @@ class Experiment:
         while True:
             problem = self._steady_problem(route)
             if problem is None:
-                self.journal.steady_before = {"steady_state_met": True}
+                self.journal.steady_before = SteadyState(steady_state_met=True)
                 return
             if time.monotonic() > deadline:
-                self.journal.steady_before = {"steady_state_met": False, "seen": problem}
+                self.journal.steady_before = SteadyState(steady_state_met=False, seen=problem)
                 raise NoSteadyState(problem)
             time.sleep(POLL_S)
 
@@ -255,7 +259,7 @@ class Experiment:
         self.journal.status = "aborted"
         limit = self.target.permissions.min_availability
         seen = f"availability {self._low:.0%} while the fault was on, the target permits {limit:.0%}"
-        self._evidence.fact(FactKind.AVAILABILITY, "api", seen)
+        self._evidence.fact(FactKind.AVAILABILITY, Role.API_GATEWAY, seen)
         problems = [_problem(shot) for shot in self.shots() if shot.ended and not shot.good]
         most = max(set(problems), key=problems.count, default="")
         why = f" ({problems.count(most)} of {len(self.shots())} probes: {most})" if problems else ""
@@ -276,7 +280,7 @@ class Experiment:
                     f" {found.due} probes had no answer within {PROMPT_S * 1000:.0f} ms, the longest for"
                     f" {found.longest_s:.1f} s."
                 )
-                self._evidence.fact(FactKind.EVENT_LOOP_BLOCKED, "api", told[-1], route.name)
+                self._evidence.fact(FactKind.EVENT_LOOP_BLOCKED, Role.API_GATEWAY, told[-1], route.name)
         return told
 
     def _finish(self, error: BaseException | None) -> None:
@@ -288,7 +292,7 @@ class Experiment:
             interrupted = not isinstance(error, Exception)
             self.journal.status = "interrupted" if interrupted else "failed"
             self.journal.deviated = isinstance(error, AssertionError)
-        self._evidence.record(JOURNAL, self.journal.as_json(self.probe.shots, self.watch.changes))
+        self._evidence.record(KEY, self.journal.finished(self.probe.shots, self.watch.changes))
         self._evidence.record("health states", self.watch.sequence)
         self._evidence.record("breaker states", self.watch.breaker_sequence)
         if self._faults_on_at is None:

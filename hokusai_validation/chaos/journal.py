@@ -1,31 +1,32 @@
-"""The journal of an experiment, in Chaos Toolkit's words, kept as `evidence["journal"]`.
-
-Beside those (`title`, `steady_states`, `run`, `rollbacks`, `status`, `deviated`), `timeline` has what
-the picture in the report is drawn from; every time in it is in seconds since the experiment's start:
-
-- `duration_s`;
-- `faults`: `{fault, on_s, off_s, seen}`, when each was on (`off_s` None: it was orphaned);
-- `probes`: for each route its `points`, `{t_s, due, good, live_ms}`: probes that were due in a step
-  of time and how many of them were good; `live_ms` is the slowest `/live` that was answered;
-- `states`: `{t_s, health, breaker}`, what the instance said of itself from then on.
-"""
+"""Keeping the journal of an experiment, as it happens."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from hokusai_validation.chaos.injection import Event
 from hokusai_validation.chaos.probe import Shot
 from hokusai_validation.chaos.watch import Seen
+from hokusai_validation.journal import (
+    Action,
+    Activity,
+    FaultSpan,
+    Journal,
+    ProbePoint,
+    ProbeRoute,
+    StateChange,
+    SteadyState,
+    SteadyStates,
+    Timeline,
+)
 
 MOST_POINTS = 120
 
 
 @dataclass
-class Journal:
-    """What happened, as it happens. Times are `time.monotonic()`."""
+class JournalKeeper:
+    """What happened so far. Times are `time.monotonic()`."""
 
     title: str
     description: str
@@ -33,88 +34,77 @@ class Journal:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     status: str = "completed"  # or failed, aborted, interrupted
     deviated: bool = False
-    steady_before: dict[str, Any] | None = None
-    steady_after: dict[str, Any] | None = None
+    steady_before: SteadyState | None = None
+    steady_after: SteadyState | None = None
     events: list[Event] = field(default_factory=list)
 
-    def as_json(self, shots: Sequence[Shot], seen: Sequence[Seen]) -> dict[str, Any]:
+    def finished(self, shots: Sequence[Shot], seen: Sequence[Seen]) -> Journal:
         """The whole of it."""
         duration_s = time.monotonic() - self.started
-        return {
-            "title": self.title,
-            "description": self.description,
-            "start": self.started_at.isoformat(),
-            "end": datetime.now(UTC).isoformat(),
-            "duration": round(duration_s, 3),
-            "status": self.status,
-            "deviated": self.deviated,
-            "steady_states": {"before": self.steady_before, "after": self.steady_after},
-            "run": [self._activity(event, "action") for event in self.events if event.what != "rolled back"],
-            "rollbacks": [
-                self._activity(event, "action")
-                for event in self.events
-                if event.what in ("rolled back", "orphaned")
-            ],
-            "timeline": {
-                "duration_s": round(duration_s, 3),
-                "faults": self._faults(),
-                "probes": self._probes(shots, duration_s),
-                "states": [
-                    {"t_s": self._since(each.at), "health": each.health, "breaker": each.breaker}
+        return Journal(
+            title=self.title,
+            description=self.description,
+            start=self.started_at,
+            end=datetime.now(UTC),
+            duration=round(duration_s, 3),
+            status=self.status,
+            deviated=self.deviated,
+            steady_states=SteadyStates(before=self.steady_before, after=self.steady_after),
+            run=tuple(self._activity(event) for event in self.events if event.what != "rolled back"),
+            rollbacks=tuple(
+                self._activity(event) for event in self.events if event.what in ("rolled back", "orphaned")
+            ),
+            timeline=Timeline(
+                duration_s=round(duration_s, 3),
+                faults=tuple(self._faults()),
+                probes=tuple(self._probes(shots, duration_s)),
+                states=tuple(
+                    StateChange(t_s=self._since(each.at), health=each.health, breaker=each.breaker)
                     for each in seen
-                ],
-            },
-        }
+                ),
+            ),
+        )
 
     def _since(self, moment: float) -> float:
         return round(max(0.0, moment - self.started), 3)
 
-    def _activity(self, event: Event, kind: str) -> dict[str, Any]:
-        return {
-            "activity": {"type": kind, "name": f"{event.what}: {event.fault}"},
-            "t_s": self._since(event.at),
-            "status": "failed" if event.what in ("orphaned", "lease lost") else "succeeded",
-            "output": event.seen,
-        }
+    def _activity(self, event: Event) -> Activity:
+        return Activity(
+            activity=Action(name=f"{event.what}: {event.fault}"),
+            t_s=self._since(event.at),
+            status="failed" if event.what in ("orphaned", "lease lost") else "succeeded",
+            output=event.seen,
+        )
 
-    def _faults(self) -> list[dict[str, Any]]:
-        on: dict[str, dict[str, Any]] = {}
-        done: list[dict[str, Any]] = []
+    def _faults(self) -> list[FaultSpan]:
+        on: dict[str, int] = {}
+        done: list[FaultSpan] = []
         for event in self.events:
             if event.what == "applied":
-                on[event.fault] = {
-                    "fault": event.fault,
-                    "on_s": self._since(event.at),
-                    "off_s": None,
-                    "seen": "",
-                }
-                done.append(on[event.fault])
+                on[event.fault] = len(done)
+                done.append(FaultSpan(fault=event.fault, on_s=self._since(event.at)))
             elif event.what == "proven" and event.fault in on:
-                on[event.fault]["seen"] = event.seen
+                place = on[event.fault]
+                done[place] = done[place].model_copy(update={"seen": event.seen})
             elif event.what == "rolled back" and event.fault in on:
-                on.pop(event.fault)["off_s"] = self._since(event.at)
+                place = on.pop(event.fault)
+                done[place] = done[place].model_copy(update={"off_s": self._since(event.at)})
         return done
 
-    def _probes(self, shots: Sequence[Shot], duration_s: float) -> list[dict[str, Any]]:
+    def _probes(self, shots: Sequence[Shot], duration_s: float) -> Iterator[ProbeRoute]:
         step_s = max(0.2, duration_s / MOST_POINTS)
         routes: dict[str, dict[int, list[Shot]]] = {}
         for shot in shots:
             steps = routes.setdefault(shot.route, {})
             steps.setdefault(int(self._since(shot.due_at) / step_s), []).append(shot)
-        return [
-            {
-                "route": route,
-                "points": [
-                    {
-                        "t_s": round(step * step_s, 3),
-                        "due": len(held),
-                        "good": sum(shot.good for shot in held),
-                        "live_ms": max(
-                            (round(s.live_ms, 1) for s in held if s.live_ms is not None), default=None
-                        ),
-                    }
-                    for step, held in sorted(steps.items())
-                ],
-            }
-            for route, steps in routes.items()
-        ]
+        for route, steps in routes.items():
+            points = (
+                ProbePoint(
+                    t_s=round(step * step_s, 3),
+                    due=len(held),
+                    good=sum(shot.good for shot in held),
+                    live_ms=max((round(s.live_ms, 1) for s in held if s.live_ms is not None), default=None),
+                )
+                for step, held in sorted(steps.items())
+            )
+            yield ProbeRoute(route=route, points=tuple(points))

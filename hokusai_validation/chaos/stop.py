@@ -105,7 +105,7 @@ def _clean_links(links: LinkClient, done: list[str]) -> None:
 
 def _clean_processes(control: ControlClient, done: list[str]) -> None:
     before = control.processes()
-    leased = bool(control.leases())
+    leased = control.holds_any()
     unwell = sorted(state.name for state in before if state.state != "running")
     control.reset()
     deadline = time.monotonic() + CLEAN_WITHIN_S

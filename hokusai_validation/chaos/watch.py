@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hokusai_validation.errors import RequestFailed
 from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.topology import Role, word_for
 
 EVERY_S = 0.1
 # How `/health` shows the breaker's state as MLflow's.
@@ -74,7 +75,7 @@ class Watch:
         try:
             answer = self._client.get("/health", timeout_s=self._timeout_s)
             body = answer.json()
-            mlflow = str(body["services"]["mlflow"])
+            mlflow = str(body["services"][word_for(Role.TRACKING_SERVER)])
             return str(body["status"]), BREAKER_OF.get(mlflow, "CLOSED")
         except RequestFailed as error:
             return f"no answer ({type(error).__name__})", "unknown"

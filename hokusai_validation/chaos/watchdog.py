@@ -27,6 +27,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.store.locks import target_key
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
 STARTS = "watching"
 HEALED_WITHIN_S = 30.0
@@ -137,7 +138,7 @@ def heal(target: Target, secrets: Secrets) -> None:
             answered = well = 0
             for client in clients:
                 with contextlib.suppress(RequestFailed, KeyError, TypeError):
-                    state = client.get("/health").json()["services"]["mlflow"]
+                    state = client.get("/health").json()["services"][word_for(Role.TRACKING_SERVER)]
                     answered += 1
                     if state in NOT_CLOSED:
                         if state == "degraded" and key is not None:

@@ -5,6 +5,7 @@ from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 SHORTEST = 7
 
@@ -39,7 +40,7 @@ def same(one: str, other: str) -> bool:
 
 def _since(target: Target) -> str | None:
     """When the API's tasks were deployed, where AWS says."""
-    service = target.aws.services.get("api") if target.aws is not None else None
+    service = target.aws.services.get(target.named(Role.API_GATEWAY)) if target.aws is not None else None
     if service is None:
         return None
     from hokusai_validation.resources.aws.client import Aws

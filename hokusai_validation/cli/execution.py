@@ -88,10 +88,11 @@ def execute(
     run_id: str | None = None,
     tags: dict[str, str] | None = None,
 ) -> Outcome:
-    """As run `run_id` (or one of Dagster's choice), materialize phases of a target, resolved already, with `aggregate` and `report`, and read the
-    report.
+    """As run `run_id` (or one of Dagster's choice), materialize phases of a target, resolved already,
+    with `aggregate` and `report`, and read the report.
 
     Raises HokusaiError with a step's own message when no report came."""
+    import dagster as dg
 
     from hokusai_validation.assets.phase import key
     from hokusai_validation.assets.progress import STEPS
@@ -103,7 +104,8 @@ def execute(
     definitions = build(source, target=TargetResource(source, resolved=held))
     steps = (*(phase.value for phase in phases), *STEPS[len(Phase) :])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Dagster's about itself; ours are rows
+        # Dagster's own, about what it calls itself when a suite's process is followed over its pipes.
+        warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\.")
         result = definitions.resolve_job_def(Job.VALIDATE.of(name)).execute_in_process(
             instance=dagster_instance,
             run_id=run_id,

@@ -1,11 +1,14 @@
 """An account as the text of a target file. What can't be known of it stands there as a comment. Pure."""
 
-import json
 from collections.abc import Iterator, Sequence
 
-from hokusai_validation.resources.aws.account import Account, ServiceFound, component_of
+import tomlkit
 
-COMPONENTS = ("api", "auth", "mlflow")
+from hokusai_validation.resources.aws.account import Account, ServiceFound, component_of
+from hokusai_validation.topology import Role, word_for
+
+# A new target calls its parts by the contract's words.
+COMPONENTS = tuple(map(word_for, (Role.API_GATEWAY, Role.AUTH, Role.TRACKING_SERVER)))
 
 
 def text(name: str, region: str, found: Account, *, login: Sequence[tuple[str, str]] = ()) -> str:
@@ -16,11 +19,11 @@ def text(name: str, region: str, found: Account, *, login: Sequence[tuple[str, s
 
 
 def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomlkit.item(value).as_string()
 
 
 def _list(values: Sequence[str]) -> str:
-    return f"[{', '.join(_quoted(value) for value in values)}]"
+    return tomlkit.item(list(values)).as_string()
 
 
 def _comment(value: str) -> str:
@@ -161,7 +164,7 @@ def _routes(found: Account) -> Iterator[str]:
 
 def _instances(found: Account) -> Iterator[str]:
     for component, each in _components(found):
-        if component != "api" or not each.groups:
+        if component != word_for(Role.API_GATEWAY) or not each.groups:
             continue
         yield "# The API's tasks as they are now: their addresses change with every deployment."
         addresses = [address for task in each.tasks if task.status == "RUNNING" for address in task.addresses]

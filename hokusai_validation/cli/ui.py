@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class _Servers:
         self._start(
             [
                 _python("dagster_webserver", "-h", HOST, "-p", str(port), *common),
-                _python("dagster._daemon", "run", *common),
+                [str(Path(sysconfig.get_path("scripts"), "dagster-daemon")), "run", *common],
                 *([] if documents is None else [documents.command]),
             ]
         )

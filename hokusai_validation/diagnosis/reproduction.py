@@ -8,6 +8,7 @@ from hokusai_validation.report import Cause
 from hokusai_validation.result import Result
 from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 TESTS = 3
 
@@ -91,7 +92,7 @@ def _aws(cause: Cause, component: str, target: Target) -> Iterator[str]:
             f"{aws} servicediscovery discover-instances --namespace-name {_q(target.aws.namespace)}"
             f" --service-name {_q(target.aws.discovery_names[component])}"
         )
-    if component == "postgres" and target.aws.rds_instance:
+    if target.role(component) is Role.DATABASE and target.aws.rds_instance:
         yield (
             f"{aws} rds describe-db-instances --db-instance-identifier {_q(target.aws.rds_instance)}"
             " --query 'DBInstances[].DBInstanceStatus'"
@@ -113,7 +114,9 @@ def _names(cause: Cause, target: Target) -> Iterator[str]:
 
 def _database(cause: Cause, component: str, target: Target) -> Iterator[str]:
     database = target.database
-    if database is None or (component != "postgres" and cause not in _LOGIN | _CONNECTIONS):
+    if database is None or (
+        target.role(component) is not Role.DATABASE and cause not in _LOGIN | _CONNECTIONS
+    ):
         return
     query = "select current_user"
     if cause in _CONNECTIONS:
@@ -153,7 +156,7 @@ def _requests(cause: Cause, component: str, target: Target) -> Iterator[str]:
         return
     ca = f" --cacert {_q(str(target.tls.ca_file))}" if target.tls.ca_file else ""
     key = f' -H "Authorization: Bearer ${variable(target.keys.good, "HOKUSAI_API_KEY")}"'
-    if component == "auth" and (target.auth or target.endpoints.auth):
+    if target.role(component) is Role.AUTH and (target.auth or target.endpoints.auth):
         base = target.auth.url if target.auth else target.endpoints.auth or ""
         yield f"curl -si --max-time 10{ca} {_q(base.rstrip('/') + '/health')}"
         if target.auth is not None and "key" in cause.value:
@@ -166,7 +169,7 @@ def _requests(cause: Cause, component: str, target: Target) -> Iterator[str]:
     paths = _PATHS.get(cause)
     if paths is None:
         through = target.mlflow.through_gateway if target.mlflow else "/api/mlflow"
-        if component in ("mlflow", "artifacts"):
+        if target.role(component) in (Role.TRACKING_SERVER, Role.ARTIFACT_STORE):
             paths = (
                 ("GET", "/health/mlflow", False),
                 ("GET", f"{through}/api/2.0/mlflow/experiments/search?max_results=1", True),

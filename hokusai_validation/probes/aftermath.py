@@ -22,7 +22,7 @@ def settle(instances: Sequence[ApiInstance], target: Target) -> bool:
     it came to that. What is seen meanwhile is no observation of this run."""
     until = time.monotonic() + target.limits.recovery_s
     with own_faults.on(), recording(Recorder(Places(target), "aftermath.")):
-        well = [_well(Scene(each, None, target, Evidence()), until) for each in instances]
+        well = [_well(Scene(each, None, target, Evidence(target)), until) for each in instances]
     return all(well)
 
 

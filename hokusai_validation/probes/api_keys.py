@@ -17,6 +17,7 @@ from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
 VALIDATE = "/api/v1/keys/validate"
 # Needs a key like every path that is not a probe's, and exists nowhere: 404 once the key passed.
@@ -107,7 +108,7 @@ class Keys:
             return
         message = f"A good key ({what}) was answered {answer.status}: {shown(answer.text, 80)!r}."
         kind, component = self._why_refused(answer)
-        raise failure(message, self.evidence, kind, component, via="api")
+        raise failure(message, self.evidence, kind, component, via=Role.API_GATEWAY)
 
     def expect_refused(self, answer: Answer, what: str) -> None:
         """The key was refused with 401, cleanly.
@@ -121,7 +122,7 @@ class Keys:
             f"A request with {what} was answered {answer.status}, expected 401.",
             self.evidence,
             kind,
-            via="api",
+            via=Role.API_GATEWAY,
         )
 
     def validate(self, key: str) -> Answer:
@@ -143,13 +144,15 @@ class Keys:
             try:
                 known = self.validate(self.good).status == 200
             except RequestFailed as error:
-                self.evidence.failure(error, "auth")
+                self.evidence.failure(error, Role.AUTH)
         if answer.status in (401, 403):
             # The auth service knows the key: then the API read the request, or asked, otherwise.
-            return (FactKind.KEY_FORM_REFUSED, "api") if known else (FactKind.KEY_REFUSED, "auth")
-        if answer.status >= 500 and "auth" in answer.text.lower():
-            return FactKind.SERVICE_UNHEALTHY, "auth"
-        return FactKind.UNEXPECTED_STATUS, "api"
+            return (
+                (FactKind.KEY_FORM_REFUSED, Role.API_GATEWAY) if known else (FactKind.KEY_REFUSED, Role.AUTH)
+            )
+        if answer.status >= 500 and word_for(Role.AUTH) in answer.text.lower():
+            return FactKind.SERVICE_UNHEALTHY, Role.AUTH
+        return FactKind.UNEXPECTED_STATUS, Role.API_GATEWAY
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from hokusai_validation.probes.states import LOOK_AFTER_S, POLL_S, Scene, note_s
 from hokusai_validation.resources import own_faults
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
-from hokusai_validation.topology import DEFAULT_TOPOLOGY
+from hokusai_validation.topology import Role, word_for
 
 if TYPE_CHECKING:
     from hokusai_validation.probes.instances import ApiInstance
@@ -42,7 +42,7 @@ def begin_with(components: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def settled(
+def in_steady_state(
     instance: "ApiInstance",
     links: "LinkClient | None",
     target: Target,
@@ -58,9 +58,9 @@ def settled(
     try:
         scene.close_breaker()
     except (ExpectationUnmet, RequestFailed):
-        _raise_if_out(scene, ("auth", *relies_on))
+        _raise_if_out(scene, (Role.AUTH, *relies_on))
         raise
-    if "mlflow" in relies_on:
+    if Role.TRACKING_SERVER in relies_on:
         scene.counted()  # so that the last known result is of now
     before = _await_well(scene, relies_on)
     well = {name: state for name, state in before.items() if state in WELL}
@@ -76,18 +76,12 @@ def _comes_back(scene: Scene, well: Mapping[str, str]) -> None:
     Raises ExpectationUnmet."""
     try:
         scene.close_breaker()
-        if well.get("mlflow") == "healthy":
+        if well.get(Role.TRACKING_SERVER) == "healthy":
             scene.counted()
     except RequestFailed as error:
-        scene.evidence.failure(error, "api", scene.name)
+        scene.evidence.failure(error, Role.API_GATEWAY, scene.name)
         raise ExpectationUnmet(f"{scene.name} does not answer any more: {error}") from None
     await_services(scene, well, limit_s=scene.target.limits.recovery_s / 4)
-
-
-def component_of(part: str, target: Target) -> str:
-    """What this target calls a part of the contract."""
-    role = DEFAULT_TOPOLOGY[part].role if part in DEFAULT_TOPOLOGY else None
-    return part if role is None else target.part(role)
 
 
 def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -> None:
@@ -110,12 +104,14 @@ def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -
         if not looked and not problem and waited_s > LOOK_AFTER_S:
             looked = True
             if gone := {name: why for name in differs if (why := direct.out(name, scene.target))}:
-                problem = "; ".join(f"{name} itself is out: {why}" for name, why in gone.items())
+                problem = "; ".join(
+                    f"{scene.names([name])} itself is out: {why}" for name, why in gone.items()
+                )
                 break
         if waited_s > limit_s:
             break
         time.sleep(POLL_S)
-    told = [f"{name} is {seen.get(name)}, was {state}" for name, state in differs.items()]
+    told = [f"{scene.names([name])} is {seen.get(name)}, was {state}" for name, state in differs.items()]
     for name, text in zip(differs, told, strict=True):
         scene.evidence.fact(FactKind.NOT_RECOVERED, name, text, scene.name)
     raise ExpectationUnmet(
@@ -140,7 +136,7 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
         if waited_s > CONFIRM_S and (not recovering or direct.out(unwell[0], scene.target)):
             _note(scene, unwell[0], seen[unwell[0]])
         time.sleep(POLL_S)
-        if "mlflow" in unwell:
+        if Role.TRACKING_SERVER in unwell:
             scene.counted()
 
 
@@ -158,14 +154,13 @@ def _note(scene: Scene, part: str, state: str) -> None:
 
 def _raise_if_known(scene: Scene, parts: Collection[str]) -> None:
     for part in parts:
-        declared = scene.target.topology.get(component_of(part, scene.target))
+        component = scene.target.named(part)
+        declared = scene.target.topology.get(component)
         if declared is not None and declared.is_known_unhealthy:
-            raise UnhealthyBefore(
-                f"{part} was not healthy before (the target file says so)", component_of(part, scene.target)
-            )
+            raise UnhealthyBefore(f"{component} was not healthy before (the target file says so)", component)
         at, seen = _out.get((scene.name, part), (float("-inf"), ""))
         if time.monotonic() - at < KNOWN_FOR_S:
-            raise UnhealthyBefore(f"{part} was not healthy before: {seen}", component_of(part, scene.target))
+            raise UnhealthyBefore(f"{component} was not healthy before: {seen}", component)
 
 
 def _raise_if_out(scene: Scene, parts: Collection[str]) -> None:
@@ -202,17 +197,19 @@ class Baseline:
         """How an instance differs from what it said before, in what was well then; None where none does."""
         for each in self.instances:
             try:
-                seen = each.client.get("/health").object().get("services")
+                told = each.client.get("/health").object().get("services")
             except RequestFailed as error:
                 return str(error)
             well = {name: state for name, state in self.states[each.name].items() if state in WELL}
-            if not isinstance(seen, dict) or any(seen.get(name) != state for name, state in well.items()):
-                return f"/health of {each.name} says {seen}, of which {', '.join(well)} were well before"
+            if not isinstance(told, dict) or any(
+                told.get(word_for(name)) != state for name, state in well.items()
+            ):
+                return f"/health of {each.name} says {told}, of which {', '.join(map(word_for, well))} were well before"
         return None
 
 
 def unsteady(error: NoSteadyState, target: Target) -> UnhealthyBefore:
     """An experiment's missing steady state, and the part that prevents it: the auth service where that is
     out, else the API."""
-    part = "auth" if direct.out("auth", target) else "api"
-    return UnhealthyBefore(f"no steady state: {error}", component_of(part, target))
+    part = Role.AUTH if direct.out(Role.AUTH, target) else Role.API_GATEWAY
+    return UnhealthyBefore(f"no steady state: {error}", target.named(part))

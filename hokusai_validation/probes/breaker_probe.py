@@ -8,6 +8,7 @@ from typing import Any
 from hokusai_validation.errors import ExpectationUnmet
 from hokusai_validation.facts import FactKind
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.topology import Role
 
 # Far from every limit of a clock, and exact in a float.
 EPOCH_S = 1_750_000_000.0
@@ -104,7 +105,7 @@ class BreakerProbe:
     def failed(self, message: str) -> BreakerFailed:
         """The error to raise, its fact noted."""
         if self._evidence is not None:
-            self._evidence.fact(FactKind.BREAKER_CONTRACT, "api", message)
+            self._evidence.fact(FactKind.BREAKER_CONTRACT, Role.API_GATEWAY, message)
         return BreakerFailed(message)
 
     def _same(self, when: str, seen: dict[str, Any], expected: dict[str, Any]) -> None:

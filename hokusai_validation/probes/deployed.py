@@ -78,8 +78,8 @@ def deployed(aws: Aws, settings: Settings) -> tuple[Deployed, ...]:
     return tuple(found)
 
 
-def record(each: Deployed, versions: Mapping[str, str], api_commit: str | None) -> Deployment:
-    """What goes on record of a component. `api_commit` is what the API says of itself."""
+def record(each: Deployed, versions: Mapping[str, str], own_commit: str | None) -> Deployment:
+    """What goes on record of a component. `own_commit` is what the component says of itself."""
     container = each.container
     running = next(
         (
@@ -100,7 +100,7 @@ def record(each: Deployed, versions: Mapping[str, str], api_commit: str | None) 
         image=image or None,
         image_digest=(running.image_digest or None) if running is not None else None,
         # What the service itself says counts more than what was written into its definition.
-        commit=(api_commit or declared) if each.component == "api" else declared,
+        commit=own_commit or declared,
         deployed_at=each.since,
         secret_versions=versions,
     )

@@ -13,9 +13,10 @@ from hokusai_validation.probes.symptoms import note_symptom
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, role_of_word, word_for
 
-DATABASE_CHECK = ("postgres", "database", "postgresql")
-MLFLOW_CHECK = ("mlflow",)
+DATABASE_CHECK = (word_for(Role.DATABASE), "database", "postgresql")
+MLFLOW_CHECK = (word_for(Role.TRACKING_SERVER),)
 
 
 def says(health: Health, service: str, states: tuple[str, ...], status: str, scene: Scene, when: str) -> None:
@@ -23,7 +24,7 @@ def says(health: Health, service: str, states: tuple[str, ...], status: str, sce
     seen = health.services.states()[service]
     expect(
         seen in states and health.status == status,
-        f"{when}, and /health of {scene.name} says {service} {seen} and {health.status}, expected"
+        f"{when}, and /health of {scene.name} says {word_for(service)} {seen} and {health.status}, expected"
         f" {' or '.join(states)} and {status}.",
         scene.evidence,
         FactKind.HEALTH_ANSWER_WRONG,
@@ -33,10 +34,9 @@ def says(health: Health, service: str, states: tuple[str, ...], status: str, sce
 
 def says_overall(health: Health, status: str, scene: Scene) -> None:
     """The overall status, in a state brought about."""
-    seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
     expect(
         health.status == status,
-        f"/health of {scene.name} says {health.status}, expected {status} ({seen}).",
+        f"/health of {scene.name} says {health.status}, expected {status} ({health.services}).",
         scene.evidence,
         FactKind.HEALTH_ANSWER_WRONG,
         via=scene.name,
@@ -56,15 +56,18 @@ def note_checks(answer: Answer, target: Target, evidence: Evidence) -> None:
         return
     for each in checks if isinstance(checks, list) else []:
         if isinstance(each, dict) and each.get("passed") is False:
-            name = "postgres" if each.get("name") in DATABASE_CHECK else str(each.get("name"))
-            evidence.fact(FactKind.SERVICE_UNHEALTHY, name, f"/ready: {each.get('error')}", "api")
-            note_symptom(str(each.get("error")), name, evidence, target, via="api")
+            said = str(each.get("name"))
+            name = Role.DATABASE if said in DATABASE_CHECK else role_of_word(said) or said
+            evidence.fact(FactKind.SERVICE_UNHEALTHY, name, f"/ready: {each.get('error')}", Role.API_GATEWAY)
+            note_symptom(str(each.get("error")), name, evidence, target, via=Role.API_GATEWAY)
 
 
 def note_mlflow_error(answer: Answer, evidence: Evidence, target: Target) -> None:
     """The fact of what `/health/mlflow` says is wrong with MLflow."""
     try:
-        note_symptom(str(answer.json().get("error")), "mlflow", evidence, target, via="api")
+        note_symptom(
+            str(answer.json().get("error")), Role.TRACKING_SERVER, evidence, target, via=Role.API_GATEWAY
+        )
     except (RequestFailed, AttributeError):
         return
 

@@ -35,6 +35,7 @@ from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Category
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 SAMPLES = 150
 SAMPLES_P95 = 200  # p95 is given from 100 on
@@ -79,7 +80,7 @@ class LoadSession:
     engine: Engine
     gate: Gate
     samplers: tuple[Sampler, ...] = ()
-    component: str = "api"
+    component: str = Role.API_GATEWAY
 
     @property
     def site(self) -> Site:

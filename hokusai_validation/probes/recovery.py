@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from hokusai_validation.chaos.experiment import Experiment
@@ -22,6 +22,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Endpoints, Target
+from hokusai_validation.topology import Role, word_for
 
 CALLS = 100
 FLOOR_MS = 20.0  # what a comparison of latencies must exceed to mean anything
@@ -39,7 +40,7 @@ def as_before(scene: Scene) -> bool:
 
 
 def left_out(scene: Scene) -> set[str]:
-    """Services that this deployment does without, or that were not well before: nothing can be told of
+    """Parts that this deployment does without, or that were not well before: nothing can be told of
     them by a fault."""
     return {name for name, state in scene.before.items() if state != "healthy"}
 
@@ -56,13 +57,15 @@ def opens(scene: Scene, run: Experiment) -> None:
     run.watch.note(scene.health().status, "OPEN")
 
 
-def says(scene: Scene, health: Health, **expected: str) -> None:
-    """These services are in these states.
+def says(scene: Scene, health: Health, expected: Mapping[Role, str]) -> None:
+    """These parts are in these states.
 
     Raises ExpectationUnmet."""
     seen = health.services.states()
     wrong = [
-        f"{name} {seen[name]}, expected {state}" for name, state in expected.items() if seen[name] != state
+        f"{word_for(name)} {seen[name]}, expected {state}"
+        for name, state in expected.items()
+        if seen[name] != state
     ]
     expect(
         not wrong,
@@ -77,10 +80,9 @@ def overall_is(scene: Scene, health: Health, status: str) -> None:
     """The overall status is this one.
 
     Raises ExpectationUnmet."""
-    seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
     expect(
         health.status == status,
-        f"/health of {scene.name} says {health.status}, expected {status} ({seen}).",
+        f"/health of {scene.name} says {health.status}, expected {status} ({health.services}).",
         scene.evidence,
         FactKind.HEALTH_ANSWER_WRONG,
         via=scene.name,
@@ -92,7 +94,7 @@ def served(scene: Scene, evidence: Evidence, when: str) -> int:
     try:
         answer = scene.get(AUTHENTICATED, key=True)
     except RequestFailed as error:
-        evidence.failure(error, "api", scene.name)
+        evidence.failure(error, Role.API_GATEWAY, scene.name)
         raise ExpectationUnmet(f"An authenticated request {when} was not served: {error}") from None
     if answer.status >= 400 and answer.status != 404:
         evidence.answer("authenticated request", answer)

@@ -25,6 +25,7 @@ from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 STAGES = (
     "key_validated",
@@ -41,10 +42,10 @@ ARTIFACT = bytes(range(256)) * 64
 METRICS = {"loss": [0.9, 0.5, 0.25, 0.125], "accuracy": [0.1, 0.5, 0.75, 0.875]}
 ALIAS = "candidate"
 # Which component a stage is about, where its failure says nothing more exact.
-COMPONENT: Mapping[str, str] = {
-    "key_validated": "auth",
-    "bearer_token_accepted": "api",
-    "artifact_round_trip": "artifacts",
+COMPONENT: Mapping[str, Role] = {
+    "key_validated": Role.AUTH,
+    "bearer_token_accepted": Role.API_GATEWAY,
+    "artifact_round_trip": Role.ARTIFACT_STORE,
 }
 
 
@@ -76,7 +77,7 @@ class Journey:
                 raise EarlierFailed(f"needs {earlier}")
             if earlier not in self.times_s:
                 try:
-                    self._do(earlier, Evidence())
+                    self._do(earlier, Evidence(self.target))
                 except (ExpectationUnmet, RequestFailed):
                     raise EarlierFailed(f"needs {earlier}") from None
         self.times_s.pop(stage, None)
@@ -97,28 +98,28 @@ class Journey:
 
     def _guarded(self, stage: str, act: Callable[[Evidence], None], evidence: Evidence) -> None:
         """MLflow's client raises errors of its own: the target's fault, with what they tell."""
-        component = COMPONENT.get(stage, "mlflow")
+        component = COMPONENT.get(stage, Role.TRACKING_SERVER)
+        store = component is Role.ARTIFACT_STORE
+        kind = FactKind.ARTIFACT_STORE_FAILED if store else FactKind.PROXY_ERROR
         refused = len(self.guard.refused)
         try:
             act(evidence)
         except RequestFailed as error:
-            evidence.failure(error, component, "load_balancer")
+            evidence.failure(error, component, Role.LOAD_BALANCER)
             raise
         except Exception as error:
             if len(self.guard.refused) > refused:  # MLflow's client tells it in words of its own
                 said = self.guard.refused[refused]
-                kind = FactKind.ARTIFACT_STORE_FAILED if component == "artifacts" else FactKind.PROXY_ERROR
-                evidence.fact(kind, component, said, "api")
+                evidence.fact(kind, component, said, Role.API_GATEWAY)
                 raise ExpectationUnmet(f"Stage {stage} failed: {said}") from error
             if isinstance(error, ExpectationUnmet) or not _of_the_client(error):
                 raise
             text = f"{type(error).__name__}: {error}"
             # Without any answer it is the way to the API that failed, not what lies behind it.
             answered = "failed with exception" not in text
-            at_fault, via = (component, "api") if answered else ("load_balancer", None)
+            at_fault, via = (component, Role.API_GATEWAY) if answered else (Role.LOAD_BALANCER, None)
             if note_symptom(text, at_fault, evidence, self.target, via=via) is None:
-                kind = FactKind.ARTIFACT_STORE_FAILED if component == "artifacts" else FactKind.PROXY_ERROR
-                evidence.fact(kind, component, text, "api")
+                evidence.fact(kind, component, text, Role.API_GATEWAY)
             raise ExpectationUnmet(f"Stage {stage} failed: {shown(text, 400)}") from error
 
     @property
@@ -151,7 +152,7 @@ class Journey:
             f"The auth service answered {answer.status} to the good key, expected 200.",
             evidence,
             FactKind.KEY_REFUSED if answer.status == 401 else FactKind.UNEXPECTED_STATUS,
-            "auth",
+            Role.AUTH,
         )
 
     def _bearer_token_accepted(self, evidence: Evidence) -> None:
@@ -165,13 +166,13 @@ class Journey:
                 FactKind.KEY_FORM_REFUSED,
             )
         if answer.status >= 500:
-            note_symptom(answer.text, "mlflow", evidence, self.target, via="api")
+            note_symptom(answer.text, Role.TRACKING_SERVER, evidence, self.target, via=Role.API_GATEWAY)
         expect(
             answer.status == 200,
             f"Experiments through the gateway were answered {answer.status}: {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.PROXY_ERROR,
-            via="api",
+            via=Role.API_GATEWAY,
         )
 
     def _client_initialised(self, evidence: Evidence) -> None:
@@ -227,14 +228,16 @@ class Journey:
             f" received {received}: it did not travel to the artifact endpoint.",
             evidence,
             FactKind.ARTIFACT_STORE_FAILED,
-            "artifacts",
+            Role.ARTIFACT_STORE,
         )
         self._same_bytes(seen, "by MLflow's client", evidence)
         # The client may read from the bucket itself; whoever goes through the gateway must get the same.
         place = self._client.get_run(run_id).info.artifact_uri
         if place.startswith("mlflow-artifacts:"):
             path = f"{place.partition(':')[2].strip('/')}/model/weights.bin"
-            self._same_bytes(self.gateway.get_artifact(path), "through the gateway", evidence, via="api")
+            self._same_bytes(
+                self.gateway.get_artifact(path), "through the gateway", evidence, via=Role.API_GATEWAY
+            )
 
     @staticmethod
     def _same_bytes(seen: bytes, how: str, evidence: Evidence, via: str | None = None) -> None:
@@ -245,7 +248,7 @@ class Journey:
             f" {hashlib.sha256(ARTIFACT).hexdigest()[:12]}….",
             evidence,
             FactKind.ARTIFACT_DAMAGED,
-            "artifacts",
+            Role.ARTIFACT_STORE,
             via=via,
         )
 
@@ -280,5 +283,5 @@ def _same(seen: object, expected: object, what: str, evidence: Evidence) -> None
         f"{what[0].upper()}{what[1:]} was read back as {seen!r}, expected {expected!r}.",
         evidence,
         FactKind.SCHEMA_MISMATCH,
-        "mlflow",
+        Role.TRACKING_SERVER,
     )

@@ -4,6 +4,7 @@ Pure."""
 from urllib.parse import urlsplit
 
 from hokusai_validation.target import ListenerRoute, Target
+from hokusai_validation.topology import Role
 
 # Below the proxy's prefixes any path must go through the API.
 _API_PATHS = (
@@ -18,11 +19,12 @@ def wanted_routes(target: Target) -> tuple[ListenerRoute, ...]:
     """Routes of components whose target group is known, each once."""
     assert target.aws is not None
     routes: list[ListenerRoute] = []
+    api, auth = target.named(Role.API_GATEWAY), target.named(Role.AUTH)
     for url in (target.endpoints.registry, target.endpoints.api):
         if (host := _host(url)) is not None:
-            routes += [ListenerRoute(host=host, path=path, component="api") for path in _API_PATHS]
+            routes += [ListenerRoute(host=host, path=path, component=api) for path in _API_PATHS]
     if (host := _host(target.endpoints.auth)) is not None:
-        routes.append(ListenerRoute(host=host, path="/health", component="auth"))
+        routes.append(ListenerRoute(host=host, path="/health", component=auth))
     routes += target.aws.routes
     known = {name for name, each in target.aws.services.items() if each.target_group}
     # What the target declares comes last and wins over the contract's own.

@@ -5,7 +5,7 @@ Nothing here calls a breaker: it is opened by calls that fail and closed by the 
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from hokusai_validation.resources import own_faults
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, role_of_word, word_for
 
 if TYPE_CHECKING:
     from hokusai_validation.chaos.injection import Injector
@@ -83,14 +84,14 @@ class Scene:
         return self.instance.client.get(path, key=True, timeout_s=self._call_limit_s)
 
     def services(self) -> dict[str, str]:
-        """The states in `/health`, whatever the rest of the answer looks like: its form is judged
-        by the tests that are about it.
+        """The states in `/health`, the contract's parts by their role, whatever the rest of the answer
+        looks like: its form is judged by the tests that are about it.
 
         Raises ExpectationUnmet where there are none."""
         answer = self.get("/health")
         try:
             found = answer.json()["services"]
-            return {str(name): str(state) for name, state in found.items()}
+            return {role_of_word(str(name)) or str(name): str(state) for name, state in found.items()}
         except (RequestFailed, KeyError, TypeError, AttributeError):
             raise failure(
                 f"GET /health of {self.name} answered {answer.status} without services:"
@@ -102,7 +103,7 @@ class Scene:
 
     def breaker_state(self) -> str:
         """As `/health` shows it, which counts nothing."""
-        return STATE_IN_HEALTH.get(self.services().get("mlflow", ""), "CLOSED")
+        return STATE_IN_HEALTH.get(self.services().get(Role.TRACKING_SERVER, ""), "CLOSED")
 
     def connections(self, dependency: str) -> int:
         """Connections that reached the link to a dependency so far.
@@ -125,8 +126,12 @@ class Scene:
         return int(counters.bytes_up)
 
     def edge(self, dependency: str) -> str:
-        """The link from the instance to a dependency."""
-        return f"{self.name}->{dependency}"
+        """The link from the instance to a dependency, which is given by its role."""
+        return f"{self.name}->{self.target.named(dependency)}"
+
+    def names(self, parts: Iterable[str], between: str = ", ") -> str:
+        """What the target calls these, for a message."""
+        return between.join(self.target.named(each) for each in parts)
 
     # bringing about
 
@@ -215,7 +220,7 @@ class Scene:
                     f" {self.target.gateway.breaker_recovery_timeout_s:g} s): {left.error}."
                 )
                 # Where the tries themselves fail, it is not the breaker that is at fault.
-                if note_symptom(left.error, "mlflow", self.evidence, self.target, via=self.name):
+                if note_symptom(left.error, Role.TRACKING_SERVER, self.evidence, self.target, via=self.name):
                     raise ExpectationUnmet(message)
                 raise failure(message, self.evidence, FactKind.BREAKER_STUCK_OPEN, via=self.name)
             time.sleep(min(max(left.can_retry_in_seconds, POLL_S / 5), longest))
@@ -235,12 +240,12 @@ class Scene:
         if seen.get("connected") is True:
             return
         error = str(seen.get("error") or "")
-        note_symptom(error, "mlflow", self.evidence, self.target, via=self.name)
+        note_symptom(error, Role.TRACKING_SERVER, self.evidence, self.target, via=self.name)
         raise failure(
             f"{self.name} does not reach MLflow: {error or shown(answer.text, 80)}.",
             self.evidence,
             FactKind.SERVICE_UNHEALTHY,
-            "mlflow",
+            Role.TRACKING_SERVER,
             via=self.name,
         )
 
@@ -297,10 +302,9 @@ class Scene:
             if part is not None and waited_s > LOOK_AFTER_S:
                 gone, part = direct.out(part, self.target), None
             if waited_s > longest or gone:
-                seen = ", ".join(f"{name} {state}" for name, state in health.services.states().items())
                 message = (
                     f"{self.name} does not say {what} within {waited_s:.1f} s:"
-                    f" it says {health.status} ({seen})"
+                    f" it says {health.status} ({health.services})"
                     + (f", and the part itself is out: {gone}." if gone else ".")
                 )
                 self._note_services(health)
@@ -336,9 +340,9 @@ def note_services(
         if state in ("healthy", "disabled"):
             continue
         evidence.fact(FactKind.SERVICE_UNHEALTHY, name, f"/health says {state}", via)
-        text = str(detailed.get(f"{name}_error") or "") if isinstance(detailed, dict) else ""
+        text = str(detailed.get(f"{word_for(name)}_error") or "") if isinstance(detailed, dict) else ""
         if text:
-            note_symptom(text, name, evidence, target, via=via or "api")
+            note_symptom(text, name, evidence, target, via=via or Role.API_GATEWAY)
 
 
 def retry_after_s(answer: Answer, evidence: Evidence, *, via: str | None = None) -> float:

@@ -9,6 +9,7 @@ from hokusai_validation.observation import ErrorClass as E
 from hokusai_validation.resources.classification import of_text
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 _USER = re.compile(r"(?:for|role) (?:user )?[\"']?(\w+)[\"']?")
 _NO_ROLE = re.compile(r'role "[^"]{0,80}" does not exist')
@@ -54,7 +55,11 @@ def note_symptom(
     kind = symptom(text)
     if kind is None:
         return None
-    if kind is FactKind.PASSWORD_REFUSED and component == "postgres" and target.database is not None:
+    if (
+        kind is FactKind.PASSWORD_REFUSED
+        and target.role(target.named(component)) is Role.DATABASE
+        and target.database is not None
+    ):
         user = _USER.search(text)
         if user is not None and user.group(1) != target.database.user:
             kind = FactKind.WRONG_DATABASE_USER

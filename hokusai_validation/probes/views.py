@@ -16,6 +16,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
 Taken = tuple[View, str]
 TIMEOUT_S = 5.0
@@ -27,23 +28,23 @@ def take(target: Target, secrets: Secrets, health: Mapping[str, Any], aws: Aws |
     services = health.get("services")
     said = services if isinstance(services, dict) else {}
     found = []
-    for component in ("api", "auth", "mlflow", "postgres", "redis"):
-        values: dict[str, Any] = {"component": component}
-        word = str(said.get(component, ""))
+    for role in _LOOK:
+        values: dict[str, Any] = {"component": target.named(role)}
+        word = str(said.get(word_for(role), ""))
         if word in SAID:
             values |= {"said": SAID[word], "said_text": word}
-        seen = _seen(component, target, secrets)
+        seen = _seen(role, target, secrets)
         if seen is not None:
             values |= {"seen": seen[0], "seen_text": seen[1]}
-        told = None if aws is None else _told_by_aws(component, target, aws)
+        told = None if aws is None else _told_by_aws(role, target, aws)
         if told is not None:
             values |= {"aws": told[0], "aws_text": told[1]}
         found.append(Views.model_validate(values))
     return tuple(found)
 
 
-def _seen(component: str, target: Target, secrets: Secrets) -> Taken | None:
-    ask = _LOOK[component](target, secrets)
+def _seen(role: Role, target: Target, secrets: Secrets) -> Taken | None:
+    ask = _LOOK[role](target, secrets)
     if ask is None:
         return None
     try:
@@ -113,25 +114,26 @@ def _look_redis(target: Target, secrets: Secrets) -> Callable[[], Taken] | None:
     return ask
 
 
-_LOOK: Mapping[str, Callable[[Target, Secrets], Callable[[], Taken] | None]] = {
-    "api": _look_api,
-    "auth": _look_auth,
-    "mlflow": _look_mlflow,
-    "postgres": _look_postgres,
-    "redis": _look_redis,
+_LOOK: Mapping[Role, Callable[[Target, Secrets], Callable[[], Taken] | None]] = {
+    Role.API_GATEWAY: _look_api,
+    Role.AUTH: _look_auth,
+    Role.TRACKING_SERVER: _look_mlflow,
+    Role.DATABASE: _look_postgres,
+    Role.CACHE: _look_redis,
 }
 
 
-def _told_by_aws(component: str, target: Target, aws: Aws) -> Taken | None:
+def _told_by_aws(role: Role, target: Target, aws: Aws) -> Taken | None:
     settings = target.aws
     assert settings is not None
     try:
+        component = target.named(role)
         if component in settings.services:
             return _told_by_ecs(component, target, aws)
-        if component == "postgres" and (settings.rds_instance or settings.rds_cluster):
+        if role is Role.DATABASE and (settings.rds_instance or settings.rds_cluster):
             instance = aws.data.database_server(settings)
             return _by_state(states.rds(instance.status), f"RDS {instance.status}")
-        if component == "redis" and (
+        if role is Role.CACHE and (
             settings.elasticache_cluster
             or settings.elasticache_replication_group
             or settings.elasticache_serverless

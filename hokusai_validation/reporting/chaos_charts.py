@@ -1,10 +1,9 @@
 """The timeline of an experiment: probes, the slowest `/live`, breaker and health states, and when the
-fault was on. Drawn from `evidence["journal"]["timeline"]`, whose form `chaos/journal.py` gives."""
+fault was on. Drawn from the row's journal."""
 
 from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from hokusai_validation.journal import ProbeRoute, Timeline, timeline_of
 from hokusai_validation.reporting.charts import LEFT, RIGHT, WIDTH, escape, figure, linear_axis, short_name
 from hokusai_validation.reporting.escape import one_line
 from hokusai_validation.result import Result
@@ -13,65 +12,10 @@ ROW, BAR, AXIS = 26, 14, 30
 Place = Callable[[float], float]
 
 
-class Part(BaseModel):
-    """A part of the timeline; whatever else stands there is not for the picture."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class FaultSpan(Part):
-    """When a fault was on; `off_s` None: it was orphaned."""
-
-    fault: str
-    on_s: float
-    off_s: float | None = None
-
-
-class ProbePoint(Part):
-    """Probes that were due in one step of time, and how many of them were good."""
-
-    t_s: float
-    due: int
-    good: int
-
-
-class ProbeRoute(Part):
-    """The probes of one route."""
-
-    route: str
-    points: tuple[ProbePoint, ...] = ()
-
-
-class StateChange(Part):
-    """What the instance said of itself from then on."""
-
-    t_s: float
-    health: str | None = None
-    breaker: str | None = None
-
-
-class Timeline(Part):
-    """All of it; times in seconds since the experiment's start."""
-
-    duration_s: float
-    faults: tuple[FaultSpan, ...] = ()
-    probes: tuple[ProbeRoute, ...] = ()
-    states: tuple[StateChange, ...] = ()
-
-
 def timeline(row: Result) -> str:
     """The picture of a row's journal; empty where it has none."""
-    content = timeline_of(row)
+    content = timeline_of(row.evidence)
     return _draw(row, content) if content is not None and content.duration_s > 0 else ""
-
-
-def timeline_of(row: Result) -> Timeline | None:
-    """The time line in a row's journal; None where it has none."""
-    journal = row.evidence.get("journal")
-    try:
-        return Timeline.model_validate(journal.get("timeline") if isinstance(journal, dict) else None)
-    except ValidationError:
-        return None
 
 
 def _draw(row: Result, content: Timeline) -> str:

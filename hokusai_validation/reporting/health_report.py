@@ -135,9 +135,19 @@ def _provenance(report: Report) -> Iterator[str]:
         "",
         "## Where the rows are from",
         "",
-        "| phase | run | finished | stale |",
-        "| --- | --- | --- | --- |",
+        "| phase | run | finished | stale | target (SHA-256) |",
+        "| --- | --- | --- | --- | --- |",
     )
     for source in provenance.phases:
         finished = f"{source.finished_at:%Y-%m-%d %H:%M:%S %Z}" if source.finished_at else "–"
-        yield f"| {source.phase} | {source.run_id or 'none'} | {finished} | {'yes' if source.stale else 'no'} |"
+        yield (
+            f"| {source.phase} | {source.run_id or 'none'} | {finished} | {'yes' if source.stale else 'no'} |"
+            f" {source.target_hash[: views.HASH_SHOWN] if source.target_hash else '–'} |"
+        )
+    troubles = views.troubles(report)
+    if troubles:
+        yield from ("", "## What went wrong on the rows' way", "")
+        yield "Through no fault of the target's:"
+        yield ""
+        for phase, text in troubles:
+            yield f"- {phase}: {markdown(text)}"

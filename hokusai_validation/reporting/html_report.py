@@ -56,6 +56,8 @@ def _content(report: Report) -> dict[str, Any]:
     rows = views.finals(report)
     return {
         "phases": list(Phase),
+        "hash_shown": views.HASH_SHOWN,
+        "troubles": views.troubles(report),
         "statuses": list(Status),
         "score_titles": SCORE_TITLES,
         "meaning": MEANING,

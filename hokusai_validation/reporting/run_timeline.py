@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from hokusai_validation.journal import timeline_of
 from hokusai_validation.report import Report
-from hokusai_validation.reporting import chaos_charts
 from hokusai_validation.reporting.charts import LEFT, RIGHT, WIDTH, escape, figure, linear_axis
 from hokusai_validation.reporting.escape import one_line
 from hokusai_validation.result import Phase, Result, Status
@@ -66,7 +66,7 @@ def _lane(phase: Phase, rows: Sequence[Result], y: int, at: Place) -> list[str]:
 def _faults(rows: Sequence[Result], y: int, at: Place) -> list[str]:
     parts = [f'<text x="{LEFT + INDENT - 6}" y="{y + 10}" text-anchor="end">our faults</text>']
     for row in rows:
-        content = chaos_charts.timeline_of(row)
+        content = timeline_of(row.evidence)
         for fault in content.faults if content is not None else ():
             on = row.started_at + timedelta(seconds=fault.on_s)
             off = _end(row) if fault.off_s is None else row.started_at + timedelta(seconds=fault.off_s)

@@ -13,6 +13,7 @@ from hokusai_validation.result import Phase, Result, Status, final_attempts
 
 # Worst first: a cell shows the worst status of its rows.
 SEVERITY = (Status.FAILED, Status.BROKEN, Status.PASSED, Status.SKIPPED)
+HASH_SHOWN = 12  # characters
 
 
 @dataclass(frozen=True)
@@ -194,3 +195,10 @@ def edges(report: Report) -> tuple[Result, ...]:
 def edge_name(row: Result) -> str:
     """`api → mlflow` of such a row."""
     return row.test.partition("[")[2].rstrip("]").replace("->", " → ")
+
+
+def troubles(report: Report) -> tuple[tuple[str, str], ...]:
+    """What went wrong on the way of each phase's rows: phase and sentence."""
+    return tuple(
+        (source.phase, trouble.text) for source in report.provenance.phases for trouble in source.troubles
+    )

@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Collection
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
 
 from hokusai_validation.errors import AgentFailed, RequestFailed
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import Answer, HttpClient
+
+Form = TypeVar("Form")
 
 TIMEOUT_S = 3.0
 ATTEMPTS = 3
@@ -47,15 +51,19 @@ class Agent:
             )
         raise AgentFailed(f"{self._what} at {self.url} does not answer: {problem} Is it running?")
 
-    def json(self, method: str, path: str, body: object = None) -> Any:
-        """The same, its answer's JSON.
+    def read(self, path: str, form: TypeAdapter[Form]) -> Form:
+        """What stands at a path, in a form.
 
         Raises AgentFailed."""
-        answer = self.call(method, path, body)
+        answer = self.call("GET", path)
         try:
-            return answer.json()
-        except RequestFailed as error:
-            raise AgentFailed(f"{self._what} at {self.url} answered with something else: {error}") from None
+            return form.validate_json(answer.body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the answer"
+            raise AgentFailed(
+                f"{self._what} at {self.url} answered GET {path} in an unknown form: `{where}`: {first['msg']}."
+            ) from None
 
     def close(self) -> None:
         """Close the kept connections."""

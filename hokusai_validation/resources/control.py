@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr, TypeAdapter
 
 from hokusai_validation.errors import AgentFailed, TargetInvalid
 from hokusai_validation.resources.agent import TIMEOUT_S, Agent, part
@@ -22,11 +22,11 @@ class ProcessState:
     component: str
     pid: int | None
     state: str
-    address: str | None
-    started_at: str | None
-    restarts: int
-    rss_bytes: int
-    cpu_s: float
+    address: str | None = None
+    started_at: float | str | None = None
+    restarts: int = 0
+    rss_bytes: int = 0
+    cpu_s: float = 0.0
     ready: bool | None = None  # None where the agent doesn't say
 
 
@@ -71,7 +71,7 @@ class ControlClient:
 
     def processes(self) -> tuple[ProcessState, ...]:
         """Every process of the stack."""
-        return tuple(_process(values) for values in self._agent.json("GET", "/processes"))
+        return self._agent.read("/processes", _PROCESSES)
 
     def process(self, name: str) -> ProcessState:
         """One process."""
@@ -89,7 +89,7 @@ class ControlClient:
 
     def pause(self, name: str, *, lease: str | None = None) -> None:
         """SIGSTOP, until `resume` or the end of the lease, where there is one."""
-        self._do(name, "pause", _leased({}, lease))
+        self._do(name, "pause", _under(lease))
 
     def resume(self, name: str) -> None:
         """SIGCONT. May be repeated."""
@@ -109,11 +109,11 @@ class ControlClient:
 
     def stress_memory(self, name: str, size_bytes: int, *, lease: str | None = None) -> None:
         """A process beside it that holds that much memory; 0 ends it."""
-        self._do(name, "stress_memory", _leased({"bytes": size_bytes}, lease))
+        self._do(name, "stress_memory", {"bytes": size_bytes, **_under(lease)})
 
     def burn(self, name: str, share: float, *, lease: str | None = None) -> None:
         """Processes beside it that use that share (0–1) of the CPUs; 0 ends them."""
-        self._do(name, "cpu", _leased({"share": share}, lease))
+        self._do(name, "cpu", {"share": share, **_under(lease)})
 
     def hold(self, lease: str, seconds: float) -> None:
         """Make or renew a lease."""
@@ -123,35 +123,21 @@ class ControlClient:
         """End a lease: what is under it is undone. May be repeated."""
         self._agent.call("DELETE", f"/leases/{part(lease)}", accept=(404,))
 
-    def leases(self) -> Any:
-        """The leases that are held, as the agent shows them."""
-        return self._agent.json("GET", "/leases")
+    def holds_any(self) -> bool:
+        """Whether the agent holds any lease."""
+        return bool(self._agent.read("/leases", _LEASES))
 
     def reset(self) -> None:
         """Undo every fault on every process. May be repeated."""
         self._agent.call("POST", "/reset")
 
-    def _do(self, name: str, act: str, body: Mapping[str, Any]) -> None:
+    def _do(self, name: str, act: str, body: Mapping[str, JsonValue]) -> None:
         self._agent.call("POST", f"/processes/{part(self.process_name(name))}/{act}", body)
 
 
-def _leased(values: Mapping[str, Any], lease: str | None) -> Mapping[str, Any]:
-    return {**values} if lease is None else {**values, "lease": lease}
+def _under(lease: str | None) -> dict[str, str]:
+    return {} if lease is None else {"lease": lease}
 
 
-def _process(values: Mapping[str, Any]) -> ProcessState:
-    try:
-        return ProcessState(
-            name=str(values["name"]),
-            component=str(values["component"]),
-            pid=values.get("pid"),
-            state=str(values["state"]),
-            address=values.get("address"),
-            started_at=None if values.get("started_at") is None else str(values["started_at"]),
-            restarts=int(values.get("restarts") or 0),
-            rss_bytes=int(values.get("rss_bytes") or 0),
-            cpu_s=float(values.get("cpu_s") or 0),
-            ready=values.get("ready"),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AgentFailed(f"The control agent showed a process in an unknown form: {error!r}.") from None
+_PROCESSES = TypeAdapter(tuple[ProcessState, ...])
+_LEASES = TypeAdapter(dict[str, JsonValue] | list[JsonValue])

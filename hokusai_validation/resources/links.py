@@ -7,7 +7,9 @@ tried against the real program.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
+
+from pydantic import TypeAdapter
 
 from hokusai_validation.errors import AgentFailed, TargetInvalid
 from hokusai_validation.resources.agent import TIMEOUT_S, Agent, part
@@ -53,8 +55,8 @@ class LinkState:
     listen: str
     upstream: str
     enabled: bool
-    toxics: tuple[Toxic, ...]
-    counters: Counters | None
+    toxics: tuple[Toxic, ...] = ()
+    counters: Counters | None = None
     upstream_down: bool = False
     lease: str | None = None
 
@@ -106,16 +108,16 @@ class LinkClient:
 
     def state(self, edge: str) -> LinkState:
         """One link as it is now."""
-        return _state(self._agent.json("GET", f"/proxies/{part(self.proxy(edge))}"))
+        return self._agent.read(f"/proxies/{part(self.proxy(edge))}", _LINK)
 
     def states(self) -> dict[str, LinkState]:
         """Every link that the server has, by its name there."""
-        return {name: _state(values) for name, values in self._agent.json("GET", "/proxies").items()}
+        return self._agent.read("/proxies", _LINKS)
 
     def cut(self, edge: str, *, lease: str | None = None) -> None:
         """Refuse connections and break those that are there."""
-        values: dict[str, Any] = {"enabled": False}
-        self._agent.call("POST", f"/proxies/{part(self.proxy(edge))}", _leased(values, lease))
+        body = {"enabled": False, **_under(lease)}
+        self._agent.call("POST", f"/proxies/{part(self.proxy(edge))}", body)
 
     def restore(self, edge: str) -> None:
         """Accept connections again. May be repeated."""
@@ -123,15 +125,16 @@ class LinkClient:
 
     def add(self, edge: str, toxic: Toxic, *, lease: str | None = None) -> str:
         """Put a toxic on; one of that name that is there already stays. Returns its name."""
-        values: dict[str, Any] = {
+        body = {
             "name": toxic.label,
             "type": toxic.type,
             "stream": toxic.stream,
             "toxicity": toxic.toxicity,
             "attributes": dict(toxic.attributes),
+            **_under(lease or toxic.lease),
         }
         path = f"/proxies/{part(self.proxy(edge))}/toxics"
-        self._agent.call("POST", path, _leased(values, lease or toxic.lease), accept=(409,))
+        self._agent.call("POST", path, body, accept=(409,))
         return toxic.label
 
     def remove(self, edge: str, name: str) -> None:
@@ -161,32 +164,9 @@ class LinkClient:
             self._agent.call("DELETE", f"/leases/{part(lease)}", accept=(404,))
 
 
-def _leased(values: dict[str, Any], lease: str | None) -> dict[str, Any]:
-    return values | ({"lease": lease} if lease is not None else {})
+def _under(lease: str | None) -> dict[str, str]:
+    return {} if lease is None else {"lease": lease}
 
 
-def _state(values: Mapping[str, Any]) -> LinkState:
-    try:
-        counters = values.get("counters")
-        return LinkState(
-            name=str(values["name"]),
-            listen=str(values["listen"]),
-            upstream=str(values["upstream"]),
-            enabled=bool(values["enabled"]),
-            toxics=tuple(
-                Toxic(
-                    type=str(each["type"]),
-                    attributes=dict(each.get("attributes") or {}),
-                    stream=str(each.get("stream", "downstream")),
-                    toxicity=float(each.get("toxicity", 1.0)),
-                    name=str(each["name"]),
-                    lease=each.get("lease"),
-                )
-                for each in values.get("toxics") or ()
-            ),
-            counters=None if counters is None else Counters(**counters),
-            upstream_down=bool(values.get("upstream_down", False)),
-            lease=values.get("lease"),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AgentFailed(f"The links' API showed a link in an unknown form: {error!r}.") from None
+_LINK = TypeAdapter(LinkState)
+_LINKS = TypeAdapter(dict[str, LinkState])

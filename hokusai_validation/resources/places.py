@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from hokusai_validation.observation import Edge
 from hokusai_validation.target import Aws, Target
-from hokusai_validation.topology import DEFAULT_TOPOLOGY
+from hokusai_validation.topology import DEFAULT_TOPOLOGY, Role
 
 UNKNOWN = "unknown"
 AWS = "aws-api"
@@ -56,7 +56,7 @@ class Places:
     def names_of(self, host: str) -> str:
         """Who answers for a name: the stack's service discovery, or the world's DNS."""
         private = host in self._private or (self._namespace and host.endswith(f".{self._namespace}"))
-        return self.role("service_discovery") if private else "dns"
+        return self.role(Role.SERVICE_DISCOVERY) if private else "dns"
 
     def role(self, role: str) -> str:
         """The component that plays a role; the role itself where none does."""
@@ -102,30 +102,30 @@ class Places:
     def _read(self, target: Target) -> None:
         self.instance_header = (target.endpoints.instance_header or "").lower()
         # The later ones win: an instance's own address is more than the balancer's.
-        balancer = self.names.get("load_balancer")
+        balancer = self.names.get(Role.LOAD_BALANCER)
         for url, role in (
-            (target.endpoints.auth, "auth"),
-            (target.endpoints.plain, "api_gateway"),
-            (target.endpoints.api, "api_gateway"),
-            (target.endpoints.registry, "api_gateway"),
+            (target.endpoints.auth, Role.AUTH),
+            (target.endpoints.plain, Role.API_GATEWAY),
+            (target.endpoints.api, Role.API_GATEWAY),
+            (target.endpoints.registry, Role.API_GATEWAY),
         ):
             self._put(url, Place(balancer or self.role(role), role))
         if target.auth is not None and target.auth.url != target.endpoints.auth:
-            self._put(target.auth.url, Place(self.role("auth"), "auth"))
+            self._put(target.auth.url, Place(self.role(Role.AUTH), Role.AUTH))
         for instance in target.instances:
-            self._put(instance.url, Place(self.role("api_gateway"), "api_gateway", instance.name))
+            self._put(instance.url, Place(self.role(Role.API_GATEWAY), Role.API_GATEWAY, instance.name))
             self._put(instance.failpoints, Place("failpoints"))
         if target.auth is not None:
             self._put(target.auth.admin, Place("failpoints"))
         if target.mlflow is not None:
             self.proxy = target.mlflow.through_gateway
-            self._put(target.mlflow.url, Place(self.role("tracking_server"), "tracking_server"))
+            self._put(target.mlflow.url, Place(self.role(Role.TRACKING_SERVER), Role.TRACKING_SERVER))
         if target.database is not None:
             at = (target.database.host, target.database.port)
-            self._by_address[at] = Place(self.role("database"), "database")
+            self._by_address[at] = Place(self.role(Role.DATABASE), Role.DATABASE)
         if target.redis is not None:
             at = (target.redis.host, target.redis.port)
-            self._by_address[at] = Place(self.role("cache"), "cache")
+            self._by_address[at] = Place(self.role(Role.CACHE), Role.CACHE)
         self._private = target.dns.private_names
         if target.aws is not None:
             self._namespace = target.aws.namespace or ""
@@ -148,13 +148,13 @@ class Places:
         for component, name in aws.discovery_names.items():
             yield name, component
         for name in aws.load_balancers:
-            yield name, self.role("load_balancer")
+            yield name, self.role(Role.LOAD_BALANCER)
         for resource, role in (
-            (aws.rds_instance, "database"),
-            (aws.database_secret, "secrets"),
-            (aws.elasticache_cluster, "cache"),
-            (aws.bucket, "artifact_store"),
-            (aws.namespace, "service_discovery"),
+            (aws.rds_instance, Role.DATABASE),
+            (aws.database_secret, Role.SECRETS),
+            (aws.elasticache_cluster, Role.CACHE),
+            (aws.bucket, Role.ARTIFACT_STORE),
+            (aws.namespace, Role.SERVICE_DISCOVERY),
         ):
             if resource:
                 yield resource, self.role(role)

@@ -20,6 +20,7 @@ from hokusai_validation.resources.classification import AnswerRead, Classified
 from hokusai_validation.resources.hanging import Asked
 from hokusai_validation.resources.places import AWS, UNKNOWN, Place, address
 from hokusai_validation.resources.recorder import Recorder
+from hokusai_validation.topology import Role
 
 TIMEOUTS = frozenset(
     {
@@ -189,13 +190,13 @@ class Question:
             return None
         places = self._recorder.places
         if read.author == "mlflow":
-            return places.role("tracking_server")
+            return places.role(Role.TRACKING_SERVER)
         if read.author in ("fastapi", "uvicorn", "gunicorn", "hypercorn", "werkzeug"):
             return places.names.get(self.place.role) or self.place.dialled
         if read.author == "awselb":
-            return places.role("load_balancer")
+            return places.role(Role.LOAD_BALANCER)
         if read.author == "s3":
-            return places.role("artifact_store")
+            return places.role(Role.ARTIFACT_STORE)
         if read.author is not None:
             # A proxy writes its own name on what it passes on as well: only an error page is its own.
             return read.author if status >= 400 else None

@@ -10,6 +10,7 @@ from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.report import Performance
 from hokusai_validation.resources.http import Answer, fact_of
 from hokusai_validation.runner.rows import TEXT_LIMIT, cut
+from hokusai_validation.target import Target
 from hokusai_validation.text import well_formed
 
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
@@ -20,9 +21,11 @@ ROUGH_SCALE = 16
 
 
 class Evidence:
-    """The fixture `evidence`: one for each attempt at a test."""
+    """The fixture `evidence`: one for each attempt at a test. Parts are given by their role, or by a name
+    of the target's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._values: dict[str, JsonValue] = {}
         self._facts: list[Fact] = []
         self._metrics: dict[str, float] = {}
@@ -40,7 +43,7 @@ class Evidence:
 
     def fact(self, kind: FactKind, component: str, seen: str = "", via: str | None = None) -> None:
         """A fact for the diagnosis; the same one twice counts once."""
-        self._add(Fact(kind=kind, component=component, via=via, seen=seen))
+        self._add(Fact(kind=kind, component=self._target.named(component), via=self._via(via), seen=seen))
 
     def failure(self, error: RequestFailed, component: str, via: str | None = None) -> None:
         """A failed request: its fact, and its message as evidence."""
@@ -49,7 +52,7 @@ class Evidence:
 
     def fact_of(self, error: RequestFailed, component: str, via: str | None = None) -> None:
         """The fact alone that a failed request is."""
-        self._add(fact_of(error, component, via))
+        self._add(fact_of(error, self._target.named(component), self._via(via)))
 
     def metric(self, name: str, number: float) -> None:
         """A plain number, its unit in its name (`health_p99_ms`)."""
@@ -76,6 +79,9 @@ class Evidence:
         if self._performance:
             values["performance"] = list(self._performance)
         return values
+
+    def _via(self, via: str | None) -> str | None:
+        return None if via is None else self._target.named(via)
 
     def _add(self, fact: Fact) -> None:
         if fact not in self._facts:

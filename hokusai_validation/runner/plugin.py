@@ -191,7 +191,7 @@ def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: E
 def _attempt(
     state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int
 ) -> tuple[list[pytest.TestReport], Result, bool]:
-    evidence = state.evidence = Evidence()
+    evidence = state.evidence = Evidence(state.settings.target)
     item.stash[EVIDENCE] = evidence
     began_s = time.monotonic()
     raised: list[outcome.Raised] = []
@@ -228,7 +228,7 @@ def _attempt(
         category=entry.category,
         id=entry.id,
         test=entry.test,
-        component=entry.component,
+        component=state.settings.target.named(entry.component),
         critical=entry.critical,
         status=status,
         started_at=started_at,

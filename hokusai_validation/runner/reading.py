@@ -85,7 +85,7 @@ class Reading:
             rows.unrun(
                 entry,
                 run_id=self.state.settings.run_id,
-                target=self.state.settings.target.name,
+                target=self.state.settings.target,
                 status=Status.BROKEN,
                 message="the test process died while it ran",
             )

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.redaction import Redactor
 from hokusai_validation.result import Result, SkipReason, Status, now
+from hokusai_validation.target import Target
 
 NEVER_REPORTED = "never reported"
 NOT_SELECTED = "not selected"
@@ -70,7 +71,7 @@ def unrun(
     entry: Entry,
     *,
     run_id: str,
-    target: str,
+    target: Target,
     status: Status,
     message: str,
     skip_reason: SkipReason | None = None,
@@ -78,12 +79,12 @@ def unrun(
     """The row of a test that did not run."""
     return Result(
         run_id=run_id,
-        target=target,
+        target=target.name,
         phase=entry.phase,
         category=entry.category,
         id=entry.id,
         test=entry.test,
-        component=entry.component,
+        component=target.named(entry.component),
         critical=entry.critical,
         status=status,
         started_at=now(),
@@ -98,7 +99,7 @@ def complete(
     scope: Iterable[Entry],
     asked: Callable[[Entry], bool],
     run_id: str,
-    target: str,
+    target: Target,
     why: Callable[[Entry], str] | None = None,
 ) -> tuple[Result, ...]:
     """The rows that are missing from those reported: one for every entry of `scope` without any, so

@@ -41,9 +41,12 @@ class State:
     interrupted: str = ""
     second: SecondAttempts = field(default_factory=SecondAttempts)
     told: Send | None = None  # of a test process beside others: where it tells of its tests
-    evidence: Evidence = field(default_factory=Evidence)  # of the attempt that runs
+    evidence: Evidence = field(init=False)  # of the attempt that runs
     stalls: StallWatch = field(default_factory=StallWatch)
     stalled: set[str] = field(default_factory=set)  # tests whose first attempt a stall of ours ended
+
+    def __post_init__(self) -> None:
+        self.evidence = Evidence(self.settings.target)
 
     @cached_property
     def budget(self) -> Budget:
@@ -99,7 +102,7 @@ class State:
             scope=self.settings.selection.scope(self.settings.target),
             asked=asked,
             run_id=self.settings.run_id,
-            target=self.settings.target.name,
+            target=self.settings.target,
             why=why,
         )
         for result in missing:
@@ -113,7 +116,7 @@ class State:
             row = rows.unrun(
                 entry,
                 run_id=self.settings.run_id,
-                target=self.settings.target.name,
+                target=self.settings.target,
                 status=Status.BROKEN,
                 message=f"{message}; the suite process was ended.",
             )

@@ -196,7 +196,7 @@ def relied_on(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def settled_instance(
+def steady_instance(
     instance: ApiInstance,
     target: Target,
     evidence: Evidence,
@@ -205,17 +205,17 @@ def settled_instance(
 ) -> Iterator["Scene"]:
     """The first instance, its breaker CLOSED before and behind the test. Older than the injector,
     so that what was changed is checked when the faults are off again."""
-    from hokusai_validation.probes.baseline import settled
+    from hokusai_validation.probes.baseline import in_steady_state
 
     links = request.getfixturevalue("links") if target.links is not None else None
-    with settled(instance, links, target, evidence, relied_on) as scene:
+    with in_steady_state(instance, links, target, evidence, relied_on) as scene:
         yield scene
 
 
 @pytest.fixture
-def scene(settled_instance: "Scene", injector: "Injector") -> "Scene":
+def scene(steady_instance: "Scene", injector: "Injector") -> "Scene":
     """The first instance, brought into states by cut links and real calls."""
-    return settled_instance.with_injector(injector)
+    return steady_instance.with_injector(injector)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 if TYPE_CHECKING:
     from hokusai_validation.resources.aws.client import Aws
@@ -127,27 +128,27 @@ class TestAuthentication:
         client = keys.auth
         assert client is not None
         answer = client.get("/health")
-        has_status(answer, 200, evidence, "auth")
+        has_status(answer, 200, evidence, Role.AUTH)
         expect(
             answer.object().get("status") == "healthy",
             f"The auth service says {shown(answer.text, 80)!r} of itself.",
             evidence,
             FactKind.SERVICE_UNHEALTHY,
-            "auth",
+            Role.AUTH,
         )
 
     def test_key_validated_end_to_end(self, keys: Keys, target: Target, evidence: Evidence) -> None:
         answer = keys.validate(keys.good)
         if answer.status == 401:
-            evidence.fact(FactKind.KEY_REFUSED, "auth", "the good key, asked for directly")
-        valid = conforms(answer, ValidKey, evidence, component="auth")
+            evidence.fact(FactKind.KEY_REFUSED, Role.AUTH, "the good key, asked for directly")
+        valid = conforms(answer, ValidKey, evidence, component=Role.AUTH)
         assert target.auth is not None
         expect(
             valid.service_id == target.auth.service_id,
             f"Validated for service {valid.service_id!r}, asked for {target.auth.service_id!r}.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "auth",
+            Role.AUTH,
         )
         keys.expect_accepted(keys.ask(bearer(keys.good)), "end to end")
         refused = keys.validate(unknown_key())
@@ -157,7 +158,7 @@ class TestAuthentication:
             f"The auth service answered {refused.status} to an unknown key, expected 401.",
             evidence,
             FactKind.BAD_KEY_ACCEPTED if refused.status < 400 else FactKind.UNEXPECTED_STATUS,
-            "auth",
+            Role.AUTH,
         )
 
     def test_first_request_asks_auth_service(self, keys: Keys, evidence: Evidence) -> None:
@@ -258,7 +259,7 @@ class TestKeySafety:
         for answer in (keys.ask(bearer(wrong)), keys.api.get(NOWHERE, headers={"X-API-Key": wrong})):
             _gives_nothing_away(answer, wrong, evidence)
         if keys.auth is not None:
-            _gives_nothing_away(keys.validate(key), key, evidence, "auth")
+            _gives_nothing_away(keys.validate(key), key, evidence, Role.AUTH)
 
     def test_keys_never_in_redirects(self, keys: Keys, target: Target, evidence: Evidence) -> None:
         key = keys.good
@@ -280,7 +281,7 @@ class TestKeySafety:
     ) -> None:
         aws: Aws = request.getfixturevalue("aws")
         assert target.aws is not None
-        group = target.aws.services["api"].log_group
+        group = target.aws.services[target.named(Role.API_GATEWAY)].log_group
         since = datetime.now(UTC)
         bad, mark = unknown_key(), f"{NOWHERE}/{unknown_key()[-12:].strip('_-')}"
         keys.api.get(mark, headers=bearer(bad))
@@ -307,7 +308,7 @@ class TestKeyCache:
         made, client = keys.made(), scene.instance.client
         before = _quiet_bytes(scene)
         keys.expect_accepted(keys.ask(bearer(made.key), client=client), "a key's first request")
-        sent = scene.bytes_to("auth") - before
+        sent = scene.bytes_to(Role.AUTH) - before
         if sent == 0:
             raise NotJudged(
                 "A new key was accepted without a byte on the auth link: it is not the one in use."
@@ -317,7 +318,7 @@ class TestKeyCache:
             # Usage reports pass the same link, after the answer; a validation comes before it.
             before = _quiet_bytes(scene)
             keys.expect_accepted(keys.ask(bearer(made.key), client=client), "a key's later request")
-            counts.append(scene.bytes_to("auth") - before)
+            counts.append(scene.bytes_to(Role.AUTH) - before)
             if counts[-1] == 0:
                 break
         evidence.record("bytes to the auth service, each later request", counts)
@@ -333,7 +334,7 @@ class TestKeyCache:
     def test_cached_key_survives_auth_service(self, scene: Scene, keys: Keys) -> None:
         made, client = keys.made(), scene.instance.client
         keys.expect_accepted(keys.ask(bearer(made.key), client=client), "a key's first request")
-        with scene.cut("auth"):
+        with scene.cut(Role.AUTH):
             # Its usage can't be reported either, and that must not matter.
             for _ in range(3):
                 keys.expect_accepted(
@@ -350,7 +351,7 @@ class TestKeyCache:
             "A key's first request left nothing in redis: nothing is cached.",
             evidence,
             FactKind.SLOW,
-            "redis",
+            Role.CACHE,
         )
         forever = [name for name, seconds in kept.items() if seconds == -1]
         expect(
@@ -363,13 +364,13 @@ class TestKeyCache:
 
     def test_right_without_redis(self, scene: Scene, keys: Keys, evidence: Evidence) -> None:
         made, client = keys.made(), scene.instance.client
-        with scene.cut("redis"):
+        with scene.cut(Role.CACHE):
             for count in range(1, 4):
                 answer = keys.ask(bearer(made.key), client=client)
                 if answer.status >= 500:
                     evidence.fact(
                         FactKind.OPTIONAL_REQUIRED,
-                        "redis",
+                        Role.CACHE,
                         f"a request was answered {answer.status}",
                         scene.name,
                     )
@@ -389,7 +390,10 @@ class TestKeyCache:
             answer = keys.ask(bearer(made.key), client=client)
             if answer.status < 400:
                 evidence.fact(
-                    FactKind.STALE_KEY_ACCEPTED, "api", "a revoked key, without a cache", scene.name
+                    FactKind.STALE_KEY_ACCEPTED,
+                    Role.API_GATEWAY,
+                    "a revoked key, without a cache",
+                    scene.name,
                 )
             keys.expect_refused(answer, "a revoked key, redis cut off")
 
@@ -425,11 +429,13 @@ def _until_limited(keys: Keys) -> list[Answer]:
             keys.evidence.answer("limited", answer)
             return answers
         keys.expect_accepted(answer, "a key below its limit")
-    keys.evidence.fact(FactKind.UNEXPECTED_STATUS, "api", f"no 429 in {most} requests")
+    keys.evidence.fact(FactKind.UNEXPECTED_STATUS, Role.API_GATEWAY, f"no 429 in {most} requests")
     raise ExpectationUnmet(f"{most} requests with a limited key, and none was answered 429.")
 
 
-def _gives_nothing_away(answer: Answer, key: str, evidence: Evidence, component: str = "api") -> None:
+def _gives_nothing_away(
+    answer: Answer, key: str, evidence: Evidence, component: str = Role.API_GATEWAY
+) -> None:
     headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     for where, text in (("body", answer.text), ("headers", headers)):
         expect(
@@ -444,12 +450,12 @@ def _gives_nothing_away(answer: Answer, key: str, evidence: Evidence, component:
 def _quiet_bytes(scene: Scene) -> int:
     """Bytes sent to the auth service so far, once none came for a while."""
     deadline = time.monotonic() + QUIET_LIMIT_S
-    seen, since = scene.bytes_to("auth"), time.monotonic()
+    seen, since = scene.bytes_to(Role.AUTH), time.monotonic()
     while time.monotonic() - since < QUIET_S:
         if time.monotonic() > deadline:
             raise NotJudged("The link to the auth service does not become quiet; other callers use it.")
         time.sleep(0.02)
-        now = scene.bytes_to("auth")
+        now = scene.bytes_to(Role.AUTH)
         if now != seen:
             seen, since = now, time.monotonic()
     return seen

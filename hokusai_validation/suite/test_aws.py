@@ -10,6 +10,7 @@ from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.aws.models import MetricPoint
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 MINUTES = 60
 
@@ -54,7 +55,7 @@ class TestCloudWatch:
             f" {target.aws.rds_instance}.",
             evidence,
             FactKind.CONFIGURATION_DIFFERS,
-            "postgres",
+            Role.DATABASE,
             via="aws",
         )
 

@@ -34,6 +34,7 @@ from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.timelimit import not_counted
 from hokusai_validation.runner.warming import warmed_up
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 OPEN_CALLS = 10
 
@@ -374,9 +375,9 @@ class TestCircuitBreakerIntegration:
         self, scene: Scene, target: Target, evidence: Evidence
     ) -> None:
         threshold = max(1, target.gateway.breaker_failure_threshold)
-        with scene.cut("mlflow", counted=True):
+        with scene.cut(Role.TRACKING_SERVER, counted=True):
             scene.close_breaker()
-            before = scene.connections("mlflow")
+            before = scene.connections(Role.TRACKING_SERVER)
             for count in range(1, threshold + 1):
                 answer = scene.proxied()
                 evidence.answer(f"call {count}", answer)
@@ -388,13 +389,13 @@ class TestCircuitBreakerIntegration:
                     FactKind.BREAKER_CONTRACT if answer.status == 503 else FactKind.PROXY_ERROR,
                     via=scene.name,
                 )
-            reached = scene.connections("mlflow") - before
+            reached = scene.connections(Role.TRACKING_SERVER) - before
             if reached < threshold:
                 raise NotJudged(
                     f"{threshold} calls through {scene.name} failed, but the link to MLflow counted"
                     f" {reached} connections: it is not the link that the instance uses."
                 )
-            before = scene.connections("mlflow")
+            before = scene.connections(Role.TRACKING_SERVER)
             for _ in range(OPEN_CALLS):
                 answer = scene.proxied()
                 expect(
@@ -406,7 +407,7 @@ class TestCircuitBreakerIntegration:
                     via=scene.name,
                 )
                 retry_after_s(answer, evidence, via=scene.name)
-            reached = scene.connections("mlflow") - before
+            reached = scene.connections(Role.TRACKING_SERVER) - before
             evidence.record("connections while OPEN", reached)
             expect(
                 reached == 0,
@@ -417,7 +418,7 @@ class TestCircuitBreakerIntegration:
             )
 
     def test_circuit_breaker_recovery(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
         scene.half_open_breaker()
         scene.expect_breaker("HALF_OPEN", "after the wait and one good call")

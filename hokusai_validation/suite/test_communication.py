@@ -20,51 +20,40 @@ from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
-EDGES = (
-    "load_balancer->api",
-    "load_balancer->auth",
-    "api->auth",
-    "api->mlflow",
-    "api->postgres",
-    "api->redis",
-    "api->message_queue",
-    "mlflow->postgres",
-    "mlflow->artifacts",
-)
 DIAGNOSIS = ("/api/health/mlflow", "/api/health/mlflow/detailed", "/api/health/mlflow/connectivity")
 # What a working dependency may call itself; `recovering` is on its way.
 STEPS = {"connectivity", "experiments_api", "artifacts_api"}
 WORKING = ("healthy", "recovering")
+Edge = tuple[Role, Role]
 
 
 class TestCommunication:
     """Every edge of the topology."""
 
-    @pytest.mark.parametrize("edge", EDGES)
     def test_edge(
         self,
-        edge: str,
+        edge: Edge,
         target: Target,
         registry: HttpClient,
         evidence: Evidence,
         request: pytest.FixtureRequest,
     ) -> None:
         """The edge is seen working."""
-        start, _, end = edge.partition("->")
-        for name in (start, end):
-            component = target.topology.get(name)
-            if component is None or not component.deployed:
+        start, end = edge
+        for name in (target.named(start), target.named(end)):
+            if not target.topology[name].deployed:
                 raise NotConfigured(f"{name} is not deployed on this target")
         doors: dict[str, HttpClient] = {"registry": registry}
-        if start == "api" and target.instances:
+        if start is Role.API_GATEWAY and target.instances:
             instances: tuple[ApiInstance, ...] = request.getfixturevalue("instances")
             doors = {each.name: each.client for each in instances}
         before = _passed_bytes(target, edge, doors)
         wrong: list[str] = []
         for name, client in doors.items():
             try:
-                problem = _ASK[edge](target, client, evidence, name)
+                problem = ASK[edge](target, client, evidence, name)
             except RequestFailed as error:
                 evidence.failure(error, start, via=name)
                 problem = f"{name} could not be asked: {error}"
@@ -104,9 +93,9 @@ class TestCommunication:
         for name, check in sick.items():
             evidence.fact(
                 symptom(str(check["message"])) or FactKind.SERVICE_UNHEALTHY,
-                "mlflow",
+                Role.TRACKING_SERVER,
                 str(check["message"]),
-                "api",
+                Role.API_GATEWAY,
             )
             pytest.fail(f"GET {path}: {name} is {check['status']}, {check['message']}")
 
@@ -118,13 +107,13 @@ def diagnosis_checks(body: object) -> dict[str, dict[str, Any]]:
     return {str(name): check for name, check in found.items() if isinstance(check, dict)}
 
 
-def _passed_bytes(target: Target, edge: str, doors: Mapping[str, HttpClient]) -> dict[str, int]:
+def _passed_bytes(target: Target, edge: Edge, doors: Mapping[str, HttpClient]) -> dict[str, int]:
     """What went over the links of an edge so far, by link; empty where nobody counts."""
     if target.links is None:
         return {}
-    start, _, end = edge.partition("->")
+    start, end = map(target.named, edge)
     names = [
-        edge,
+        f"{start}->{end}",
         *(f"{door}->{end}" for door in doors),
         *(f"{start}->{each.name}" for each in target.instances),
     ]
@@ -153,13 +142,15 @@ def _status_is(answer: Answer, status: int, component: str, evidence: Evidence, 
 
 
 def _balancer_to_api(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
-    return _status_is(client.get("/live"), 200, "api", evidence, "load_balancer")
+    return _status_is(client.get("/live"), 200, Role.API_GATEWAY, evidence, Role.LOAD_BALANCER)
 
 
 def _balancer_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
     if target.endpoints.auth is None:
         raise NotConfigured("no auth endpoint configured")
-    return _status_is(client.get(f"{target.endpoints.auth}/health"), 200, "auth", evidence, "load_balancer")
+    return _status_is(
+        client.get(f"{target.endpoints.auth}/health"), 200, Role.AUTH, evidence, Role.LOAD_BALANCER
+    )
 
 
 def _api_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
@@ -171,24 +162,24 @@ def _api_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: st
         return None
     seen = f"{via} answered {answer.status} to an unknown key: {shown(answer.text, 120)!r}"
     if answer.status < 500:
-        evidence.fact(FactKind.BAD_KEY_ACCEPTED, "api", seen, via)
+        evidence.fact(FactKind.BAD_KEY_ACCEPTED, Role.API_GATEWAY, seen, via)
     else:
-        evidence.fact(symptom(answer.text) or FactKind.UNEXPECTED_STATUS, "auth", seen, via)
+        evidence.fact(symptom(answer.text) or FactKind.UNEXPECTED_STATUS, Role.AUTH, seen, via)
     return seen
 
 
 def _api_to_mlflow(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
-    return _mlflow_check("connectivity", "mlflow", target, client, evidence, via)
+    return _mlflow_check("connectivity", Role.TRACKING_SERVER, target, client, evidence, via)
 
 
 def _mlflow_to_postgres(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
     """A search of experiments reads the database."""
-    return _mlflow_check("experiments_api", "postgres", target, client, evidence, "mlflow")
+    return _mlflow_check("experiments_api", Role.DATABASE, target, client, evidence, Role.TRACKING_SERVER)
 
 
 def _mlflow_to_artifacts(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
     """Listing artifacts reads the bucket."""
-    return _mlflow_check("artifacts_api", "artifacts", target, client, evidence, "mlflow")
+    return _mlflow_check("artifacts_api", Role.ARTIFACT_STORE, target, client, evidence, Role.TRACKING_SERVER)
 
 
 def _mlflow_check(
@@ -197,25 +188,26 @@ def _mlflow_check(
     answer = client.get("/api/health/mlflow/detailed", key=True)
     evidence.answer(f"diagnosis at {via}", answer)
     if answer.status == 401:
-        evidence.fact(FactKind.KEY_REFUSED, "auth", "the diagnosis endpoint refused the good key", via)
+        evidence.fact(FactKind.KEY_REFUSED, Role.AUTH, "the diagnosis endpoint refused the good key", via)
         return "GET /api/health/mlflow/detailed refused the good key"
     body = answer.json()
     checks = body.get("checks") if isinstance(body, dict) else None
     found: Any = checks.get(check) if isinstance(checks, dict) else None
     if not isinstance(found, dict) or "status" not in found:
         seen = f"GET /api/health/mlflow/detailed answered {answer.status} without `checks.{check}.status`"
-        evidence.fact(FactKind.SCHEMA_MISMATCH, "api", seen, via)
+        evidence.fact(FactKind.SCHEMA_MISMATCH, Role.API_GATEWAY, seen, via)
         return seen
     if found["status"] == "healthy":
         return None
     message = str(found.get("message", ""))
     if note_symptom(message, component, evidence, target, via=via) is None:
         evidence.fact(FactKind.SERVICE_UNHEALTHY, component, message, via)
-    return f"{via} does not reach {component}: {message}"
+    return f"{target.named(via)} does not reach {target.named(component)}: {message}"
 
 
-def _api_says(service: str) -> Callable[[Target, HttpClient, Evidence, str], str | None]:
+def _api_says(part: Role) -> Callable[[Target, HttpClient, Evidence, str], str | None]:
     """The detailed health answer of an instance about one of its dependencies."""
+    service = word_for(part)
 
     def ask(target: Target, client: HttpClient, evidence: Evidence, via: str) -> str | None:
         answer = client.get("/health?detailed=true")
@@ -223,7 +215,7 @@ def _api_says(service: str) -> Callable[[Target, HttpClient, Evidence, str], str
         body = answer.json()
         services = body.get("services") if isinstance(body, dict) else None
         if not isinstance(services, dict):
-            evidence.fact(FactKind.SCHEMA_MISMATCH, "api", "GET /health has no `services`", via)
+            evidence.fact(FactKind.SCHEMA_MISMATCH, Role.API_GATEWAY, "GET /health has no `services`", via)
             return f"GET /health at {via} has no `services`"
         status = str(services.get(service, "disabled"))
         if status in WORKING:
@@ -231,21 +223,27 @@ def _api_says(service: str) -> Callable[[Target, HttpClient, Evidence, str], str
         if status == "disabled":
             pytest.skip(f"{via} says that {service} is disabled")
         message = str(body.get(f"{service}_error") or body.get(f"{service}_details") or status)
-        if note_symptom(message, service, evidence, target, via=via) is None:
-            evidence.fact(FactKind.SERVICE_UNHEALTHY, service, message, via)
+        if note_symptom(message, part, evidence, target, via=via) is None:
+            evidence.fact(FactKind.SERVICE_UNHEALTHY, part, message, via)
         return f"{via} does not reach {service}: {status}, {shown(message, 200)}"
 
     return ask
 
 
-_ASK: Mapping[str, Callable[[Target, HttpClient, Evidence, str], str | None]] = {
-    "load_balancer->api": _balancer_to_api,
-    "load_balancer->auth": _balancer_to_auth,
-    "api->auth": _api_to_auth,
-    "api->mlflow": _api_to_mlflow,
-    "api->postgres": _api_says("postgres"),
-    "api->redis": _api_says("redis"),
-    "api->message_queue": _api_says("message_queue"),
-    "mlflow->postgres": _mlflow_to_postgres,
-    "mlflow->artifacts": _mlflow_to_artifacts,
+ASK: Mapping[Edge, Callable[[Target, HttpClient, Evidence, str], str | None]] = {
+    (Role.LOAD_BALANCER, Role.API_GATEWAY): _balancer_to_api,
+    (Role.LOAD_BALANCER, Role.AUTH): _balancer_to_auth,
+    (Role.API_GATEWAY, Role.AUTH): _api_to_auth,
+    (Role.API_GATEWAY, Role.TRACKING_SERVER): _api_to_mlflow,
+    (Role.API_GATEWAY, Role.DATABASE): _api_says(Role.DATABASE),
+    (Role.API_GATEWAY, Role.CACHE): _api_says(Role.CACHE),
+    (Role.API_GATEWAY, Role.QUEUE): _api_says(Role.QUEUE),
+    (Role.TRACKING_SERVER, Role.DATABASE): _mlflow_to_postgres,
+    (Role.TRACKING_SERVER, Role.ARTIFACT_STORE): _mlflow_to_artifacts,
 }
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A case for every edge, under the contract's words for its ends."""
+    if "edge" in metafunc.fixturenames:
+        metafunc.parametrize("edge", ASK, ids=lambda edge: "->".join(map(word_for, edge)))

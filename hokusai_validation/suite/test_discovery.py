@@ -30,6 +30,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Aws as Settings
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -116,7 +117,7 @@ class TestCloudMap:
             elif all(each.health == "UNHEALTHY" for each in service.instances):
                 seen = f"{name} has UNHEALTHY instances only"
             if seen:
-                evidence.fact(FactKind.NAME_NOT_RESOLVED, component, seen, via="service_discovery")
+                evidence.fact(FactKind.NAME_NOT_RESOLVED, component, seen, via=Role.SERVICE_DISCOVERY)
                 empty.append(f"{seen} in namespace {_settings(target).namespace}")
         if empty:
             pytest.fail("; ".join(empty))
@@ -141,7 +142,7 @@ class TestCloudMap:
                 gone = sorted(registered - running)
                 if gone and running:
                     seen = f"{name} leads to {', '.join(gone)}, but tasks run at {', '.join(sorted(running))}"
-                    evidence.fact(FactKind.NAME_STALE, component, seen, via="service_discovery")
+                    evidence.fact(FactKind.NAME_STALE, component, seen, via=Role.SERVICE_DISCOVERY)
                     wrong.append(seen)
             others = sorted({each.cname for each in service.instances if each.cname})
             if not target.dns.search_private or not service.in_dns:
@@ -157,13 +158,13 @@ class TestCloudMap:
                     resolver.addresses(name, record) if record != "A" else resolver.addresses(name)
                 )
             except RequestFailed as error:
-                evidence.failure(error, component, via="service_discovery")
+                evidence.failure(error, component, via=Role.SERVICE_DISCOVERY)
                 wrong.append(str(error))
                 continue
             evidence.record(name, {"registered": sorted(registered), "answered": sorted(answered)})
             if not answered <= registered:
                 seen = f"{name} resolves to {', '.join(sorted(answered))}, registered {', '.join(sorted(registered))}"
-                evidence.fact(FactKind.NAME_STALE, component, seen, via="service_discovery")
+                evidence.fact(FactKind.NAME_STALE, component, seen, via=Role.SERVICE_DISCOVERY)
                 wrong.append(seen)
         if wrong:
             pytest.fail("; ".join(dict.fromkeys(wrong)))
@@ -220,7 +221,7 @@ class TestBalancing:
                 f"Load balancer {balancer.name} is {balancer.state or 'in no state'}, not active.",
                 evidence,
                 FactKind.SERVICE_UNHEALTHY,
-                "load_balancer",
+                Role.LOAD_BALANCER,
                 via="aws",
             )
 
@@ -274,7 +275,7 @@ class TestBalancing:
             if not found:
                 evidence.fact(
                     FactKind.WRONG_TARGET_GROUP,
-                    "load_balancer",
+                    Role.LOAD_BALANCER,
                     f"{what}: no HTTPS listener",
                     route.component,
                 )
@@ -297,7 +298,7 @@ class TestBalancing:
                     else f"{decision.action} {decision.status}"
                 )
                 seen = f"{what}: {rule} of {decision.load_balancer} does {did.strip()}, must forward to {' or '.join(sorted(wanted))}"
-                evidence.fact(FactKind.WRONG_TARGET_GROUP, "load_balancer", seen, via=route.component)
+                evidence.fact(FactKind.WRONG_TARGET_GROUP, Role.LOAD_BALANCER, seen, via=route.component)
                 wrong.append(seen)
         evidence.record("routes", [f"{each.host}{each.path} -> {each.component}" for each in routes])
         if wrong:
@@ -319,7 +320,7 @@ class TestBalancing:
                             f"{balancer.name}:{listener.port} answers over HTTP ({last.type if last else 'no action'})"
                         )
         for seen in wrong:
-            evidence.fact(FactKind.CONFIGURATION_DIFFERS, "load_balancer", seen)
+            evidence.fact(FactKind.CONFIGURATION_DIFFERS, Role.LOAD_BALANCER, seen)
         assert not wrong, "; ".join(wrong) + ", must redirect to HTTPS."
 
     def test_listener_certificates(self, target: Target, aws: Aws, evidence: Evidence) -> None:
@@ -337,14 +338,14 @@ class TestBalancing:
             evidence.record(certificate.domain or arn, certificate)
             if certificate.status not in ("ISSUED", ""):
                 seen = f"certificate {certificate.domain} is {certificate.status}"
-                evidence.fact(FactKind.TLS_FAILED, "load_balancer", seen, via="aws")
+                evidence.fact(FactKind.TLS_FAILED, Role.LOAD_BALANCER, seen, via="aws")
                 soon.append(seen)
             if certificate.expires_at is None:
                 continue
             days = (certificate.expires_at - now).total_seconds() / 86_400
             if days < target.tls.expiring_days:
                 seen = f"certificate {certificate.domain} expires in {days:.1f} days"
-                evidence.fact(FactKind.CERTIFICATE_EXPIRING, "load_balancer", seen, via="aws")
+                evidence.fact(FactKind.CERTIFICATE_EXPIRING, Role.LOAD_BALANCER, seen, via="aws")
                 soon.append(f"{seen}, threshold {target.tls.expiring_days}")
         if soon:
             pytest.fail("; ".join(soon))
@@ -400,14 +401,14 @@ class TestStores:
             f"RDS's {instance.id} is {instance.status}, in which it does not work.",
             evidence,
             FactKind.DATABASE_NOT_AVAILABLE,
-            "postgres",
+            Role.DATABASE,
         )
         expect(
             not instance.publicly_accessible,
             f"RDS's {instance.id} is publicly accessible.",
             evidence,
             FactKind.CONFIGURATION_DIFFERS,
-            "postgres",
+            Role.DATABASE,
         )
 
     def test_cache_available(self, target: Target, aws: Aws, evidence: Evidence) -> None:
@@ -415,7 +416,7 @@ class TestStores:
         try:
             cluster = aws.data.cache(_settings(target))
         except AwsNotFound as error:
-            evidence.fact(FactKind.SERVICE_UNHEALTHY, "redis", str(error), via="aws")
+            evidence.fact(FactKind.SERVICE_UNHEALTHY, Role.CACHE, str(error), via="aws")
             raise
         evidence.record("cluster", cluster)
         works = states.cache(cluster.status)
@@ -429,7 +430,7 @@ class TestStores:
             f"ElastiCache's {cluster.id} is {cluster.status}, in which it does not work.",
             evidence,
             FactKind.SERVICE_UNHEALTHY,
-            "redis",
+            Role.CACHE,
             via="aws",
         )
 
@@ -441,7 +442,7 @@ class TestStores:
             f"Bucket {bucket} is not there; MLflow has nowhere to put artifacts.",
             evidence,
             FactKind.ARTIFACT_STORE_FAILED,
-            "artifacts",
+            Role.ARTIFACT_STORE,
             via="aws",
         )
 
@@ -451,7 +452,7 @@ class TestStores:
         try:
             state = aws.data.secret_state(secret_id)
         except AwsNotFound as error:
-            evidence.fact(FactKind.CONFIGURATION_DIFFERS, "secrets", str(error), via="aws")
+            evidence.fact(FactKind.CONFIGURATION_DIFFERS, Role.SECRETS, str(error), via="aws")
             raise
         evidence.record("secret", state)
         expect(
@@ -459,7 +460,7 @@ class TestStores:
             f"Secret {secret_id} {'is scheduled for deletion' if state.deleted else 'has no current version'}.",
             evidence,
             FactKind.CONFIGURATION_DIFFERS,
-            "secrets",
+            Role.SECRETS,
         )
 
     def test_log_groups(self, target: Target, aws: Aws, evidence: Evidence) -> None:

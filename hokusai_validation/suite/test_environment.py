@@ -25,7 +25,9 @@ from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
+PACKAGES = ("dagster", "mlflow", "pytest", "boto3")
 REDIRECTS = (301, 302, 307, 308)
 PROXIED_SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 
@@ -47,10 +49,15 @@ class TestCredentials:
         if answer.status in (401, 403):
             accepted = _auth_service_accepts(target, secrets, evidence)
             kind, component = (
-                (FactKind.KEY_FORM_REFUSED, "api") if accepted else (FactKind.KEY_REFUSED, "auth")
+                (FactKind.KEY_FORM_REFUSED, Role.API_GATEWAY)
+                if accepted
+                else (FactKind.KEY_REFUSED, Role.AUTH)
             )
             evidence.fact(
-                kind, component, f"GET {path} with the good key answered {answer.status}", via="api"
+                kind,
+                component,
+                f"GET {path} with the good key answered {answer.status}",
+                via=Role.API_GATEWAY,
             )
             whose = (
                 "but the auth service accepts it: the gateway asks in another form than it expects"
@@ -58,8 +65,10 @@ class TestCredentials:
                 else "check that it is valid, and export it anew"
             )
             pytest.fail(f"The API key `keys.good` was refused with {answer.status}; {whose}.")
-        if answer.status == 503 and "auth" in answer.text.lower():
-            evidence.fact(FactKind.UNEXPECTED_STATUS, "auth", shown(answer.text, 200), via="api")
+        if answer.status == 503 and word_for(Role.AUTH) in answer.text.lower():
+            evidence.fact(
+                FactKind.UNEXPECTED_STATUS, Role.AUTH, shown(answer.text, 200), via=Role.API_GATEWAY
+            )
             pytest.fail("The API key could not be validated: the gateway does not reach the auth service.")
         # Past the key's check, other errors are another test's.
 
@@ -74,7 +83,7 @@ class TestCredentials:
         try:
             identity = aws.identity()
         except AwsCredentialsRefused as error:
-            evidence.fact(FactKind.AWS_CREDENTIALS_REFUSED, "service_discovery", str(error))
+            evidence.fact(FactKind.AWS_CREDENTIALS_REFUSED, Role.SERVICE_DISCOVERY, str(error))
             pytest.fail(str(error))
         evidence.record("identity", identity)
         expected = target.aws.account_id
@@ -83,7 +92,7 @@ class TestCredentials:
             f"The AWS credentials are of account {identity.account}, not {expected}; use the target's.",
             evidence,
             FactKind.AWS_CREDENTIALS_REFUSED,
-            "service_discovery",
+            Role.SERVICE_DISCOVERY,
         )
 
 
@@ -104,7 +113,7 @@ def _auth_service_accepts(target: Target, secrets: Secrets, evidence: Evidence) 
                 headers={"authorization": f"Bearer {key}"},
             )
         except RequestFailed as error:
-            evidence.failure(error, "auth")
+            evidence.failure(error, Role.AUTH)
             return False
     evidence.record("asked of the auth service itself", {"status": answer.status})
     return answer.status == 200
@@ -119,7 +128,7 @@ class TestVersions:
             "python": platform.python_version(),
             "platform": sys.platform,
             "hokusai-validation": hokusai_validation.__version__,
-            **{name: metadata.version(name) for name in ("dagster", "mlflow", "pytest", "boto3")},
+            **{name: metadata.version(name) for name in PACKAGES},
         }
         unknown: dict[str, str] = {}
         for name, ask in _version_sources(target, secrets).items():
@@ -174,13 +183,13 @@ class TestNames:
 
     def test_public_names_resolve(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """Every public name has an address."""
-        _resolve(target.dns.public_names, "load_balancer", resolver, evidence)
+        _resolve(target.dns.public_names, Role.LOAD_BALANCER, resolver, evidence)
 
     def test_private_names_resolve(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """Every private name has an address, asked from inside."""
         if not target.dns.search_private:
             raise NotConfigured("private names are not visible from here (`dns.search_private`)")
-        _resolve(target.dns.private_names, "service_discovery", resolver, evidence)
+        _resolve(target.dns.private_names, Role.SERVICE_DISCOVERY, resolver, evidence)
 
 
 def _resolve(names: tuple[str, ...], component: str, resolver: Resolver, evidence: Evidence) -> None:
@@ -207,7 +216,7 @@ class TestTls:
             try:
                 certificate = look_at(url, tls=target.tls, resolver=resolver)
             except RequestFailed as error:
-                evidence.failure(error, "load_balancer", via=name)
+                evidence.failure(error, Role.LOAD_BALANCER, via=name)
                 wrong.append(str(error))
                 continue
             evidence.record(name, certificate)
@@ -224,7 +233,7 @@ class TestTls:
             evidence.metric(f"{name}_certificate_days", round(days, 1))
             if days < target.tls.expiring_days:
                 seen = f"The certificate of {certificate.host} expires in {days:.1f} days ({certificate.expires_at:%Y-%m-%d})"
-                evidence.fact(FactKind.CERTIFICATE_EXPIRING, "load_balancer", seen)
+                evidence.fact(FactKind.CERTIFICATE_EXPIRING, Role.LOAD_BALANCER, seen)
                 soon.append(f"{seen}, threshold {target.tls.expiring_days} days: renew it.")
         if soon:
             pytest.fail(" ".join(soon))
@@ -246,7 +255,7 @@ class TestTls:
             f" {location or 'without Location'}, not a redirect to HTTPS.",
             evidence,
             FactKind.UNEXPECTED_STATUS,
-            "load_balancer",
+            Role.LOAD_BALANCER,
         )
         there = urlsplit(location)
         expect(
@@ -255,7 +264,7 @@ class TestTls:
             " Authorization header.",
             evidence,
             FactKind.REDIRECT_DROPS_AUTH,
-            "load_balancer",
+            Role.LOAD_BALANCER,
         )
         for name, url in _secure_endpoints(target).items():
             with HttpClient(url, tls=target.tls, resolver=resolver, timeout_s=5) as client:
@@ -266,7 +275,7 @@ class TestTls:
                 f" {direct.headers.get('location', '')}: clients drop the Authorization header there.",
                 evidence,
                 FactKind.REDIRECT_DROPS_AUTH,
-                "load_balancer",
+                Role.LOAD_BALANCER,
                 via=name,
             )
 

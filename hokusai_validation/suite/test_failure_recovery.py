@@ -45,6 +45,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 LEAST_AVAILABILITY = 0.8
 MLFLOW_AWAY = "MLflow was away"
@@ -69,7 +70,7 @@ def routes(target: Target, instances: tuple[ApiInstance, ...], request: pytest.F
     own = [Route(each.name, each.client, authenticated=False) for each in instances]
     if target.url is None:
         return [Route(instances[0].name, instances[0].client, authenticated=True), *own[1:]]
-    return [Route("load_balancer", request.getfixturevalue("registry"), authenticated=True), *own]
+    return [Route(Role.LOAD_BALANCER, request.getfixturevalue("registry"), authenticated=True), *own]
 
 
 @pytest.fixture
@@ -115,8 +116,8 @@ class TestServiceFailureScenarios:
             with run.inject(*faults_of("C1", scene.target)):
                 opens(scene, run)
                 health = scene.await_health(lambda seen: seen.status == "degraded", "degraded")
-                says(scene, health, mlflow="degraded")
-            run.recovers("healthy", lambda: traffic_and_as_before(scene), component="mlflow")
+                says(scene, health, {Role.TRACKING_SERVER: "degraded"})
+            run.recovers("healthy", lambda: traffic_and_as_before(scene), component=Role.TRACKING_SERVER)
             share = run.availability()
             expect(
                 share >= LEAST_AVAILABILITY,
@@ -133,7 +134,7 @@ class TestServiceFailureScenarios:
             before = conforms(scene.get("/live"), Live, evidence, via=scene.name)
             with run.inject(*faults_of("C2", target)):
                 health = scene.await_health(lambda seen: seen.status == "unhealthy", "unhealthy")
-                says(scene, health, postgres="unhealthy")
+                says(scene, health, {Role.DATABASE: "unhealthy"})
                 ready = conforms(scene.get("/ready"), Ready, evidence, status=503, via=scene.name)
                 expect(
                     not ready.can_serve_traffic,
@@ -142,7 +143,7 @@ class TestServiceFailureScenarios:
                     FactKind.HEALTH_ANSWER_WRONG,
                     via=scene.name,
                 )
-            run.recovers("healthy", lambda: as_before(scene), component="postgres")
+            run.recovers("healthy", lambda: as_before(scene), component=Role.DATABASE)
             has_status(scene.get("/ready"), 200, evidence, via=scene.name)
             after = conforms(scene.get("/live"), Live, evidence, via=scene.name)
             expect(
@@ -156,7 +157,7 @@ class TestServiceFailureScenarios:
 
     def test_redis_connection_chaos(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("Redis connections break again and again") as run:
-            edge = scene.edge("redis")
+            edge = scene.edge(Role.CACHE)
             with run.inject(*faults_of("C3", scene.target)):
                 before = resets(scene, edge)
                 answers = []
@@ -170,7 +171,7 @@ class TestServiceFailureScenarios:
             evidence.metric("connections_reset", broken)
             if broken == 0:
                 raise NotJudged(f"{scene.name} held no connection to redis that could be reset.")
-            run.recovers("healthy", lambda: as_before(scene), component="redis")
+            run.recovers("healthy", lambda: as_before(scene), component=Role.CACHE)
 
     def test_circuit_breaker_cascading_failures(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
@@ -216,7 +217,8 @@ class TestServiceFailureScenarios:
                 health = scene.await_health(
                     lambda seen: seen.services.message_queue == "unhealthy", "message_queue unhealthy"
                 )
-                says(scene, health, message_queue="unhealthy", redis="healthy", postgres="healthy")
+                expected = {Role.QUEUE: "unhealthy", Role.CACHE: "healthy", Role.DATABASE: "healthy"}
+                says(scene, health, expected)
                 overall_is(scene, health, "degraded")
                 ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)
                 expect(
@@ -224,11 +226,11 @@ class TestServiceFailureScenarios:
                     f"/ready of {scene.name} says that it can't serve traffic without the message queue.",
                     evidence,
                     FactKind.OPTIONAL_REQUIRED,
-                    "message_queue",
+                    Role.QUEUE,
                     via=scene.name,
                 )
                 registers(scene, target, secrets, resolver, evidence)
-            run.recovers("healthy", lambda: as_before(scene), component="message_queue")
+            run.recovers("healthy", lambda: as_before(scene), component=Role.QUEUE)
 
     def test_network_partition_simulation(
         self, scene: Scene, experiment: Start, target: Target, evidence: Evidence
@@ -293,24 +295,24 @@ class TestRecoveryMechanisms:
             evidence.metric("wait_left_s", left.can_retry_in_seconds)
             conforms(scene.reset(), Reset, evidence, via=scene.name)
             scene.expect_breaker("CLOSED", "right after the reset")
-            has_status(scene.proxied(), 200, evidence, "mlflow", via=scene.name)
+            has_status(scene.proxied(), 200, evidence, Role.TRACKING_SERVER, via=scene.name)
             run.recovers("healthy", lambda: as_before(scene))
 
     def test_gradual_service_recovery(self, scene: Scene, experiment: Start, evidence: Evidence) -> None:
         with experiment("Everything is down and comes back piece by piece", away=MLFLOW_AWAY) as run:
             faults = {
                 name: fault
-                for name in ("postgres", "redis", "message_queue", "mlflow")
+                for name in (Role.DATABASE, Role.CACHE, Role.QUEUE, Role.TRACKING_SERVER)
                 for fault in faults_of("C9", scene.target, without=left_out(scene))
                 if fault.touches == (f"link {scene.edge(name)}",)
             }
-            present = [name for name in faults if name != "mlflow"]
+            present = [name for name in faults if name != Role.TRACKING_SERVER]
             order = []
             with run.inject(*faults.values()) as injection:
                 opens(scene, run)
                 health = scene.await_health(
                     lambda seen: all(seen.services.states()[name] == "unhealthy" for name in present),
-                    f"{', '.join(present)} unhealthy",
+                    f"{scene.names(present)} unhealthy",
                 )
                 overall_is(scene, health, "unhealthy")
                 order.append(health.status)
@@ -318,7 +320,7 @@ class TestRecoveryMechanisms:
                     injection.undo(faults[name])
                     health = scene.await_health(
                         lambda seen, name=name: seen.services.states()[name] == "healthy",  # type: ignore[misc]
-                        f"{name} healthy again",
+                        f"{scene.names([name])} healthy again",
                         limit_s=scene.target.limits.recovery_s,
                         part=name,
                     )
@@ -339,7 +341,7 @@ class TestRecoveryMechanisms:
         self, routes: list[Route], instances: tuple[ApiInstance, ...], evidence: Evidence
     ) -> None:
         asked = [Route(each.name, each.client, authenticated=False) for each in instances]
-        asked += [route for route in routes if route.name == "load_balancer"]
+        asked += [route for route in routes if route.name == Role.LOAD_BALANCER]
         seen: dict[str, list[str]] = {}
         for route in asked:
             for _ in range(PROBES):
@@ -365,12 +367,12 @@ class TestFailureIsolation:
     ) -> None:
         with experiment("Everything that is not critical is gone", away=MLFLOW_AWAY) as run:
             faults = faults_of("C11", scene.target, without=left_out(scene))
-            gone = [name for name in ("redis", "message_queue") if name not in left_out(scene)]
+            gone = [name for name in (Role.CACHE, Role.QUEUE) if name not in left_out(scene)]
             with run.inject(*faults):
                 opens(scene, run)
                 health = scene.await_health(
                     lambda seen: all(seen.services.states()[name] == "unhealthy" for name in gone),
-                    f"{' and '.join(gone)} unhealthy",
+                    f"{scene.names(gone, ' and ')} unhealthy",
                 )
                 overall_is(scene, health, "degraded")
                 ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)

@@ -43,6 +43,7 @@ from hokusai_validation.redaction import shown
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
 COMMIT = re.compile(r"^[0-9a-f]{7,40}$")
 LIVE_PROBES = 20
@@ -61,7 +62,7 @@ def one(target: Target, registry: HttpClient, request: pytest.FixtureRequest) ->
 @pytest.fixture
 def every(target: Target, registry: HttpClient, request: pytest.FixtureRequest) -> dict[str, HttpClient]:
     """The load balancer's address, and each instance's own."""
-    found = {"load_balancer": registry}
+    found: dict[str, HttpClient] = {Role.LOAD_BALANCER: registry}
     if target.instances:
         found |= {each.name: each.client for each in request.getfixturevalue("instances")}
     return found
@@ -77,14 +78,18 @@ class TestHealthEndpointIntegration:
             try:
                 answer = client.get("/health")
             except RequestFailed as error:
-                evidence.failure(error, name if name == "load_balancer" else "api", name)
+                evidence.failure(error, name if name == Role.LOAD_BALANCER else Role.API_GATEWAY, name)
                 raise
             health = conforms(answer, Health, evidence, via=name)
             if health.status != "healthy":
-                said_by = "api" if name == "load_balancer" else name
+                said_by = Role.API_GATEWAY if name == Role.LOAD_BALANCER else name
                 detailed = client.get("/health?detailed=true").object()
                 note_services(health, detailed, evidence, target, via=said_by)
-            unwell = {k: v for k, v in health.services.states().items() if v not in ("healthy", "disabled")}
+            unwell = {
+                word_for(k): v
+                for k, v in health.services.states().items()
+                if v not in ("healthy", "disabled")
+            }
             assert not unwell, f"/health of {name} says {health.status}: {unwell}."
 
     def test_health_check_with_detailed_info(
@@ -95,7 +100,13 @@ class TestHealthEndpointIntegration:
         health = conforms(answer, DetailedHealth, evidence)
         details = health.mlflow_details
         if details.response_time_ms is None:
-            note_symptom(health.error_of("mlflow"), "mlflow", evidence, target, via="api")
+            note_symptom(
+                health.error_of(Role.TRACKING_SERVER),
+                Role.TRACKING_SERVER,
+                evidence,
+                target,
+                via=Role.API_GATEWAY,
+            )
         expect(
             details.response_time_ms is not None and details.response_time_ms > 0,
             f"`mlflow_details.response_time_ms` is {details.response_time_ms}, expected more than 0.",
@@ -104,10 +115,10 @@ class TestHealthEndpointIntegration:
         )
 
     def test_health_check_mlflow_circuit_breaker_open(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
             health = scene.detailed()
-            says(health, "mlflow", ("degraded",), "degraded", scene, "OPEN")
+            says(health, Role.TRACKING_SERVER, ("degraded",), "degraded", scene, "OPEN")
             details = health.mlflow_details
             expect(
                 details.circuit_breaker.state == "OPEN" and details.degradation_reason,
@@ -119,11 +130,11 @@ class TestHealthEndpointIntegration:
             )
 
     def test_health_check_mlflow_circuit_breaker_half_open(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
         scene.half_open_breaker()
         health = scene.detailed()
-        says(health, "mlflow", ("recovering",), "degraded", scene, "HALF_OPEN")
+        says(health, Role.TRACKING_SERVER, ("recovering",), "degraded", scene, "HALF_OPEN")
         expect(
             health.mlflow_details.degradation_reason,
             "HALF_OPEN, and `mlflow_details` gives no reason.",
@@ -136,21 +147,21 @@ class TestHealthEndpointIntegration:
         self, scene: Scene, target: Target, evidence: Evidence
     ) -> None:
         before = scene.services()
-        deployed = [name for name in ("redis", "message_queue") if before[name] == "healthy"]
-        with scene.cut("mlflow", "postgres", *deployed):
+        deployed = [name for name in (Role.CACHE, Role.QUEUE) if before[name] == "healthy"]
+        with scene.cut(Role.TRACKING_SERVER, Role.DATABASE, *deployed):
             scene.open_breaker()
-            wanted: dict[str, tuple[str, ...]] = {"mlflow": ("degraded", "unhealthy")}
-            wanted |= dict.fromkeys(("postgres", *deployed), ("unhealthy",))
+            wanted: dict[str, tuple[str, ...]] = {Role.TRACKING_SERVER: ("degraded", "unhealthy")}
+            wanted |= dict.fromkeys((Role.DATABASE, *deployed), ("unhealthy",))
             health = scene.await_health(
                 lambda seen: all(seen.services.states()[name] in ok for name, ok in wanted.items()),
-                f"{', '.join(wanted)} unhealthy",
+                f"{scene.names(wanted)} unhealthy",
             )
             says_overall(health, "unhealthy", scene)
             detailed = scene.detailed()
-            unnamed = [name for name in ("postgres", *deployed) if not detailed.error_of(name)]
+            unnamed = [name for name in (Role.DATABASE, *deployed) if not detailed.error_of(name)]
             expect(
                 not unnamed,
-                f"{', '.join(unnamed)} unhealthy, and no `<name>_error` says why.",
+                f"{scene.names(unnamed)} unhealthy, and no `<name>_error` says why.",
                 evidence,
                 FactKind.SCHEMA_MISMATCH,
                 via=scene.name,
@@ -173,7 +184,7 @@ class TestHealthEndpointIntegration:
         ready_check(ready, DATABASE_CHECK, evidence, passed=True, critical=True)
 
     def test_readiness_check_database_down(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("postgres"):
+        with scene.cut(Role.DATABASE):
             answer = await_ready(scene, 503)
             ready = conforms(answer, Ready, evidence, status=503, via=scene.name)
             expect(
@@ -188,7 +199,7 @@ class TestHealthEndpointIntegration:
             expect(check.error, "The database check gives no error.", evidence, FactKind.SCHEMA_MISMATCH)
 
     def test_readiness_check_mlflow_circuit_breaker_open(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
             ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)
             expect(
@@ -202,7 +213,7 @@ class TestHealthEndpointIntegration:
             ready_check(ready, MLFLOW_CHECK, evidence, passed=False, critical=False)
 
     def test_readiness_check_mlflow_half_open(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
         scene.half_open_breaker()
         ready = conforms(scene.get("/ready"), Ready, evidence, via=scene.name)
@@ -235,9 +246,9 @@ class TestHealthEndpointIntegration:
             FactKind.SCHEMA_MISMATCH,
         )
 
-    def test_liveness_check_without_psutil(self, settled_instance: Scene, evidence: Evidence) -> None:
-        with settled_instance.failpoint("psutil_missing"):
-            live = conforms(settled_instance.get("/live"), Live, evidence, via=settled_instance.name)
+    def test_liveness_check_without_psutil(self, steady_instance: Scene, evidence: Evidence) -> None:
+        with steady_instance.failpoint("psutil_missing"):
+            live = conforms(steady_instance.get("/live"), Live, evidence, via=steady_instance.name)
             expect(
                 live.memory_usage_mb == 0,
                 f"Memory can't be measured, and `memory_usage_mb` is {live.memory_usage_mb}, expected 0.",
@@ -269,7 +280,7 @@ class TestHealthEndpointIntegration:
         answer = registry.get("/health/mlflow")
         if answer.status == 503:
             note_mlflow_error(answer, evidence, target)
-            evidence.fact(FactKind.BREAKER_STUCK_OPEN, "api", f"503: {shown(answer.text, 120)}")
+            evidence.fact(FactKind.BREAKER_STUCK_OPEN, Role.API_GATEWAY, f"503: {shown(answer.text, 120)}")
         seen = conforms(answer, MlflowHealth, evidence)
         if not seen.connected:
             note_mlflow_error(answer, evidence, target)
@@ -279,8 +290,8 @@ class TestHealthEndpointIntegration:
             f" error {seen.error!r}.",
             evidence,
             FactKind.SERVICE_UNHEALTHY,
-            "mlflow",
-            via="api",
+            Role.TRACKING_SERVER,
+            via=Role.API_GATEWAY,
         )
         expect(
             seen.response_time_ms is not None and seen.response_time_ms > 0,
@@ -292,7 +303,7 @@ class TestHealthEndpointIntegration:
     def test_mlflow_health_check_circuit_breaker_open(
         self, scene: Scene, target: Target, evidence: Evidence
     ) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
             seen = conforms(scene.counted(), MlflowHealthOpen, evidence, status=503, via=scene.name)
             wait_s = target.gateway.breaker_recovery_timeout_s
@@ -304,13 +315,13 @@ class TestHealthEndpointIntegration:
                 via=scene.name,
             )
 
-    def test_mlflow_health_check_exception(self, settled_instance: Scene, evidence: Evidence) -> None:
-        with settled_instance.failpoint("mlflow_check_breaks"):
-            answer = settled_instance.counted()
-            conforms(answer, MlflowHealthBroken, evidence, status=500, via=settled_instance.name)
+    def test_mlflow_health_check_exception(self, steady_instance: Scene, evidence: Evidence) -> None:
+        with steady_instance.failpoint("mlflow_check_breaks"):
+            answer = steady_instance.counted()
+            conforms(answer, MlflowHealthBroken, evidence, status=500, via=steady_instance.name)
 
     def test_reset_mlflow_circuit_breaker(self, scene: Scene, evidence: Evidence) -> None:
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
             without = scene.reset(key=False)
             evidence.answer("reset without a key", without)
@@ -326,11 +337,9 @@ class TestHealthEndpointIntegration:
             conforms(scene.reset(), Reset, evidence, via=scene.name)
             scene.expect_breaker("CLOSED", "after a reset with a key")
 
-    def test_reset_mlflow_circuit_breaker_exception(
-        self, settled_instance: Scene, evidence: Evidence
-    ) -> None:
-        with settled_instance.failpoint("reset_fails"):
-            conforms(settled_instance.reset(), Refusal, evidence, status=500, via=settled_instance.name)
+    def test_reset_mlflow_circuit_breaker_exception(self, steady_instance: Scene, evidence: Evidence) -> None:
+        with steady_instance.failpoint("reset_fails"):
+            conforms(steady_instance.reset(), Refusal, evidence, status=500, via=steady_instance.name)
 
     def test_detailed_service_status(self, one: HttpClient, target: Target, evidence: Evidence) -> None:
         status = conforms(one.get("/health/status"), ServiceStatus, evidence)
@@ -355,15 +364,15 @@ class TestHealthEndpointIntegration:
         )
 
     def test_metrics_endpoint_with_prometheus(self, scene: Scene, evidence: Evidence) -> None:
-        has_status(scene.counted(), 200, evidence, "mlflow", via=scene.name)
+        has_status(scene.counted(), 200, evidence, Role.TRACKING_SERVER, via=scene.name)
         gauges_show(scene, evidence, connected=1, state=0, when="CLOSED")
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
             gauges_show(scene, evidence, connected=0, state=2, when="OPEN")
 
-    def test_metrics_endpoint_fallback(self, settled_instance: Scene, evidence: Evidence) -> None:
-        with settled_instance.failpoint("prometheus_missing"):
-            conforms(settled_instance.get("/metrics"), PlainMetrics, evidence, via=settled_instance.name)
+    def test_metrics_endpoint_fallback(self, steady_instance: Scene, evidence: Evidence) -> None:
+        with steady_instance.failpoint("prometheus_missing"):
+            conforms(steady_instance.get("/metrics"), PlainMetrics, evidence, via=steady_instance.name)
 
 
 class TestHealthEndpointScenarios:
@@ -372,10 +381,10 @@ class TestHealthEndpointScenarios:
     def test_gradual_service_degradation(self, scene: Scene, evidence: Evidence) -> None:
         before = scene.health()
         says_overall(before, overall(before.services.states()), scene)
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
-            says(scene.health(), "mlflow", ("degraded",), "degraded", scene, "MLflow cut off")
-            with scene.cut("postgres"):
+            says(scene.health(), Role.TRACKING_SERVER, ("degraded",), "degraded", scene, "MLflow cut off")
+            with scene.cut(Role.DATABASE):
                 health = scene.await_health(
                     lambda seen: seen.services.postgres == "unhealthy", "postgres unhealthy"
                 )
@@ -384,39 +393,41 @@ class TestHealthEndpointScenarios:
     def test_service_recovery_sequence(self, scene: Scene, target: Target, evidence: Evidence) -> None:
         limit_s = target.limits.recovery_s
         before = scene.health()
-        with scene.cut("mlflow"):
+        with scene.cut(Role.TRACKING_SERVER):
             scene.open_breaker()
-            with scene.cut("postgres"):
+            with scene.cut(Role.DATABASE):
                 scene.await_health(lambda seen: seen.status == "unhealthy", "unhealthy")
             started = time.monotonic()
             health = scene.await_health(
                 lambda seen: seen.services.postgres == "healthy",
                 "postgres healthy again",
                 limit_s=limit_s,
-                part="postgres",
+                part=Role.DATABASE,
             )
             evidence.metric("postgres_recovery_s", time.monotonic() - started)
             says_overall(health, "degraded", scene)
         started = time.monotonic()
         scene.half_open_breaker()
-        says(scene.health(), "mlflow", ("recovering",), "degraded", scene, "MLflow's link restored")
-        has_status(scene.counted(), 200, evidence, "mlflow", via=scene.name)
+        says(
+            scene.health(), Role.TRACKING_SERVER, ("recovering",), "degraded", scene, "MLflow's link restored"
+        )
+        has_status(scene.counted(), 200, evidence, Role.TRACKING_SERVER, via=scene.name)
         health = scene.await_health(lambda seen: seen.status == before.status, before.status, limit_s=limit_s)
         evidence.metric("mlflow_recovery_s", time.monotonic() - started)
         scene.expect_breaker("CLOSED", "after two good calls")
 
     def test_timeout_handling(self, scene: Scene, target: Target, evidence: Evidence) -> None:
         before = scene.services()
-        hanging = [name for name in ("redis", "postgres") if before[name] == "healthy"]
+        hanging = [name for name in (Role.CACHE, Role.DATABASE) if before[name] == "healthy"]
         limit_s = target.gateway.health_timeout_s
-        with scene.hanging("mlflow", *hanging), ThreadPoolExecutor(3) as pool:
+        with scene.hanging(Role.TRACKING_SERVER, *hanging), ThreadPoolExecutor(3) as pool:
             waiting = [pool.submit(_quietly, scene.counted), pool.submit(_quietly, scene.proxied)]
             health = pool.submit(scene.instance.client.get, "/health", timeout_s=limit_s + SLACK_S)
             times = [_live_ms(scene, evidence) for _ in range(LIVE_PROBES)]
             evidence.metric("live_p99_ms", max(times))
             expect(
                 max(times) < target.limits.live_p99_ms,
-                f"With {', '.join(['mlflow', *hanging])} hanging, /live took {max(times):.0f} ms, limit"
+                f"With {scene.names([Role.TRACKING_SERVER, *hanging])} hanging, /live took {max(times):.0f} ms, limit"
                 f" {target.limits.live_p99_ms:g} ms.",
                 evidence,
                 FactKind.EVENT_LOOP_BLOCKED,
@@ -426,7 +437,7 @@ class TestHealthEndpointScenarios:
             evidence.metric("health_ms", answer.elapsed_ms)
             expect(
                 answer.elapsed_ms <= limit_s * 1000,
-                f"With {', '.join(['mlflow', *hanging])} hanging, /health took {answer.elapsed_ms:.0f} ms,"
+                f"With {scene.names([Role.TRACKING_SERVER, *hanging])} hanging, /health took {answer.elapsed_ms:.0f} ms,"
                 f" limit {limit_s * 1000:g} ms.",
                 evidence,
                 FactKind.EVENT_LOOP_BLOCKED,
@@ -435,14 +446,14 @@ class TestHealthEndpointScenarios:
             conforms(answer, Health, evidence, via=scene.name)
             scene.await_health(
                 lambda seen: all(seen.services.states()[name] == "unhealthy" for name in hanging),
-                f"{' and '.join(hanging)} unhealthy",
+                f"{scene.names(hanging, ' and ')} unhealthy",
             )
             for call in waiting:
                 call.result()
             detailed = scene.detailed()
             wrong = {
-                name: detailed.error_of(name)
-                for name in ("mlflow", *hanging)
+                word_for(name): detailed.error_of(name)
+                for name in (Role.TRACKING_SERVER, *hanging)
                 if symptom(detailed.error_of(name)) not in TIMED_OUT
             }
             expect(

@@ -25,6 +25,7 @@ from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role, word_for
 
 PROBES = 100
 PROBE_PATHS = ("/health", "/ready", "/live", "/version")
@@ -39,35 +40,35 @@ class TestInfrastructure:
 
     def test_auth_root(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """The auth service answers at `/`."""
-        _answers(target.endpoints.auth, "/", "auth", target, resolver, evidence)
+        _answers(target.endpoints.auth, "/", Role.AUTH, target, resolver, evidence)
 
     def test_auth_health(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """The auth service is healthy."""
-        _healthy(target.endpoints.auth, "auth", target, resolver, evidence)
+        _healthy(target.endpoints.auth, Role.AUTH, target, resolver, evidence)
 
     def test_registry_root(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """The registry answers at `/`."""
-        _answers(target.endpoints.registry, "/", "api", target, resolver, evidence)
+        _answers(target.endpoints.registry, "/", Role.API_GATEWAY, target, resolver, evidence)
 
     def test_registry_health(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """The registry answers `/health` with 200."""
-        _healthy(target.endpoints.registry, "api", target, resolver, evidence)
+        _healthy(target.endpoints.registry, Role.API_GATEWAY, target, resolver, evidence)
 
     def test_api_health(self, target: Target, resolver: Resolver, evidence: Evidence) -> None:
         """The API's second name answers `/health` with 200."""
-        _healthy(target.endpoints.api, "api", target, resolver, evidence)
+        _healthy(target.endpoints.api, Role.API_GATEWAY, target, resolver, evidence)
 
     def test_ecs_auth(self, target: Target, aws: Aws, evidence: Evidence) -> None:
         """The auth service runs at its desired count."""
-        _at_desired_count("auth", target, aws, evidence)
+        _at_desired_count(Role.AUTH, target, aws, evidence)
 
     def test_ecs_api(self, target: Target, aws: Aws, evidence: Evidence) -> None:
         """The API runs at its desired count."""
-        _at_desired_count("api", target, aws, evidence)
+        _at_desired_count(Role.API_GATEWAY, target, aws, evidence)
 
     def test_ecs_mlflow(self, target: Target, aws: Aws, evidence: Evidence) -> None:
         """MLflow runs at its desired count."""
-        _at_desired_count("mlflow", target, aws, evidence)
+        _at_desired_count(Role.TRACKING_SERVER, target, aws, evidence)
 
     def test_mlflow_health(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
         """MLflow's `/health` through the gateway."""
@@ -81,7 +82,7 @@ class TestInfrastructure:
             f"GET {answer.url} answered no version: {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.PROXY_ERROR,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
         wanted = None if target.mlflow is None else target.mlflow.version
         expect(
@@ -89,7 +90,7 @@ class TestInfrastructure:
             f"MLflow {shown(answer.text.strip(), 40)!r} is deployed, not {wanted} (`mlflow.version`).",
             evidence,
             FactKind.CONFIGURATION_DIFFERS,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
     def test_mlflow_experiments(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
@@ -101,7 +102,7 @@ class TestInfrastructure:
             f"GET {answer.url} answered no list of experiments: {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.PROXY_ERROR,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
 
@@ -125,7 +126,7 @@ def _answers(
         evidence,
         FactKind.UNEXPECTED_STATUS,
         component,
-        via="load_balancer",
+        via=Role.LOAD_BALANCER,
     )
 
 
@@ -139,13 +140,13 @@ def _healthy(url: str | None, component: str, target: Target, resolver: Resolver
         evidence,
         FactKind.PROBE_NEEDS_KEY if answer.status in (401, 403) else FactKind.UNEXPECTED_STATUS,
         component,
-        via="load_balancer",
+        via=Role.LOAD_BALANCER,
     )
 
 
 def _at_desired_count(component: str, target: Target, aws: Aws, evidence: Evidence) -> None:
     assert target.aws is not None
-    declared = target.aws.services[component]
+    declared = target.aws.services[target.named(component)]
     state = aws.ecs.service(declared.service)
     desired = declared.desired if declared.desired is not None else state.desired
     evidence.record("service", state.model_copy(update={"events": state.events[:5]}))
@@ -170,18 +171,18 @@ def _through_gateway(path: str, target: Target, registry: HttpClient, evidence: 
     answer = registry.get(f"{prefix}{path}", key=True)
     evidence.answer(f"GET {path.partition('?')[0]}", answer)
     if answer.status in (401, 403):
-        kind, component = FactKind.KEY_REFUSED, "auth"
+        kind, component = FactKind.KEY_REFUSED, Role.AUTH
     elif answer.status == 404 and "json" not in answer.headers.get("content-type", ""):
-        kind, component = FactKind.WRONG_TARGET_GROUP, "load_balancer"
+        kind, component = FactKind.WRONG_TARGET_GROUP, Role.LOAD_BALANCER
     else:
-        kind, component = FactKind.PROXY_ERROR, "mlflow"
+        kind, component = FactKind.PROXY_ERROR, Role.TRACKING_SERVER
     expect(
         answer.status == 200,
         f"GET {answer.url} answered {answer.status}, expected 200: {shown(answer.text, 120)!r}.",
         evidence,
         kind,
         component,
-        via="api",
+        via=Role.API_GATEWAY,
     )
     return answer
 
@@ -224,8 +225,9 @@ class TestThreeViews:
         body = answer.json()
         told = body.get("services") if isinstance(body, dict) else None
         services: Mapping[str, Any] = told if isinstance(told, dict) else {}
-        deployed = target.redis is not None and target.topology["redis"].deployed
-        for name in ("redis", "message_queue"):
+        deployed = target.redis is not None and target.topology[target.named(Role.CACHE)].deployed
+        for role in (Role.CACHE, Role.QUEUE):
+            name = word_for(role)
             status = str(services.get(name, "disabled"))
             if deployed:
                 expect(
@@ -233,7 +235,7 @@ class TestThreeViews:
                     f"{name} is deployed, but GET /health calls it disabled.",
                     evidence,
                     FactKind.HEALTH_ANSWER_WRONG,
-                    name,
+                    role,
                 )
             else:
                 expect(
@@ -241,7 +243,7 @@ class TestThreeViews:
                     f"{name} is not deployed and optional, but GET /health calls it {status}.",
                     evidence,
                     FactKind.OPTIONAL_REQUIRED,
-                    name,
+                    role,
                 )
 
 
@@ -252,7 +254,7 @@ class TestRedis:
         """It answers."""
         assert redis.ping(), f"Redis at {redis.address} did not answer PING with PONG."
         info = redis.info()
-        cache_state(info, evidence, "redis")
+        cache_state(info, evidence, Role.CACHE)
         evidence.record(
             "info",
             {
@@ -299,7 +301,7 @@ class TestRedis:
             f"A ping of Redis takes {p95:.1f} ms (p95 of {len(times)}), more than {REDIS_P95_MS:g} ms.",
             evidence,
             FactKind.SLOW,
-            "redis",
+            Role.CACHE,
         )
 
 
@@ -320,7 +322,7 @@ class TestAlerts:
                 answer = registry.get(path, timeout_s=target.gateway.health_timeout_s)
             except RequestFailed as error:
                 errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
-                evidence.failure(error, "api", via="load_balancer")
+                evidence.failure(error, Role.API_GATEWAY, via=Role.LOAD_BALANCER)
                 continue
             times.append(answer.elapsed_ms)
             if answer.status != 200:
@@ -337,15 +339,15 @@ class TestAlerts:
         passed: list[str] = []
         if 1 - bad / PROBES < alerts.min_availability:
             text = f"availability {1 - bad / PROBES:.1%}, threshold {alerts.min_availability:.1%}"
-            evidence.fact(FactKind.AVAILABILITY, "api", text)
+            evidence.fact(FactKind.AVAILABILITY, Role.API_GATEWAY, text)
             passed.append(text)
         if bad / PROBES > alerts.max_error_rate:
             text = f"error rate {bad / PROBES:.1%}, threshold {alerts.max_error_rate:.1%}"
-            evidence.fact(FactKind.ERROR_RATE, "api", text)
+            evidence.fact(FactKind.ERROR_RATE, Role.API_GATEWAY, text)
             passed.append(text)
         if times and p99_ms > alerts.health_p99_ms:
             text = f"p99 {p99_ms:.0f} ms on health endpoints, threshold {alerts.health_p99_ms:.0f} ms"
-            evidence.fact(FactKind.SLOW, "api", text)
+            evidence.fact(FactKind.SLOW, Role.API_GATEWAY, text)
             passed.append(text)
         assert not passed, f"Alert thresholds passed: {'; '.join(passed)}."
 
@@ -356,7 +358,7 @@ class TestAlerts:
             "select (select sum(numbackends)::int from pg_stat_database),"
             " current_setting('max_connections')::int"
         )[0]
-        database_state(database, evidence, "postgres")
+        database_state(database, evidence, Role.DATABASE)
         share = used / allowed
         evidence.metric("database_connections", used)
         evidence.metric("database_connections_allowed", allowed)
@@ -366,7 +368,7 @@ class TestAlerts:
             f" threshold {target.alerts.max_connection_share:.0%}.",
             evidence,
             FactKind.CONNECTIONS_NEAR_LIMIT,
-            "postgres",
+            Role.DATABASE,
         )
 
     def test_no_task_restarted(self, target: Target, aws: Aws, evidence: Evidence) -> None:

@@ -20,6 +20,7 @@ from hokusai_validation.resources.mlflow import Mlflow, MlflowRefused, artifact_
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 BATCH = 1000
 ARTIFACT_BYTES = 256 * 1024
@@ -46,7 +47,7 @@ def bench(target: Target, secrets: Secrets) -> Iterator[Bench]:
         raise NotPermitted("writing not permitted on this target")
     direct = target.mlflow is not None and target.mlflow.url is not None
     client = Mlflow.from_target(target, secrets) if direct else Mlflow.through_gateway(target, secrets)
-    name = owned_name(datetime.now(UTC), "mlflow")
+    name = owned_name(datetime.now(UTC), "tracking")
     made = Bench(client, client.create_experiment(name), name)
     try:
         yield made
@@ -60,19 +61,19 @@ class TestMlflowHealth:
 
     def test_health(self, mlflow: Mlflow, evidence: Evidence) -> None:
         """It answers `/health` by its own address."""
-        has_status(mlflow.health(), 200, evidence, "mlflow")
+        has_status(mlflow.health(), 200, evidence, Role.TRACKING_SERVER)
 
     def test_reads_its_database(self, mlflow: Mlflow, evidence: Evidence) -> None:
         """A search of experiments, which its `/health` would not need, is answered."""
         answer = mlflow.ask("POST", "/experiments/search", {"max_results": 1})
-        has_status(answer, 200, evidence, "mlflow")
+        has_status(answer, 200, evidence, Role.TRACKING_SERVER)
         body = answer.json()
         expect(
             isinstance(body, dict) and isinstance(body.get("experiments", []), list),
             f"MLflow's search of experiments gave no list: {shown(answer.text, 100)!r}.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
 
@@ -96,7 +97,7 @@ class TestTracking:
             f" status {run['info']['status']}.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
     def test_thousand_metrics_in_a_batch(self, bench: Bench, evidence: Evidence) -> None:
@@ -128,7 +129,7 @@ class TestTracking:
             f" {len(history)} of {BATCH // 10} values of one.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
     def test_search(self, bench: Bench, evidence: Evidence) -> None:
@@ -152,7 +153,7 @@ class TestTracking:
             f"A search of runs found {len(by_tag)} by tag and {len(by_metric)} by metric, one was written.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
 
@@ -187,7 +188,7 @@ class TestRegistry:
             f"The registry gave versions {versions}, alias {before} then {after}, tags {tags}.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
         with pytest.raises(MlflowRefused) as gone:
             mlflow.version(name, "1")
@@ -196,7 +197,7 @@ class TestRegistry:
             f"A version of a removed model is answered with {gone.value.status}, expected 404.",
             evidence,
             FactKind.LEFTOVERS,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
 
@@ -214,7 +215,7 @@ class TestArtifactStore:
             f"Artifacts of a new experiment go to {location}: lost with the task that wrote them.",
             evidence,
             FactKind.ARTIFACT_STORE_FAILED,
-            "artifacts",
+            Role.ARTIFACT_STORE,
         )
         bucket = target.mlflow.artifact_bucket if target.mlflow is not None else None
         expect(
@@ -222,7 +223,7 @@ class TestArtifactStore:
             f"Artifacts of a new experiment go to {location}, not to bucket {bucket}.",
             evidence,
             FactKind.CONFIGURATION_DIFFERS,
-            "artifacts",
+            Role.ARTIFACT_STORE,
         )
 
     def test_written_and_read_back(
@@ -240,14 +241,16 @@ class TestArtifactStore:
             bench.mlflow.put_artifact(path, content)
             seen = bench.mlflow.get_artifact(path)
         except MlflowRefused as error:
-            evidence.fact(FactKind.ARTIFACT_STORE_FAILED, "artifacts", str(error), via="mlflow")
+            evidence.fact(
+                FactKind.ARTIFACT_STORE_FAILED, Role.ARTIFACT_STORE, str(error), via=Role.TRACKING_SERVER
+            )
             pytest.fail(f"The artifact store failed: {error}")
         expect(
             seen == content,
             f"An artifact of {len(content)} bytes came back with {len(seen)} bytes, or changed.",
             evidence,
             FactKind.ARTIFACT_DAMAGED,
-            "artifacts",
+            Role.ARTIFACT_STORE,
         )
         bucket = target.aws.bucket if target.aws is not None else None
         if bucket is not None:
@@ -257,7 +260,7 @@ class TestArtifactStore:
                 f"An artifact that MLflow took does not lie in bucket {bucket} under {path}.",
                 evidence,
                 FactKind.CONFIGURATION_DIFFERS,
-                "artifacts",
+                Role.ARTIFACT_STORE,
             )
         bench.mlflow.delete_artifact(path)
         with pytest.raises(MlflowRefused):

@@ -23,7 +23,9 @@ from hokusai_validation.report import Deployment
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.sections import DATABASE_USER
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 # A change of the secret within this time after a task's start may still have been read by it.
 SECRET_SLACK_S = 60.0
@@ -64,7 +66,7 @@ class TestParity:
 
     def test_database_user_configured(self, target: Target, aws: Aws, evidence: Evidence) -> None:
         """Where a task definition names a database user, it is the target's."""
-        expected = target.database.user if target.database is not None else "mlflow"
+        expected = target.database.user if target.database is not None else DATABASE_USER
         wrong: list[str] = []
         for each in _deployed(target, aws):
             users = parity.database_users(each.container.environment) if each.container is not None else {}
@@ -99,15 +101,18 @@ class TestProvenance:
                 _version_answer(request.getfixturevalue("registry"), evidence).get("git_commit") or ""
             )
         records: list[Deployment] = []
+        api = target.named(Role.API_GATEWAY)
         incomplete: list[str] = []
         if target.aws is not None:
             aws: Aws = request.getfixturevalue("aws")
             for each in _deployed(target, aws):
-                records.append(record(each, secret_versions(each, aws), commit))
+                records.append(
+                    record(each, secret_versions(each, aws), commit if each.component == api else None)
+                )
                 if not each.tasks:
                     incomplete.append(f"{each.component} has no running task")
         elif commit:
-            records.append(Deployment(component="api", commit=commit))
+            records.append(Deployment(component=api, commit=commit))
         else:
             raise NotConfigured("neither AWS nor a gateway endpoint configured")
         evidence.record("deployment", [each.model_dump(mode="json") for each in records])
@@ -180,7 +185,7 @@ class TestProvenance:
             if not parity.same_commit(seen, expected):
                 since = _deployed_since(target, request)
                 text = f"the fix is not deployed: {name} runs {seen[:12]}{since}, expected {expected[:12]}"
-                evidence.fact(FactKind.COMMIT_UNEXPECTED, "api", text, via=name)
+                evidence.fact(FactKind.COMMIT_UNEXPECTED, Role.API_GATEWAY, text, via=name)
                 wrong.append(text)
         if wrong:
             pytest.fail("; ".join(wrong) + ".")
@@ -206,7 +211,7 @@ def _deployed_since(target: Target, request: pytest.FixtureRequest) -> str:
         found = {each.component: each for each in deployed(request.getfixturevalue("aws"), target.aws)}
     except AwsError:
         return ""
-    api = found.get("api")
+    api = found.get(target.named(Role.API_GATEWAY))
     return f" since {api.since:%Y-%m-%d %H:%M} UTC" if api is not None and api.since is not None else ""
 
 

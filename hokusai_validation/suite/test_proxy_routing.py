@@ -10,7 +10,7 @@ import pytest
 
 from hokusai_validation.errors import NotJudged, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
-from hokusai_validation.probes.baseline import settled
+from hokusai_validation.probes.baseline import in_steady_state
 from hokusai_validation.probes.clean_up import clear
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.instances import ApiInstance
@@ -24,6 +24,7 @@ from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.suite.test_communication import DIAGNOSIS, diagnosis_checks
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 SEARCH = f"{API}/experiments/search?max_results=1"
 STREAM_BYTES = 3 * 1024 * 1024 + 17
@@ -46,8 +47,10 @@ class TestProxyRouting:
         for each in ("/api/mlflow", "/mlflow"):
             answer = registry.get(f"{each}{SEARCH}", key=True)
             if answer.status == 404:
-                evidence.fact(FactKind.WRONG_TARGET_GROUP, "load_balancer", f"{each}: 404", via="api")
-            has_status(answer, 200, evidence, "mlflow", via="api")
+                evidence.fact(
+                    FactKind.WRONG_TARGET_GROUP, Role.LOAD_BALANCER, f"{each}: 404", via=Role.API_GATEWAY
+                )
+            has_status(answer, 200, evidence, Role.TRACKING_SERVER, via=Role.API_GATEWAY)
             assert "experiments" in answer.text or answer.json() == {}, (
                 f"GET {each}{SEARCH} gave no list of experiments: {shown(answer.text, 100)!r}."
             )
@@ -68,11 +71,11 @@ class TestProxyRouting:
     def test_unknown_path_is_json(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
         """MLflow's HTML page for an unknown path comes as JSON with `RESOURCE_NOT_FOUND`."""
         answer = registry.get(f"{prefix(target)}/api/2.0/mlflow/no-such-thing", key=True)
-        has_status(answer, 404, evidence, "api")
+        has_status(answer, 404, evidence, Role.API_GATEWAY)
         try:
             body = answer.json()
         except ProtocolViolated as error:
-            evidence.fact(FactKind.PROXY_ERROR, "api", str(error))
+            evidence.fact(FactKind.PROXY_ERROR, Role.API_GATEWAY, str(error))
             pytest.fail(f"A 404 of MLflow is passed on as it is: {error}")
         expect(
             isinstance(body, dict) and body.get("error_code") == "RESOURCE_NOT_FOUND",
@@ -84,7 +87,7 @@ class TestProxyRouting:
 
     def test_mlflow_down_is_502(self, proxied: Scene, evidence: Evidence) -> None:
         """With MLflow unreachable the proxy answers 502, at once."""
-        with proxied.cut("mlflow"):
+        with proxied.cut(Role.TRACKING_SERVER):
             answer = proxied.proxied()
         evidence.answer("with MLflow unreachable", answer)
         _is_status(answer.status, 502, answer.text, "unreachable", evidence, proxied.name)
@@ -92,7 +95,7 @@ class TestProxyRouting:
 
     def test_mlflow_hanging_is_504(self, target: Target, proxied: Scene, evidence: Evidence) -> None:
         """With MLflow hanging the proxy answers 504 at its time-out, not later."""
-        with proxied.hanging("mlflow"):
+        with proxied.hanging(Role.TRACKING_SERVER):
             answer = proxied.proxied()
         evidence.answer("with MLflow hanging", answer)
         _is_status(answer.status, 504, answer.text, "hanging", evidence, proxied.name)
@@ -108,7 +111,7 @@ class TestProxyRouting:
 
     def test_diagnosis_sees_mlflow_down(self, proxied: Scene, evidence: Evidence) -> None:
         """With MLflow unreachable each of `/api/health/mlflow*` answers 503, and says why."""
-        with proxied.cut("mlflow"):
+        with proxied.cut(Role.TRACKING_SERVER):
             answers = {path: proxied.get(path, key=True) for path in DIAGNOSIS}
         for path, answer in answers.items():
             evidence.answer(path, answer)
@@ -149,8 +152,8 @@ class TestProxyRouting:
                     f"{len(content)} bytes came back through the proxy as {len(seen)} bytes, or changed.",
                     evidence,
                     FactKind.ARTIFACT_DAMAGED,
-                    "artifacts",
-                    via="api",
+                    Role.ARTIFACT_STORE,
+                    via=Role.API_GATEWAY,
                 )
             finally:
                 clear(target, secrets, lambda found: found == name)  # what stays is told at the end
@@ -173,7 +176,7 @@ class TestProxyRouting:
             "as X-API-Key": {"x-api-key": key},
             "as both": {"authorization": f"Bearer {key}", "x-api-key": key},
         }
-        edge = f"{instance.name}->mlflow"
+        edge = f"{instance.name}->{target.named(Role.TRACKING_SERVER)}"
         sent = {
             name: _bytes_to_mlflow(target, instance, links, edge, headers) for name, headers in ways.items()
         }
@@ -197,7 +200,7 @@ def proxied(
     request: pytest.FixtureRequest,
 ) -> Iterator[Scene]:
     """One instance, left with its breaker CLOSED and its links whole."""
-    with settled(instance, links, target, evidence, relied_on) as scene:
+    with in_steady_state(instance, links, target, evidence, relied_on) as scene:
         yield scene.with_injector(request.getfixturevalue("injector"))
 
 

@@ -27,6 +27,7 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 AT_ONCE = 8
 # MLflow itself retries a clash of versions a few times and then answers with a conflict; whoever
@@ -120,7 +121,7 @@ class TestRegistrationLimits:
             f"{AT_ONCE} registrations at once got versions {versions}, expected distinct ones.",
             evidence,
             FactKind.SCHEMA_MISMATCH,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
     @pytest.mark.parametrize("kind", ODD_NAMES)
@@ -135,7 +136,7 @@ class TestRegistrationLimits:
                 f"A model named {odd!r} was accepted, and is listed as {listed!r}.",
                 evidence,
                 FactKind.SCHEMA_MISMATCH,
-                "mlflow",
+                Role.TRACKING_SERVER,
             )
             return
         body = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else {}
@@ -145,7 +146,7 @@ class TestRegistrationLimits:
             f" {shown(answer.text, 80)!r}.",
             evidence,
             FactKind.UNEXPECTED_STATUS,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
     def test_big_artifact_survives(self, gateway: Mlflow, name: str, evidence: Evidence) -> None:
@@ -165,7 +166,7 @@ class TestRegistrationLimits:
             f" {read.status}), SHA-256 {digests[1][:12]}… instead of {digests[0][:12]}….",
             evidence,
             FactKind.ARTIFACT_DAMAGED,
-            "artifacts",
+            Role.ARTIFACT_STORE,
         )
 
     def test_clean_up_leaves_nothing(self, gateway: Mlflow, name: str, evidence: Evidence) -> None:
@@ -187,7 +188,7 @@ class TestRegistrationLimits:
             f"Clean-up removed {', '.join(removed) or 'nothing'} and left {', '.join(left) or 'nothing'}.",
             evidence,
             FactKind.LEFTOVERS,
-            "mlflow",
+            Role.TRACKING_SERVER,
         )
 
     def test_leftovers_of_killed_runs_removed(
@@ -209,7 +210,7 @@ class TestRegistrationLimits:
                 " left; expected the running one's model and experiment.",
                 evidence,
                 FactKind.LEFTOVERS,
-                "mlflow",
+                Role.TRACKING_SERVER,
             )
         finally:
             clear(target, secrets, lambda found: found in (old, young))

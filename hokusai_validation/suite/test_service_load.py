@@ -17,13 +17,14 @@ from hokusai_validation.load.outcome import Outcome
 from hokusai_validation.load.samplers import ProcessSampler, Sampler, Watch
 from hokusai_validation.load.verdict import BASELINE_FLOOR_MS, carried, growth_mb, kept_up
 from hokusai_validation.permission import Gate
-from hokusai_validation.probes.baseline import settled
+from hokusai_validation.probes.baseline import in_steady_state
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.load_session import SAMPLES_P95, SAMPLES_P99, LoadSession, endpoint, samplers
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 if TYPE_CHECKING:
     from hokusai_validation.chaos.injection import Injector
@@ -110,9 +111,12 @@ class TestServiceLoadCapacity:
         live = endpoint("/live", weight=10)
         problem = ""
         try:
-            with settled(instance, links, target, evidence, relied_on) as settled_scene, Engine() as beside:
-                scene = settled_scene.with_injector(injector)
-                with scene.cut("mlflow"), scene.hanging("redis"):
+            with (
+                in_steady_state(instance, links, target, evidence, relied_on) as steady_scene,
+                Engine() as beside,
+            ):
+                scene = steady_scene.with_injector(injector)
+                with scene.cut(Role.TRACKING_SERVER), scene.hanging(Role.CACHE):
                     scene.open_breaker()
                     # Gently first: a blocked event loop shows at once, and would be buried for
                     # minutes under what the whole load leaves behind in it.
@@ -146,7 +150,7 @@ class TestServiceLoadCapacity:
         if value_ms is None or limit_ms is None or value_ms < limit_ms:
             return ""
         seen = f"/live p{percent:g} {value_ms:.1f} ms with MLflow cut and redis hanging"
-        load.evidence.fact(FactKind.EVENT_LOOP_BLOCKED, "api", seen, instance)
+        load.evidence.fact(FactKind.EVENT_LOOP_BLOCKED, Role.API_GATEWAY, seen, instance)
         return f"{seen}, under {limit_ms:g} ms was promised."
 
     def test_spike_load_resilience(self, session: Callable[[str], LoadSession], evidence: Evidence) -> None:
@@ -171,7 +175,7 @@ class TestServiceLoadCapacity:
                 f"p95 {_ms(after[-1])} {longest_s:g} s after the spike, {_ms(before_ms)} before it"
                 f" (allowed: × {factor:g} or + {BASELINE_FLOOR_MS:g} ms)"
             )
-            evidence.fact(FactKind.NOT_RECOVERED, "api", seen)
+            evidence.fact(FactKind.NOT_RECOVERED, Role.API_GATEWAY, seen)
             raise ExpectationUnmet(f"{seen}.")
 
 
@@ -182,13 +186,15 @@ class TestServiceCapacityLimits:
         self,
         session: Callable[[str], LoadSession],
         instance: ApiInstance,
+        target: Target,
         injector: "Injector",
         evidence: Evidence,
     ) -> None:
         from hokusai_validation.chaos.faults.latency import Latency
 
         load, health, url = session("L8"), endpoint("/health"), instance.client.base_url
-        slow = Latency(f"{instance.name}->redis", 5), Latency(f"{instance.name}->mlflow", 10)
+        cache, tracking = (target.named(role) for role in (Role.CACHE, Role.TRACKING_SERVER))
+        slow = Latency(f"{instance.name}->{cache}", 5), Latency(f"{instance.name}->{tracking}", 10)
         with injector.fault(*slow):
             closed = load.closed_run(health, connections=8, requests=200, think_s=0.1, url=url)
             constant = load.open_run(health, samples=330, segments=3, url=url)
@@ -207,7 +213,7 @@ class TestServiceCapacityLimits:
                 f"p95 rose from {_ms(thirds[0])} in the first third to {_ms(thirds[-1])} in the last"
                 f" (allowed: × {factor:g} or + {BASELINE_FLOOR_MS:g} ms)"
             )
-            evidence.fact(FactKind.SLOW, "api", seen, instance.name)
+            evidence.fact(FactKind.SLOW, Role.API_GATEWAY, seen, instance.name)
             raise ExpectationUnmet(f"{seen}.")
 
     def test_memory_pressure_simulation(
@@ -231,7 +237,7 @@ class TestServiceCapacityLimits:
             after = control.process(instance.name)
         if after.pid != before.pid:
             seen = f"{instance.name} was started anew under the limit ({MARGIN_BYTES // 2**20} MiB more than it used)"
-            evidence.fact(FactKind.TASK_RESTARTED, "api", seen, instance.name)
+            evidence.fact(FactKind.TASK_RESTARTED, Role.API_GATEWAY, seen, instance.name)
             raise ExpectationUnmet(f"{seen}.")
         load.judge(closed, constant, via=instance.name)
         growth = _growth(watch, instance.name, constant)
@@ -243,7 +249,7 @@ class TestServiceCapacityLimits:
             seen = (
                 f"{instance.name} grew by {growth:.2f} MB in 1,000 requests, under {limit:g} MB was promised"
             )
-            evidence.fact(FactKind.MEMORY_GROWTH, "api", seen, instance.name)
+            evidence.fact(FactKind.MEMORY_GROWTH, Role.API_GATEWAY, seen, instance.name)
             raise ExpectationUnmet(f"{seen}.")
 
 

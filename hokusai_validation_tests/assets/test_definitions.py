@@ -1,6 +1,7 @@
 """What Dagster loads: eight assets in their order, a check a catalogued test, three jobs, any target."""
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,21 @@ def test_the_workspace_has_one_location() -> None:
     text = (ROOT / "workspace.yaml").read_text(encoding="utf-8")
     listed = [line.split()[-1] for line in text.splitlines() if "location_name:" in line]
     assert listed == ["targets"]
+
+
+@pytest.mark.parametrize("words", [("check", "defs"), ("list", "defs", "--json")], ids=" ".join)
+def test_dagsters_command_line_finds_the_definitions(words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dg")), *words],
+        cwd=ROOT,
+        env={**os.environ, "HOKUSAI_TARGETS_DIR": str(ROOT / "targets"), "VIRTUAL_ENV": sys.prefix},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "loaded successfully" in done.stdout or "sandbox/report" in done.stdout
 
 
 def targets_of(found: dg.Definitions) -> set[str]:

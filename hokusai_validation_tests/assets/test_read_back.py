@@ -27,7 +27,7 @@ def target(**changes: object) -> EffectiveTarget:
 
 def rows(phase: Phase, run_id: str) -> PhaseRows:
     made = tuple(
-        unrun(entry, run_id=run_id, target="t", status=Status.PASSED, message="")
+        unrun(entry, run_id=run_id, target=Target(name="t"), status=Status.PASSED, message="")
         for entry in phase_entries(phase)
     )
     return PhaseRows(phase=phase, run_id=run_id, results=made)

@@ -113,7 +113,7 @@ def template(cloud: Any) -> str:
 def test_a_fis_experiment_is_started_by_its_template_and_stopped(cloud: Any) -> None:
     identifier = template(cloud)
     chosen = target((identifier,))
-    with Injector(chosen, Secrets(chosen)) as injector, injector.fault(Fis(identifier)) as injection:
+    with Injector(chosen, Secrets(chosen)) as injector, injector.fault(Fis(identifier, "api")) as injection:
         (seen,) = injection.proofs.values()
         assert "is running" in seen or "is completed" in seen
         (experiment,) = cloud("fis").list_experiments()["experiments"]
@@ -130,5 +130,5 @@ def test_a_template_that_is_not_named_is_not_started(cloud: Any) -> None:
         Injector(chosen, Secrets(chosen)) as injector,
         pytest.raises(NotPermitted, match=r"permissions\.fis_templates"),
     ):
-        injector.fault(Fis(identifier)).__enter__()
+        injector.fault(Fis(identifier, "api")).__enter__()
     assert cloud("fis").list_experiments()["experiments"] == []

@@ -11,6 +11,7 @@ from hokusai_validation.chaos.faults.refuse import Refuse
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.chaos.probe import Floor, Route
 from hokusai_validation.errors import FaultNotProven, NoSteadyState, TargetBusy
+from hokusai_validation.journal import Journal
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation_tests.chaos.conftest import Recorder
 from hokusai_validation_tests.chaos.stage import Stage
@@ -47,8 +48,8 @@ def make(scenery: Stage, injector: Injector, recorder: Recorder, monkeypatch: py
 
 def journal(recorder: Recorder) -> dict[str, Any]:
     kept = recorder.values["journal"]
-    assert isinstance(kept, dict)
-    return kept
+    assert isinstance(kept, Journal)
+    return kept.model_dump(mode="json")
 
 
 def test_a_good_experiment_and_its_journal(make: Make, recorder: Recorder, scenery: Stage) -> None:
@@ -63,7 +64,7 @@ def test_a_good_experiment_and_its_journal(make: Make, recorder: Recorder, scene
     kept = journal(recorder)
     assert kept["status"] == "completed"
     assert kept["deviated"] is False
-    assert kept["steady_states"]["before"] == {"steady_state_met": True}
+    assert kept["steady_states"]["before"]["steady_state_met"] is True
     assert kept["steady_states"]["after"]["steady_state_met"] is True
     names = [each["activity"]["name"] for each in kept["run"]]
     assert names == ["applied: refuse on link api-1->mlflow", "proven: refuse on link api-1->mlflow"]

@@ -19,6 +19,8 @@ from hokusai_validation.chaos.faults.reset import Reset, ResetExisting
 from hokusai_validation.chaos.injection import Injector
 from hokusai_validation.errors import FaultNotApplied, FaultNotProven
 from hokusai_validation.resources.links import Toxic
+from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 from hokusai_validation_tests.chaos.stage import LINK_KINDS, Stage
 
 MLFLOW, REDIS, POSTGRES = (f"api-1->{name}" for name in ("mlflow", "redis", "postgres"))
@@ -52,7 +54,7 @@ def test_it_is_put_on_proven_and_taken_off(
     assert injection.rolled_back_at is not None
     assert [event.what for event in injector.events] == ["applied", "proven", "rolled back"]
     reach = injection.reach
-    seen = probe(fault.address(reach), question_for(fault.upstream), limit_s=2)
+    seen = probe(fault.address(reach), question_for(Target(name="stub").role(fault.upstream)), limit_s=2)
     assert seen.outcome is ProbeOutcome.ANSWERED
 
 
@@ -127,7 +129,7 @@ def test_two_faults_of_one_kind_on_one_link_do_not_take_each_other_off(
 ) -> None:
     with injector.fault(Latency(MLFLOW, latency_ms=20)):
         with injector.fault(Latency(MLFLOW, latency_ms=40)) as inner:
-            added = probe(Refuse(MLFLOW).address(inner.reach), question_for("mlflow"), limit_s=2)
+            added = probe(Refuse(MLFLOW).address(inner.reach), question_for(Role.TRACKING_SERVER), limit_s=2)
             assert added.answered_ms >= 58
         assert scenery.dirty() == ["api-1.mlflow"]
     assert scenery.dirty() == []

@@ -19,6 +19,7 @@ from hokusai_validation.result import Phase, Status, now
 from hokusai_validation.runner.process import MODULE
 from hokusai_validation.runner.rows import unrun
 from hokusai_validation.store.results import ResultStore, Run, of_run
+from hokusai_validation.target import Target
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
@@ -68,6 +69,7 @@ def test_a_run_says_what_happened_and_where_the_report_is(tmp_path: Path, stub: 
     words = ("--phase", "discovery", "--phase", "environment", "--summary", str(summary))
     status, out, err = run(tmp_path, "--verbose", *words)
     assert status == 3, err
+    assert "Warning" not in err  # neither Dagster's about itself nor a library's
     assert summary.read_text(encoding="utf-8").startswith("### ❔")
     lines = out.splitlines()
     begun = [line.partition(":")[0] for line in lines if line.startswith(("environment:", "discovery:"))]
@@ -88,7 +90,7 @@ def test_only_what_failed_broke_or_is_missing_is_run_again(tmp_path: Path, stub:
     for phase in Phase:
         bad = {Phase.ENVIRONMENT: Status.FAILED, Phase.CHAOS: Status.BROKEN}.get(phase, Status.PASSED)
         rows = [
-            unrun(entry, run_id="earlier", target="stub", status=bad, message="")
+            unrun(entry, run_id="earlier", target=Target(name="stub"), status=bad, message="")
             for entry in phase_entries(phase)
         ]
         if phase is not Phase.DISCOVERY:

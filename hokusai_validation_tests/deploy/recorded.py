@@ -121,7 +121,7 @@ def inject(account: Account) -> None:
     target = read_target(str(account.target))
     secrets = Secrets(target)
     with Injector(target, secrets) as injector:
-        for fault in (StopTask("api"), Fis(account.experiment)):
+        for fault in (StopTask("api"), Fis(account.experiment, "api")):
             with injector.fault(fault) as injection:
                 assert injection.proofs
     account.admin("fis").start_experiment(experimentTemplateId=account.experiment)

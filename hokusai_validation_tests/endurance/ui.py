@@ -56,7 +56,7 @@ class Ui:
 
     def kill_daemon(self) -> None:
         """SIGKILL."""
-        kill_below(self.process.pid, "dagster._daemon")
+        kill_below(self.process.pid, "dagster-daemon")
 
     def answers(self) -> bool:
         """Whether it is ready."""

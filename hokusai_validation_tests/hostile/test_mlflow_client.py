@@ -142,7 +142,7 @@ def journey(registry: Registry) -> Journey:
 
 def test_a_fair_registry_passes() -> None:
     with serving(Registry()) as registry:
-        journey(registry).go("artifact_round_trip", Evidence())
+        journey(registry).go("artifact_round_trip", Evidence(Target(name="stub")))
         assert len(registry.kept) == 1
 
 
@@ -160,7 +160,7 @@ def test_a_fair_registry_passes() -> None:
 )
 def test_artifacts_go_to_the_endpoint_or_nowhere(uri: str, tmp_path: Path) -> None:
     with serving(Registry(artifact_uri=uri.format(folder=tmp_path))) as registry:
-        evidence = Evidence()
+        evidence = Evidence(Target(name="stub"))
         with pytest.raises(ExpectationUnmet, match="MLflow's client was"):
             journey(registry).go("artifact_round_trip", evidence)
     assert list(tmp_path.iterdir()) == []
@@ -201,14 +201,14 @@ def test_artifacts_kept_on_the_registrys_word_alone_are_no_round_trip(
     kept = tmp_path / "weights.bin"
     with serving(Registry()) as registry:
         going = journey(registry)
-        going.go("run_logged", Evidence())
+        going.go("run_logged", Evidence(Target(name="stub")))
         client = going.values["client"]
         monkeypatch.setattr(
             client, "log_artifact", lambda run, file, place: kept.write_bytes(Path(file).read_bytes())
         )
         monkeypatch.setattr(client, "download_artifacts", lambda *_: str(kept))
         with pytest.raises(ExpectationUnmet, match="did not travel to the artifact endpoint"):
-            going.go("artifact_round_trip", Evidence())
+            going.go("artifact_round_trip", Evidence(Target(name="stub")))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -220,7 +220,7 @@ def test_a_redirect_to_elsewhere_is_not_followed(status: int) -> None:
 
         said = r"was sent to .* neither the gateway nor the artifact"
         with serving(Registry(astray=astray)) as registry, pytest.raises(ExpectationUnmet, match=said):
-            journey(registry).go("client_initialised", Evidence())
+            journey(registry).go("client_initialised", Evidence(Target(name="stub")))
     assert elsewhere.asked == []
 
 
@@ -230,7 +230,7 @@ def test_a_redirect_within_the_gateway_is_followed_and_ends() -> None:
 
     with serving(Registry(astray=astray)) as registry:
         with pytest.raises((ExpectationUnmet, EarlierFailed)):
-            journey(registry).go("client_initialised", Evidence())
+            journey(registry).go("client_initialised", Evidence(Target(name="stub")))
         assert 1 < len(registry.asked) < 20
 
 
@@ -243,12 +243,15 @@ def test_no_answer_makes_the_client_wait_or_grow(content: bytes, on: str) -> Non
     with serving(Registry(astray=astray)) as registry:
         going = journey(registry)
         if "artifacts" in on:
-            going.go("run_logged", Evidence())
+            going.go("run_logged", Evidence(Target(name="stub")))
         begun = time.monotonic()
         Path("/proc/self/clear_refs").write_text("5")
         before_mb = memory_mb("VmRSS")
         with pytest.raises((ExpectationUnmet, RequestFailed)):
-            going.go("artifact_round_trip" if "artifacts" in on else "client_initialised", Evidence())
+            going.go(
+                "artifact_round_trip" if "artifacts" in on else "client_initialised",
+                Evidence(Target(name="stub")),
+            )
         # This is about waiting for ever, not about speed.
         assert time.monotonic() - begun < 20 * LIMIT_S
         assert memory_mb("VmHWM") - before_mb < MEMORY_MB

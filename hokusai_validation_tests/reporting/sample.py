@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from hokusai_validation.catalogue import entries
 from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.phase_rows import Trouble, TroubleKind
 from hokusai_validation.report import (
     CatalogueCounts,
     Cause,
@@ -191,7 +192,16 @@ def report() -> Report:
                     deployed_at=START,
                 ),
             ),
-            phases=tuple(PhaseSource(phase=phase.value, run_id="r", finished_at=START) for phase in Phase),
+            phases=tuple(
+                PhaseSource(
+                    phase=phase.value,
+                    run_id="r",
+                    finished_at=START,
+                    target_hash="0123456789abcdef",
+                    troubles=(Trouble(kind=TroubleKind.PROCESS_ENDED, text=f"ended: {HOSTILE}"),),
+                )
+                for phase in Phase
+            ),
             package_version="0.1.0",
         ),
         evidence={

@@ -26,7 +26,7 @@ from hokusai_validation.reporting import (
     write,
 )
 from hokusai_validation.reporting.folder import DOCUMENTS
-from hokusai_validation.result import Status, from_frame
+from hokusai_validation.result import Phase, Status, from_frame
 from hokusai_validation_tests.reporting.sample import HOSTILE, report
 
 MARKDOWN = [health_report.render, working_services.render, failing_services.render, handoff.render]
@@ -165,6 +165,14 @@ def test_a_report_goes_to_a_bucket_whole() -> None:
     names = {path.name for path in place.iterdir()}
     assert names == {path.name for path in (base / "sandbox" / "latest").iterdir()}
     assert {*DOCUMENTS, manifest.NAME} <= names
+
+
+def test_what_went_wrong_on_the_rows_way_and_with_which_target_stands_in_the_documents() -> None:
+    for render in (health_report.render, html_report.render):
+        text = render(report()).decode()
+        assert "went wrong on the rows" in text
+        assert text.count("ended: ") == len(Phase)
+        assert text.count("0123456789ab") == len(Phase)
 
 
 def test_hostile_text_is_hostile() -> None:

@@ -25,7 +25,8 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 def rows(run_id: str, phase: Phase, status: Status = Status.PASSED) -> tuple[Result, ...]:
     return tuple(
-        unrun(entry, run_id=run_id, target="t", status=status, message="") for entry in phase_entries(phase)
+        unrun(entry, run_id=run_id, target=Target(name="t"), status=status, message="")
+        for entry in phase_entries(phase)
     )
 
 

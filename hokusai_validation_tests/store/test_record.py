@@ -19,6 +19,7 @@ from hokusai_validation.result import Result, Status
 from hokusai_validation.runner.rows import unrun
 from hokusai_validation.store import record
 from hokusai_validation.store.record import BucketPlace, FilePlace, Record, Tail, read_bucket, read_file
+from hokusai_validation.target import Target
 from hokusai_validation_tests.moto_server import serving_aws
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ ALL = entries()
 
 
 def row(entry: Entry) -> Result:
-    return unrun(entry, run_id="r", target="t", status=Status.PASSED, message="")
+    return unrun(entry, run_id="r", target=Target(name="t"), status=Status.PASSED, message="")
 
 
 def kinds(recorded: record.Recorded) -> list[TroubleKind]:

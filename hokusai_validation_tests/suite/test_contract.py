@@ -15,6 +15,8 @@ from hokusai_validation.probes.contract.metrics import gauge
 from hokusai_validation.probes.contract.overall import overall
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.target import Target
+from hokusai_validation.topology import role_of_word
 
 AT = "2026-01-02T03:04:05.678+00:00"
 SERVICES = dict.fromkeys(("mlflow", "redis", "message_queue", "postgres"), "healthy")
@@ -82,7 +84,7 @@ def answer_of(body: object, status: int = 200, path: str = "/health", method: st
 
 @pytest.mark.parametrize("model", RIGHT, ids=lambda model: model.__name__)
 def test_right_answer_passes_with_further_fields(model: type[BaseModel]) -> None:
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     seen = conforms(answer_of({**RIGHT[model], "further": 1}), model, evidence)
     assert isinstance(seen, model)
     assert evidence.facts == ()
@@ -101,7 +103,7 @@ def test_right_answer_passes_with_further_fields(model: type[BaseModel]) -> None
 def test_every_field_is_needed_and_has_its_type(model: type[BaseModel], field: str) -> None:
     without = {name: value for name, value in RIGHT[model].items() if name != field}
     for body, expected in ((without, "is missing"), ({**RIGHT[model], field: {"a": []}}, f"`{field}")):
-        evidence = Evidence()
+        evidence = Evidence(Target(name="stub"))
         with pytest.raises(AssertionError, match="`") as caught:
             conforms(answer_of(body), model, evidence)
         assert f"`{field}" in str(caught.value)
@@ -124,7 +126,7 @@ def test_every_field_is_needed_and_has_its_type(model: type[BaseModel], field: s
 )
 def test_message_says_field_expected_and_seen(change: dict[str, Any], expected: str) -> None:
     with pytest.raises(AssertionError) as caught:
-        conforms(answer_of({**HEALTH, **change}), answers.Health, Evidence())
+        conforms(answer_of({**HEALTH, **change}), answers.Health, Evidence(Target(name="stub")))
     assert str(caught.value).startswith("GET /health: ")
     assert expected in str(caught.value)
 
@@ -142,7 +144,11 @@ def test_message_says_field_expected_and_seen(change: dict[str, Any], expected: 
 )
 def test_readiness_must_agree_with_itself(change: dict[str, Any]) -> None:
     with pytest.raises(AssertionError, match="GET /ready"):
-        conforms(answer_of({**RIGHT[answers.Ready], **change}, path="/ready"), answers.Ready, Evidence())
+        conforms(
+            answer_of({**RIGHT[answers.Ready], **change}, path="/ready"),
+            answers.Ready,
+            Evidence(Target(name="stub")),
+        )
 
 
 @pytest.mark.parametrize("change", [{"cpu_percent": 101}, {"memory_percent": -1}, {"cpu_percent": "12"}])
@@ -152,7 +158,7 @@ def test_ranges_of_system_info(change: dict[str, Any]) -> None:
         conforms(
             answer_of({**right, "system_info": {**right["system_info"], **change}}),
             answers.DetailedHealth,
-            Evidence(),
+            Evidence(Target(name="stub")),
         )
 
 
@@ -161,7 +167,7 @@ def test_ranges_of_system_info(change: dict[str, Any]) -> None:
 )
 def test_hostile_bodies_are_one_sentence(body: str) -> None:
     with pytest.raises(AssertionError, match="GET /health"):
-        conforms(answer_of(body), answers.Health, Evidence())
+        conforms(answer_of(body), answers.Health, Evidence(Target(name="stub")))
 
 
 @given(
@@ -174,7 +180,7 @@ def test_hostile_bodies_are_one_sentence(body: str) -> None:
 def test_any_json_is_judged_and_never_breaks(body: object) -> None:
     for model in RIGHT:
         try:
-            conforms(answer_of(body), model, Evidence())
+            conforms(answer_of(body), model, Evidence(Target(name="stub")))
         except AssertionError:
             continue
 
@@ -189,14 +195,14 @@ def test_any_json_is_judged_and_never_breaks(body: object) -> None:
     ],
 )
 def test_wrong_status_has_its_fact(path: str, status: int, kind: FactKind) -> None:
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     with pytest.raises(AssertionError, match=f"answered {status}, expected 200"):
         has_status(answer_of("{}", status, path), 200, evidence, via="api-1")
     assert [(fact.kind, fact.via) for fact in evidence.facts] == [(kind, "api-1")]
 
 
 def test_evidence_holds_the_answer() -> None:
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     conforms(answer_of(HEALTH), answers.Health, evidence)
     assert evidence.values["GET /health"]["status"] == 200  # type: ignore[index,call-overload]
 
@@ -209,7 +215,7 @@ other_total{a="b"} 3
 
 
 def test_gauge_of_prometheus_text() -> None:
-    assert gauge(answer_of(METRICS), "mlflow_connection_status", Evidence()) == 1.0
+    assert gauge(answer_of(METRICS), "mlflow_connection_status", Evidence(Target(name="stub"))) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -217,7 +223,7 @@ def test_gauge_of_prometheus_text() -> None:
 )
 def test_missing_gauge_fails(text: str) -> None:
     with pytest.raises(AssertionError, match="GET /metrics"):
-        gauge(answer_of(text), "mlflow_connection_status", Evidence())
+        gauge(answer_of(text), "mlflow_connection_status", Evidence(Target(name="stub")))
 
 
 @pytest.mark.parametrize(
@@ -234,9 +240,14 @@ def test_missing_gauge_fails(text: str) -> None:
     ],
 )
 def test_overall_rule(states: dict[str, str], expected: str) -> None:
-    assert overall({**SERVICES, **states}) == expected
+    assert overall(by_role({**SERVICES, **states})) == expected
 
 
 def test_overall_without_any_healthy_one() -> None:
-    assert overall({"mlflow": "degraded", "redis": "unhealthy", "message_queue": "disabled"}) == "unhealthy"
-    assert overall(dict.fromkeys(SERVICES, "disabled")) == "healthy"
+    seen = {"mlflow": "degraded", "redis": "unhealthy", "message_queue": "disabled"}
+    assert overall(by_role(seen)) == "unhealthy"
+    assert overall(by_role(dict.fromkeys(SERVICES, "disabled"))) == "healthy"
+
+
+def by_role(states: dict[str, str]) -> dict[str, str]:
+    return {role_of_word(name) or name: state for name, state in states.items()}

@@ -51,13 +51,13 @@ def test_symptom(text: str, kind: FactKind | None) -> None:
     ("user", "kind"), [("mlflow", FactKind.PASSWORD_REFUSED), ("postgres", FactKind.WRONG_DATABASE_USER)]
 )
 def test_refused_login_tells_wrong_user_from_wrong_password(user: str, kind: FactKind) -> None:
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     text = f'FATAL: password authentication failed for user "{user}"'
     assert note_symptom(text, "postgres", evidence, TARGET, via="api") is kind
     assert [(fact.kind, fact.component, fact.via) for fact in evidence.facts] == [(kind, "postgres", "api")]
 
 
 def test_unknown_text_adds_no_fact() -> None:
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     assert note_symptom("no idea", "mlflow", evidence, TARGET) is None
     assert evidence.facts == ()

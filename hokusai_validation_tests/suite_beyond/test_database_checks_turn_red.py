@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -325,19 +326,24 @@ class TestLimits:
         assert seen.status is Status.FAILED
         assert "was cancelled after 2.5" in seen.message
 
-    @pytest.mark.soak
-    def test_a_silent_server_that_is_waited_for_is_red(
-        self, place: Place, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Patient(Database):
-            def connect(self, **_: Any) -> Any:
-                time.sleep(4.1)
-                raise ReadTimedOut("the silent server")
-
-        monkeypatch.setattr("hokusai_validation.suite.test_database.Database", Patient)
-        seen = place.judge(Timeouts().test_connect_timeout)
+    def test_a_server_that_lets_nobody_in_is_red(self, place: Place) -> None:
+        with silent_server() as port:
+            seen = place.judge(
+                Timeouts().test_connect_timeout, database=place.other(port=port, connect_timeout_s=0.5)
+            )
         assert seen.status is Status.FAILED
-        assert "was given up after 4.1 s" in seen.message
+        assert (Kind.READ_TIMED_OUT, "postgres") in seen.seen
+
+    def test_a_server_that_is_slow_to_let_in_is_red(self, place: Place) -> None:
+        class Slow(Database):
+            def connect(self, **options: Any) -> Any:
+                time.sleep(self.settings.connect_timeout_s)
+                return place.database.connect(**options)
+
+        assert place.target.database is not None
+        settings = place.target.database.model_copy(update={"connect_timeout_s": 0.3})
+        seen = place.judge(Timeouts().test_connect_timeout, database=Slow(settings, place.password))
+        assert seen.seen == {(Kind.SLOW, "postgres")}
 
 
 class TestErrors:
@@ -366,9 +372,7 @@ class TestErrors:
                     each.close()
 
     def test_silence_is_a_read_time_out(self, place: Place) -> None:
-        from hokusai_validation.suite.test_database import _silent_server
-
-        with _silent_server() as port, pytest.raises(ReadTimedOut):
+        with silent_server() as port, pytest.raises(ReadTimedOut):
             place.other(port=port, connect_timeout_s=0.5).connect()
 
     @pytest.mark.parametrize(
@@ -444,3 +448,27 @@ def test_another_revision_is_held_to_the_core_by_name() -> None:
     assert "run_uuid" in expected["runs"]
     assert mlflow_schema.whole()[0] in mlflow_schema.known_revisions()
     assert len(mlflow_schema.known_revisions()) > 30
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """The port of a server that accepts and never answers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for each in accepted:
+            each.close()
+        thread.join(2)

@@ -14,6 +14,7 @@ from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.sections import Database as Settings
 from hokusai_validation.sections import SecretRef
+from hokusai_validation.target import Target
 from hokusai_validation_tests.resources import servers
 
 Seen = tuple[list[FactKind], list[ErrorClass]]
@@ -21,7 +22,7 @@ Seen = tuple[list[FactKind], list[ErrorClass]]
 
 def look(database: Database) -> Seen:
     """The facts, and the classes of the states that are not as they should be."""
-    evidence, recorder = Evidence(), Recorder(Places())
+    evidence, recorder = Evidence(Target(name="stub")), Recorder(Places())
     with recording.recording(recorder):
         database_state(database, evidence, "postgres")
     seen = recorder.finished(passed=True)

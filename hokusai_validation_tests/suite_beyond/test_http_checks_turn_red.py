@@ -17,8 +17,8 @@ from hokusai_validation.resources.http import Answer
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Status
+from hokusai_validation.suite.test_communication import ASK, Edge
 from hokusai_validation.suite.test_communication import DIAGNOSIS as DIAGNOSIS_PATHS
-from hokusai_validation.suite.test_communication import EDGES
 from hokusai_validation.suite.test_communication import TestCommunication as Communication
 from hokusai_validation.suite.test_environment import TestCredentials as Credentials
 from hokusai_validation.suite.test_environment import TestVersions as Versions
@@ -27,6 +27,7 @@ from hokusai_validation.suite.test_infrastructure import TestInfrastructure as I
 from hokusai_validation.suite.test_infrastructure import TestThreeViews as ThreeViews
 from hokusai_validation.suite.test_proxy_routing import TestProxyRouting as ProxyRouting
 from hokusai_validation.target import Target
+from hokusai_validation.topology import role_of_word
 from hokusai_validation_tests.judging import Judgement, judge
 from hokusai_validation_tests.suite_beyond.stub import GOOD_CHECKS, GOOD_HEALTH, Reply, Stub
 
@@ -193,8 +194,8 @@ class TestViews:
 class TestEdges:
     """Communication, edge by edge."""
 
-    @pytest.mark.parametrize("edge", EDGES)
-    def test_passes_on_a_healthy_service(self, stub: Stub, edge: str) -> None:
+    @pytest.mark.parametrize("edge", ASK, ids=lambda edge: "->".join(edge))
+    def test_passes_on_a_healthy_service(self, stub: Stub, edge: Edge) -> None:
         assert run(Communication().test_edge, stub, edge=edge).status is Status.PASSED
 
     @pytest.mark.parametrize(
@@ -220,20 +221,20 @@ class TestEdges:
         self, stub: Stub, edge: str, path: str, reply: Reply, kind: Kind, component: str
     ) -> None:
         stub.replies[path] = reply
-        seen = run(Communication().test_edge, stub, edge=edge)
+        seen = run(Communication().test_edge, stub, edge=edge_of(edge))
         assert seen.status is Status.FAILED, seen.message
         assert (kind, component) in seen.seen
 
     def test_what_is_not_deployed_is_skipped(self, stub: Stub) -> None:
         target = stub.target(topology={"redis": {"deployed": False, "optional": True}})
-        seen = run(Communication().test_edge, stub, target, edge="api->redis")
+        seen = run(Communication().test_edge, stub, target, edge=edge_of("api->redis"))
         assert (seen.status, seen.message) == (Status.SKIPPED, "redis is not deployed on this target")
 
     def test_a_dead_api_is_told_by_kind(self, stub: Stub) -> None:
         with Reservations(["dead"]) as reserved:
             url = f"http://127.0.0.1:{reserved.ports['dead']}"
             dead = Stub(url)
-            seen = run(Communication().test_edge, dead, edge="api->postgres")
+            seen = run(Communication().test_edge, dead, edge=edge_of("api->postgres"))
         assert seen.status is Status.FAILED
         assert seen.seen == {(Kind.REFUSED, "api")}
 
@@ -277,3 +278,11 @@ class TestDiagnosis:
         seen = judge(ProxyRouting().test_diagnosis_sees_mlflow_down, target=stub.target(), proxied=scene)
         assert (seen.status is Status.FAILED) == red
         assert seen.seen == ({(Kind.HEALTH_ANSWER_WRONG, "api")} if red else set())
+
+
+def edge_of(text: str) -> Edge:
+    """An edge by the contract's words for its ends."""
+    start, end = map(role_of_word, text.split("->"))
+    assert start is not None
+    assert end is not None
+    return start, end

@@ -5,6 +5,7 @@ import pytest
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.store_states import cache_state
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.target import Target
 
 CASES = [
     (
@@ -24,6 +25,6 @@ CASES = [
 
 @pytest.mark.parametrize(("info", "kinds"), CASES)
 def test_what_redis_says_of_itself(info: dict[str, str], kinds: list[FactKind]) -> None:
-    evidence = Evidence()
+    evidence = Evidence(Target(name="stub"))
     cache_state(info, evidence, "redis")
     assert [each.kind for each in evidence.facts] == kinds

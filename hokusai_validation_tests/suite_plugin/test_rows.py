@@ -27,7 +27,7 @@ ALL = entries()
 
 
 def row(entry: Entry, status: Status = Status.PASSED) -> Result:
-    return unrun(entry, run_id="r", target="t", status=status, message="")
+    return unrun(entry, run_id="r", target=Target(name="t"), status=status, message="")
 
 
 @given(
@@ -36,7 +36,9 @@ def row(entry: Entry, status: Status = Status.PASSED) -> Result:
 )
 def test_every_entry_has_a_row_and_none_twice(reported: set[int], asked: set[Phase]) -> None:
     present = [row(ALL[number]) for number in sorted(reported)]
-    added = complete(present, scope=ALL, asked=lambda entry: entry.phase in asked, run_id="r", target="t")
+    added = complete(
+        present, scope=ALL, asked=lambda entry: entry.phase in asked, run_id="r", target=Target(name="t")
+    )
     names = [each.test for each in (*present, *added)]
     assert sorted(names) == sorted(entry.test for entry in ALL)
     for each in added:
@@ -48,7 +50,7 @@ def test_every_entry_has_a_row_and_none_twice(reported: set[int], asked: set[Pha
 
 def test_why_a_row_is_missing_is_said() -> None:
     (added,) = complete(
-        [], scope=ALL[:1], asked=lambda _: True, run_id="r", target="t", why=lambda _: "it died"
+        [], scope=ALL[:1], asked=lambda _: True, run_id="r", target=Target(name="t"), why=lambda _: "it died"
     )
     assert added.message == "never reported: it died"
 

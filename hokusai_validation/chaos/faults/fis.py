@@ -17,7 +17,7 @@ class Fis(Fault):
     """The experiment of a template that the target permits by id; stopped when it is undone."""
 
     template: str
-    name: str = "api"
+    name: str
     limit_s: float = 60.0
     kind = FaultKind.FIS
     needs_watchdog = True

@@ -83,7 +83,7 @@ class LinkFault(Fault):
 
     def ask(self, reach: Reach, *, limit_s: float, times: int = 1, quiet_s: float = 0.0) -> ProbeResult:
         """Visit the link as its client and ask something that is always answered."""
-        question = question_for(self.upstream) * times
+        question = question_for(reach.target.role(self.upstream)) * times
         return probe(self.address(reach), question, limit_s=limit_s, quiet_s=quiet_s)
 
     def try_connect(self, reach: Reach, *, limit_s: float) -> ProbeResult:

@@ -27,7 +27,7 @@ class Pause(ProcessFault):
         address = address_of(state)
         if address is None:
             return f"{self.name}: process {state.pid} is stopped"
-        seen = probe(address, question_for(state.component), limit_s=SILENCE_S)
+        seen = probe(address, question_for(reach.target.role(state.component)), limit_s=SILENCE_S)
         if seen.outcome not in (ProbeOutcome.SILENT, ProbeOutcome.CONNECT_TIMED_OUT):
             raise self.not_proven(seen)
         return f"{self.name}: process {state.pid} is stopped, {seen}"

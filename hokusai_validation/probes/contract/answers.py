@@ -1,11 +1,13 @@
 """The answers of the API's endpoints, field by field. Read from JSON in strict mode: a number in
 quotes or a time stamp without a zone is an error. Further fields are allowed everywhere."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from hokusai_validation.probes.contract.overall import overall
+from hokusai_validation.topology import role_of_word, word_for
 
 BreakerState = Literal["CLOSED", "HALF_OPEN", "OPEN"]
 Overall = Literal["healthy", "degraded", "unhealthy"]
@@ -32,8 +34,14 @@ class Services(Form):
     postgres: ServiceState
 
     def states(self) -> dict[str, str]:
-        """Name to state, further ones included."""
-        return {str(name): str(state) for name, state in self.model_dump().items()}
+        """Part to state: the contract's by their role, further ones by their name."""
+        return {role_of_word(name) or name: state for name, state in self._named()}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {state}" for name, state in self._named())
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        return ((str(name), str(state)) for name, state in self.model_dump().items())
 
 
 class Health(Form):
@@ -85,9 +93,9 @@ class DetailedHealth(Health):
     system_info: SystemInfo
     mlflow_details: MlflowDetails
 
-    def error_of(self, service: str) -> str:
+    def error_of(self, part: str) -> str:
         """`<name>_error`, empty where there is none."""
-        return str((self.model_extra or {}).get(f"{service}_error") or "")
+        return str((self.model_extra or {}).get(f"{word_for(part)}_error") or "")
 
 
 class ReadyCheck(Form):

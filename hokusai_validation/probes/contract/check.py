@@ -11,6 +11,7 @@ from hokusai_validation.redaction import shown
 from hokusai_validation.resources import recording
 from hokusai_validation.resources.http import Answer
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.topology import Role
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -23,7 +24,7 @@ def expect(
     message: str,
     evidence: Evidence,
     kind: FactKind,
-    component: str = "api",
+    component: str = Role.API_GATEWAY,
     *,
     via: str | None = None,
     seen: str = "",
@@ -38,7 +39,7 @@ def failure(
     message: str,
     evidence: Evidence,
     kind: FactKind,
-    component: str = "api",
+    component: str = Role.API_GATEWAY,
     *,
     via: str | None = None,
     seen: str = "",
@@ -49,7 +50,12 @@ def failure(
 
 
 def has_status(
-    answer: Answer, status: int, evidence: Evidence, component: str = "api", *, via: str | None = None
+    answer: Answer,
+    status: int,
+    evidence: Evidence,
+    component: str = Role.API_GATEWAY,
+    *,
+    via: str | None = None,
 ) -> None:
     """Assert an answer's status, with the fitting fact."""
     evidence.answer(name_of(answer), answer)
@@ -76,7 +82,7 @@ def conforms(
     evidence: Evidence,
     *,
     status: int = 200,
-    component: str = "api",
+    component: str = Role.API_GATEWAY,
     via: str | None = None,
 ) -> Model:
     """The answer as its model, when status and every field are as promised; else ExpectationUnmet

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Set
 
+from hokusai_validation.topology import Role
+
 # Services whose loss alone makes the API unhealthy.
-CRITICAL: Set[str] = frozenset({"postgres"})
+CRITICAL: Set[str] = frozenset({Role.DATABASE})
 _WELL = ("healthy", "disabled")
 
 
