@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 ROW, EDGE = "walked-row-4711", "walked-4711->mlflow"
 LIMIT_S = 300
 # Run first in every Python process below: says which files of the package are given or return the word.
-HOOK = '''
+HOOK = """
 import os, sys, threading
 _word, _place, _root = (os.environ["WALK_" + name] for name in ("WORD", "PLACE", "ROOT"))
 _seen, _inside = set(), threading.local()
@@ -66,7 +66,7 @@ def _watch(frame, event, result):
 
 threading.setprofile(_watch)
 sys.setprofile(_watch)
-'''
+"""
 TARGET = """name = "walk"
 [endpoints]
 registry = "{url}"
@@ -126,7 +126,12 @@ def answering() -> Iterator[str]:
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            version = {"version": ROW, "build_date": "2026-01-01", "git_commit": "a" * 40, "api_version": "v1"}
+            version = {
+                "version": ROW,
+                "build_date": "2026-01-01",
+                "git_commit": "a" * 40,
+                "api_version": "v1",
+            }
             body = json.dumps(version if self.path == "/version" else {"detail": "not here"}).encode()
             self.send_response(200 if self.path == "/version" else 404)
             self.send_header("content-type", "application/json")

@@ -132,7 +132,7 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
             return seen
         waited_s = time.monotonic() - started
         recovering = own_faults.since_last_s() < scene.target.limits.recovery_s / 4
-        recovering &= bool(unwell) and component_of(unwell[0], scene.target) not in _unhealthy
+        recovering &= bool(unwell) and scene.target.named(unwell[0]) not in _unhealthy
         if waited_s > CONFIRM_S and (not recovering or direct.out(unwell[0], scene.target)):
             _note(scene, unwell[0], seen[unwell[0]])
         time.sleep(POLL_S)

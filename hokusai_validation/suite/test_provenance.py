@@ -74,7 +74,7 @@ class TestParity:
             for name, user in users.items():
                 if user != expected:
                     seen = f"{name} of {each.component} names database user {user!r}, not {expected!r}"
-                    evidence.fact(FactKind.WRONG_DATABASE_USER, "postgres", seen, via=each.component)
+                    evidence.fact(FactKind.WRONG_DATABASE_USER, Role.DATABASE, seen, via=each.component)
                     wrong.append(seen)
         if wrong:
             pytest.fail("; ".join(wrong) + ". Correct the task definition and deploy it.")

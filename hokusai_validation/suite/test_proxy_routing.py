@@ -66,7 +66,13 @@ class TestProxyRouting:
             time.sleep(PAUSE_S)
             answers += [registry.post(path, json={"max_results": 1}, key=True) for _ in range(AFTER_EACH)]
         evidence.metric("refused_share", sum(answer.status >= 500 for answer in answers) / len(answers))
-        has_status(max(answers, key=lambda answer: answer.status), 200, evidence, "mlflow", via="api")
+        has_status(
+            max(answers, key=lambda answer: answer.status),
+            200,
+            evidence,
+            Role.TRACKING_SERVER,
+            via=Role.API_GATEWAY,
+        )
 
     def test_unknown_path_is_json(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
         """MLflow's HTML page for an unknown path comes as JSON with `RESOURCE_NOT_FOUND`."""

@@ -69,7 +69,7 @@ def ask(check: dict[str, Any], **parts: Any) -> Sequence[Observation]:
     )
     recorder = Recorder(Places(target))
     with recording(recorder):
-        Asker(target, Gate(target), Secrets(target), Evidence()).ask(target.checks[0])
+        Asker(target, Gate(target), Secrets(target), Evidence(target)).ask(target.checks[0])
     return recorder.finished(passed=True)
 
 
