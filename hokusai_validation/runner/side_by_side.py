@@ -242,6 +242,8 @@ def _serve(channel: socket.socket, parent: int, items: dict[str, pytest.Item], w
             more = True
             while more:
                 group = [items[name] for name in json.loads(given.readline(LINE_LIMIT_BYTES))]
+                if not group:  # it went to a process in the place of one that died
+                    break
                 for item, after in zip(group, (*group[1:], None), strict=True):
                     if after is None:
                         send(Message(last=True))
