@@ -187,22 +187,20 @@ def _tests_table(runs: Sequence[RunSummary]) -> Table:
 def _changes_table(one: RunSummary, other: RunSummary, found: Iterable[Change]) -> Table:
     table = _table(f"{terminal(one.run_id[:12])} ({one.at:%Y-%m-%d %H:%M}) against"
                   f" {terminal(other.run_id[:12])} ({other.at:%Y-%m-%d %H:%M})")  # fmt: skip
-    for column in ("what", "before", "after", "", "by which test"):
-        table.add_column(column, overflow="fold")
+    table.add_column("what", overflow="fold", min_width=32)
+    table.add_column("before", overflow="fold", max_width=12)
+    table.add_column("after", overflow="fold", max_width=12)
+    table.add_column("")
     for change in found:
-        judgement = ("worse" if change.worse else "better") + (
-            "" if change.significant else " (may be chance)"
-        )
+        judgement = "worse" if change.worse else "better"
+        chance = "" if change.significant else " (may be chance)"
         effect = f", effect {change.effect:.2f}" if change.effect is not None and change.test else ""
+        why = f": {terminal(change.test)}{effect}" if change.test else ""
         table.add_row(
-            terminal(change.what),
-            _value(change.before),
-            _value(change.after),
-            judgement,
-            terminal(change.test) + effect,
+            terminal(change.what), _value(change.before), _value(change.after), f"{judgement}{chance}{why}"
         )
     if not table.row_count:
-        table.add_row("nothing differs", "", "", "", "")
+        table.add_row("nothing differs", "", "", "")
     return table
 
 

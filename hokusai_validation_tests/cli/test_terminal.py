@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from hokusai_validation.assets.progress import Event
-from hokusai_validation.cli.history import _runs_table, _scores_table, _tests_table, sparkline
+from hokusai_validation.cli.history import _changes_table, _runs_table, _scores_table, _tests_table, sparkline
 from hokusai_validation.cli.progress_view import ProgressView, Shown
 from hokusai_validation.diagnosis.history import RunSummary
+from hokusai_validation.report import Change
 from hokusai_validation.result import Progress, Status
 
 AT = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
@@ -86,6 +87,25 @@ def test_history_is_whole_at_80_columns() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "inconclusive" in text
     assert "26-11-28 06:00" in text
+
+
+def test_a_comparison_is_whole_at_80_columns() -> None:
+    one, other = (RunSummary(run_id=name * 8, at=AT, verdict="healthy") for name in "ab")
+    change = Change(
+        what="TestACategoryWithALongName::test_something_of_it[with_a_case_of_its_own]",
+        before="failed",
+        after="passed",
+        worse=False,
+        significant=False,
+        test="Fisher's exact test, p = 0.00018",
+        effect=0.06,
+    )
+    out = io.StringIO()
+    Console(file=out, width=80, force_terminal=False).print(_changes_table(one, other, [change]))
+    text = out.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "TestACategoryWithALongName::test" in text
 
 
 def test_a_sparkline_has_a_bar_a_run() -> None:
