@@ -67,10 +67,11 @@ def _ways(target: Target, secrets: Secrets) -> Iterator[list[Mlflow]]:
     made: list[Mlflow] = []
     with contextlib.ExitStack() as stack:
         if target.mlflow is not None and target.mlflow.url is not None:
-            made.append(Mlflow.from_target(target, secrets))
+            with contextlib.suppress(HokusaiError, OSError):  # no certificates
+                made.append(Mlflow.from_target(target, secrets))
         for url in dict.fromkeys((target.url, *(each.url for each in target.instances))):
             if url is not None:
-                with contextlib.suppress(HokusaiError):  # no key, no way
+                with contextlib.suppress(HokusaiError, OSError):  # no key, no way
                     made.append(Mlflow.through_gateway(target, secrets, base_url=url))
         for each in made:
             stack.callback(each.close)

@@ -7,7 +7,7 @@ import pytest
 
 from hokusai_validation.catalogue import needs
 from hokusai_validation.diagnosis.left_behind import KILLED_RUN
-from hokusai_validation.errors import NotConfigured, NotJudged, SecretMissing
+from hokusai_validation.errors import HokusaiError, NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.permission import Gate
 from hokusai_validation.probes import baseline
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
@@ -91,7 +91,10 @@ def _settled(found: Abandoned, target: Target, request: pytest.FixtureRequest) -
         return True
     from hokusai_validation.probes.aftermath import settle
 
-    return settle(request.getfixturevalue("instances"), target)
+    try:
+        return settle(request.getfixturevalue("instances"), target)
+    except (HokusaiError, OSError):  # no key, no certificates: whoever needs them says it
+        return False
 
 
 @pytest.fixture
