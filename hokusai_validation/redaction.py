@@ -26,6 +26,7 @@ MASK = "[redacted]"
 SHORTEST = 6
 # A piece of a secret this long is masked wherever it stands; a shorter one only where a text was cut.
 _LONG_PIECE = 12
+_SHORT_PIECE = 8
 _CUT_AFTER = ("…", "...", "'", '"', "\n")
 _CUT_BEFORE = ("…", "...")
 # So much behind a cut is enough to recognise what stands across it.
@@ -132,7 +133,8 @@ def _encoded(data: bytes) -> Iterator[str]:
 
 def _spans(form: str, text: str) -> Iterator[tuple[int, int]]:
     """Where a form, its beginning or its end stands in a text."""
-    enough = min(len(form), max(_LONG_PIECE, len(form) // 2))
+    most = max(_SHORT_PIECE, -(-len(form) * 3 // 4))  # of a short one nearly all
+    enough = min(len(form), max(_LONG_PIECE, len(form) // 2), most)
     stem, tail = form[:SHORTEST], form[-SHORTEST:]
     at = text.find(stem)
     while at >= 0:

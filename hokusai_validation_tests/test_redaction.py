@@ -131,3 +131,10 @@ def test_json_is_masked_in_keys_and_values() -> None:
     redactor = Redactor([SecretStr("canary1")])
     masked = redactor.json({"a canary1": ["x canary1", {"y": 1, "z": None}]})
     assert masked == {f"a {MASK}": [f"x {MASK}", {"y": 1, "z": None}]}
+
+
+@given(st.text(st.characters(exclude_categories=("C", "Z")), min_size=10, max_size=40))
+def test_a_short_key_without_its_last_characters_is_masked_in_the_middle_of_a_text(secret: str) -> None:
+    piece = secret[:-2]
+    shown_text = Redactor([SecretStr(secret)]).text(f"said | {piece} | more")
+    assert not leaks(piece, shown_text, "said | ", " | more")
