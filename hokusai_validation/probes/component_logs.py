@@ -57,8 +57,7 @@ class ComponentLogs:
                 with recording.unrecorded():
                     text = self._lines(group, failure.started_at, failure.ended_at)
             except HokusaiError:
-                self._left = 0  # no right, or no such group: it will not be there for the next either
-                return False
+                break  # no right, no such group, or no answer: nobody else's trouble, and tried so often only
             told = recording.logged(component, text, failure)
             if told or not self._left:
                 break
