@@ -177,7 +177,9 @@ def _run_suite(
         if task is None
         else record.in_bucket(task.bucket, run_id, name)
     )
-    request = Request(phase, target, address, told, redactor)
+    # Not beside what is measured, and only for a phase that is to come.
+    prepares = phase is not Phase.LOAD and phase is not asked_phases(context)[-1]
+    request = Request(phase, target, address, told, redactor, prepares)
     extras = {
         "target": target.target.model_dump(mode="json"),
         "run_id": run_id,

@@ -72,13 +72,15 @@ class ProgressReader(dg.PipesMessageReader):
 
 @dataclass(frozen=True)
 class Request:
-    """What a suite is started for: a phase, the address of its record, who listens to its progress."""
+    """What a suite is started for: a phase, the address of its record, who listens to its progress;
+    whether another one may be got ready meanwhile."""
 
     phase: Phase
     target: EffectiveTarget
     address: str
     told: Told
     redactor: Redactor
+    prepares: bool = False
 
 
 class Invocation(dg.PipesClientCompletedInvocation):
@@ -118,7 +120,7 @@ class SuiteProcess(dg.PipesClient):
         ) as session:
 
             def rows_so_far() -> int:
-                if growth.rows and asked.phase not in (Phase.LOAD, Phase.CHAOS):  # those measure
+                if growth.rows and asked.prepares:
                     standby.prepare()
                 asked.told.read(growth.fresh())
                 reader.poll()
