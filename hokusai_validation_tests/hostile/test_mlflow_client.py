@@ -4,6 +4,7 @@ grows within its bounds, and a round trip whose bytes did not travel is none."""
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Registry:
     kept: dict[str, bytes] = field(default_factory=dict)
     url: str = ""
     name: str = ""
+    # Of its own, as a server's are: MLflow's client keeps an artifact store for each in its process.
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         self.asked.append(f"{method} {path}")
@@ -55,8 +58,8 @@ class Registry:
         if route == "mlflow-artifacts/artifacts":
             return self.json({"files": []})
         info = {
-            "run_id": "r",
-            "run_uuid": "r",
+            "run_id": self.run_id,
+            "run_uuid": self.run_id,
             "experiment_id": "1",
             "status": "RUNNING",
             "artifact_uri": self.artifact_uri,

@@ -119,7 +119,7 @@ def test_what_is_the_whole_sessions_is_torn_down_with_a_processes_last_test(tmp_
     class TestMLflowCircuitBreaker:
         def test_initial_state(self): told("a")
         def test_success_in_closed_state(self): told("b")
-        def test_force_reset(self): told("c")
+        def test_basic_failure_tracking(self): told("c")
         def test_status_reporting(self): told("d")
     """
     ran, told = _ran(tmp_path, text, "--processes=2")
