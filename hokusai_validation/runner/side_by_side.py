@@ -188,12 +188,13 @@ class _Crew:
         member.channel.close()
         _wait(member.pid)
         rest = tuple(item for item in member.group if item.nodeid not in member.ended)
+        cut_short = bool(rest)
         if rest and (member.begun is None or rest[0].nodeid == member.begun):
             self.work.died(rest[0])
             rest = rest[1:]
         if rest:
             self.left.appendleft(rest)
-        if self.left and member.group:
+        if self.left and (cut_short or member.promised):
             self.add()
 
     def dismiss(self) -> None:
