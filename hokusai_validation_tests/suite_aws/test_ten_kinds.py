@@ -13,6 +13,7 @@ from hokusai_validation.facts import FactKind as Kind
 from hokusai_validation.suite.test_communication import TestCommunication as Communication
 from hokusai_validation.suite.test_environment import TestTls as Tls
 from hokusai_validation.suite.test_infrastructure import TestThreeViews as ThreeViews
+from hokusai_validation.topology import Role
 from hokusai_validation_tests.judging import Judgement
 from hokusai_validation_tests.suite_aws.cloud import Cloud, judge
 from hokusai_validation_tests.suite_aws.test_checks_turn_red import CHECKS
@@ -50,7 +51,7 @@ def over_http(check: str, **replies: Reply) -> Callable[[Cloud, Stub], Judgement
 def on_edge(message: str) -> Callable[[Cloud, Stub], Judgement]:
     def see(_: Cloud, stub: Stub) -> Judgement:
         stub.replies[DIAGNOSIS] = checks("connectivity", message)
-        return run(Communication().test_edge, stub, edge="api->mlflow")
+        return run(Communication().test_edge, stub, edge=(Role.API_GATEWAY, Role.TRACKING_SERVER))
 
     return see
 
@@ -73,7 +74,7 @@ KINDS: dict[str, tuple[Callable[[Cloud, Stub], Judgement], set[tuple[Kind, str]]
         in_aws(
             "database user", "environment_differs", component="api", name="DATABASE_USER", value="postgres"
         ),
-        {(Kind.WRONG_DATABASE_USER, "api")},
+        {(Kind.WRONG_DATABASE_USER, "postgres")},
     ),
     "2 secret newer than the tasks": (
         in_aws("secret age", "secret_changed"),
