@@ -404,12 +404,12 @@ class Target(Section):
         if info.context is PARTIAL or self.links is None:
             return self
         parts = {*self.topology, *(each.name for each in self.instances)}
-        sources = parts | set(self.control.processes if self.control is not None else ())
+        parts |= set(self.control.processes if self.control is not None else ())
         for edge in self.links.edges:
             source, arrow, to = edge.partition("->")
             if not arrow:
                 raise ValueError(f"`links.edges`: '{edge}' is no edge like api-1->mlflow")
-            if source not in sources:
+            if source not in parts:
                 raise ValueError(
                     f"`links.edges`: '{source}' of '{edge}' is neither an instance nor a component"
                 )

@@ -178,7 +178,7 @@ def _run_suite(
         else record.in_bucket(task.bucket, run_id, name)
     )
     # Not beside what is measured, and only for a phase that is to come.
-    prepares = phase is not Phase.LOAD and phase is not asked_phases(context)[-1]
+    prepares = phase is not Phase.LOAD and phase not in asked_phases(context)[-1:]
     request = Request(phase, target, address, told, redactor, prepares)
     extras = {
         "target": target.target.model_dump(mode="json"),

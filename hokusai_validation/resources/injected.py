@@ -245,7 +245,7 @@ class ProcessResource(dg.ConfigurableResource[Any]):
     """How suites run: as a process of ours with so many test processes for the tests that only
     read, or, where a `task_definition` is set, as an ECS task inside the VPC."""
 
-    workers: int = 4
+    workers: int = 2
     task_definition: str = ""
     cluster: str = ""
     container: str = "suite"

@@ -88,7 +88,7 @@ RED = (
     Red("wrong_listener_rule", {"path": "/mlflow/*", "component": "mlflow"}, "routes", FactKind.WRONG_TARGET_GROUP, "load_balancer"),
     Red("wrong_default_action", {"component": "mlflow"}, "routes", FactKind.WRONG_TARGET_GROUP, "load_balancer"),
     Red("task_definition_old", {"component": "api"}, "newest definition", FactKind.TASK_DEFINITION_OLD, "api"),
-    Red("environment_differs", {"component": "api", "name": "DATABASE_USER", "value": "postgres"}, "database user", FactKind.WRONG_DATABASE_USER, "api"),
+    Red("environment_differs", {"component": "api", "name": "DATABASE_USER", "value": "postgres"}, "database user", FactKind.WRONG_DATABASE_USER, "postgres"),
     Red("environment_differs", {"component": "api", "name": "DATABASE_NAME", "value": "other"}, "parity", FactKind.CONFIGURATION_DIFFERS, "api"),
     Red("environment_differs", {"component": "api", "name": "DATABASE_NAME", "value": None}, "parity", FactKind.CONFIGURATION_DIFFERS, "api"),
     Red("secret_changed", {}, "secret age", FactKind.SECRET_NEWER_THAN_TASKS, "api"),
