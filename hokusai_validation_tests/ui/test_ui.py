@@ -23,7 +23,7 @@ ELSEWHERE = re.compile(rf"^(?!http://{re.escape(HOST)}:|data:|blob:)")
 PHASES = {"environment", "discovery", "health", "functional", "load", "chaos", "aggregate", "report"}
 LIGHT = {"environment", "discovery", "health", "aggregate", "report"}
 AGAIN = ("health", "aggregate", "report")
-CHECK = "I6_test_readiness_check_all_ready"
+CHECK = "I06_test_readiness_check_all_ready"
 
 
 @pytest.fixture(scope="module")
