@@ -40,7 +40,7 @@ from hokusai_validation.fields import (
 )
 from hokusai_validation.quiet import Quiet
 from hokusai_validation.sections import Database, Redis, SecretRef, Section
-from hokusai_validation.topology import Component, Role, extended
+from hokusai_validation.topology import Component, Role, check_edges, extended
 from hokusai_validation.waiver import Waiver
 
 PARTIAL = "without what it includes"  # how a file is read where that need not be there
@@ -384,7 +384,7 @@ class Target(Section):
         names = [each.name.replace("-", "_") for each in self.checks]  # as Dagster has them
         for number, each in enumerate(self.checks):
             at = f"checks.{number}"
-            if names.index(each.name.replace("-", "_")) != number:
+            if names.index(names[number]) != number:
                 raise ValueError(f"`{at}.name`: '{each.name}' is the name of another check")
             if each.component not in self.topology:
                 raise ValueError(f"`{at}.component`: '{each.component}' is in no [topology]")
@@ -405,16 +405,7 @@ class Target(Section):
             return self
         parts = {*self.topology, *(each.name for each in self.instances)}
         parts |= set(self.control.processes if self.control is not None else ())
-        for edge in self.links.edges:
-            source, arrow, to = edge.partition("->")
-            if not arrow:
-                raise ValueError(f"`links.edges`: '{edge}' is no edge like api-1->mlflow")
-            if source not in parts:
-                raise ValueError(
-                    f"`links.edges`: '{source}' of '{edge}' is neither an instance nor a component"
-                )
-            if to not in parts:
-                raise ValueError(f"`links.edges`: '{to}' of '{edge}' is neither an instance nor a component")
+        check_edges(self.links.edges, parts)
         return self
 
     def may_ask(self, host: str) -> bool:

@@ -5,7 +5,7 @@ A role is what a part is for; a name is what a target calls it. Code asks for th
 edges of the service contract are here (`DEFAULT_TOPOLOGY`) and nowhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
@@ -117,3 +117,16 @@ def extended(given: Mapping[str, Component]) -> Mapping[str, Component]:
             who = " and ".join(f"`{name}`" for name in playing) or "no component"
             raise ValueError(f"role `{role}` is played by {who}; give it to one component")
     return merged
+
+
+def check_edges(edges: Iterable[str], parts: Container[str]) -> None:
+    """Whether each of a file's `links.edges` leads from one of these parts to another.
+
+    Raises ValueError."""
+    for edge in edges:
+        source, arrow, to = edge.partition("->")
+        if not arrow:
+            raise ValueError(f"`links.edges`: '{edge}' is no edge like api-1->mlflow")
+        for end in (source, to):
+            if end not in parts:
+                raise ValueError(f"`links.edges`: '{end}' of '{edge}' is neither an instance nor a component")

@@ -17,7 +17,8 @@ from hokusai_validation.catalogue import Entry, phase_entries
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.resources.injected import TaskSettings
 from hokusai_validation.runner.pipes import TRANSPORT_VARIABLE
-from hokusai_validation.runner.process import MODULE, Ended
+from hokusai_validation.runner.process import Ended
+from hokusai_validation.runner.standby import MODULE
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

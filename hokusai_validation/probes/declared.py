@@ -1,10 +1,8 @@
 """A target's own checks: the question is asked, and its answer held to what the file expects."""
 
-import socket
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import singledispatch
 from urllib.parse import urlsplit
@@ -23,17 +21,16 @@ from hokusai_validation.checks import (
     TlsCheck,
     Wanted,
 )
-from hokusai_validation.errors import ConnectionRefused, ConnectTimedOut, NameNotResolved
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass
 from hokusai_validation.permission import Gate
 from hokusai_validation.probes.contract.check import failure
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources import certificates, recording
-from hokusai_validation.resources.classification import of_exception, of_name
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.reaching import accepted
 from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
@@ -122,21 +119,7 @@ def _http(check: HttpCheck, asker: Asker) -> list[str]:
 def _tcp(check: TcpCheck, asker: Asker) -> list[str]:
     question = recording.ask("tcp.connect", "", check.host, check.port)
     where = f"{check.host}:{check.port}"
-    try:
-        address = asker.resolver.addresses(check.host)[0]
-        socket.create_connection((address, check.port), timeout=check.timeout_s).close()
-    except NameNotResolved as error:
-        question.failed(of_name(error.code))
-        raise
-    except TimeoutError as error:
-        question.failed(replace(of_exception(error), error_class=ErrorClass.CONNECT_TIMEOUT))
-        raise ConnectTimedOut(f"{where}: no connection within {check.timeout_s:g} s.") from None
-    except OSError as error:
-        classified = of_exception(error)
-        question.failed(classified)
-        if classified.error_class is ErrorClass.REFUSED:
-            raise ConnectionRefused(f"{where}: connection refused.") from None
-        raise ConnectTimedOut(f"{where}: no connection: {error}.") from None
+    accepted(asker.resolver, check.host, check.port, check.timeout_s, call=where, question=question)
     question.ok()
     return []
 

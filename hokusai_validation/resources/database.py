@@ -18,9 +18,7 @@ from hokusai_validation.errors import (
     ConnectionRefused,
     ConnectionReset,
     ConnectionsExhausted,
-    ConnectTimedOut,
     LoginRefused,
-    NameNotResolved,
     ProtocolViolated,
     ReadTimedOut,
     RequestFailed,
@@ -31,8 +29,9 @@ from hokusai_validation.errors import (
 from hokusai_validation.observation import ErrorClass, Native
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources import recording
-from hokusai_validation.resources.classification import Classified, of_database, of_exception, of_name
+from hokusai_validation.resources.classification import Classified, of_database
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.reaching import accepted
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.sections import Database as Settings
 from hokusai_validation.target import Target
@@ -89,7 +88,9 @@ class Database:
         question = self._question("sql.connect")
         # libpq counts whole seconds and tells neither kind of waiting from the other: first a bare
         # connection, to know whether anything accepts at all.
-        address = self._accepted(limit_s, call, question)
+        address = accepted(
+            self._resolver, self.settings.host, self.settings.port, limit_s, call=call, question=question
+        )
         try:
             connection: Connection = psycopg2.connect(
                 host=settings.host,
@@ -173,25 +174,6 @@ class Database:
             timeout=self.settings.pool_timeout_s if timeout_s is None else timeout_s,
         )
 
-    def _accepted(self, limit_s: float, call: str, question: recording.Question) -> str:
-        """The address that accepts connections."""
-        try:
-            address = self._resolver.addresses(self.settings.host)[0]
-            socket.create_connection((address, self.settings.port), timeout=limit_s).close()
-            return address
-        except NameNotResolved as error:
-            question.failed(of_name(error.code))
-            raise
-        except TimeoutError:
-            question.failed(_NOT_ACCEPTED)
-            raise ConnectTimedOut(f"{call}: no connection within {limit_s:g} s.") from None
-        except OSError as error:
-            found = of_exception(error)
-            question.failed(found)
-            if found.error_class is ErrorClass.REFUSED:
-                raise ConnectionRefused(f"{call}: connection refused.") from None
-            raise ConnectTimedOut(f"{call}: no connection: {error}.") from None
-
     def _question(self, name: str) -> recording.Question:
         return recording.ask(name, "database", self.settings.host, self.settings.port)
 
@@ -241,7 +223,6 @@ class _Deadline:
                 duplicate.close()
 
 
-_NOT_ACCEPTED = Classified(ErrorClass.CONNECT_TIMEOUT, Native(system="errno", code="ETIMEDOUT"))
 _SILENT = Classified(ErrorClass.READ_TIMEOUT, Native(system="postgresql", code="silent"))
 _LOGIN = (ErrorClass.LOGIN_REFUSED, ErrorClass.TLS_REQUIRED)
 _TLS = (

@@ -116,11 +116,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state.collected |= {selection.test_name(item.nodeid) for item in items}
 
 
+def _catalogued(item: pytest.Item) -> tuple[State | None, Entry | None]:
+    """The state that a test's row belongs to, and the test's entry; None where it gives no row."""
+    state = item.config.stash.get(STATE, None)
+    return state, None if state is None else selection.entry_of(item, state.settings.target)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test. Tests without an entry in the catalogue run as pytest would run them and give no row."""
-    state = item.config.stash.get(STATE, None)
-    entry = None if state is None else selection.entry_of(item, state.settings.target)
+    state, entry = _catalogued(item)
     if state is None or entry is None:
         return None
     _run(state, item, nextitem, entry, 1)
@@ -259,8 +264,7 @@ def _attempt(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """A test whose target lacks what it needs is skipped before any fixture is built."""
-    state = item.config.stash.get(STATE, None)
-    entry = None if state is None else selection.entry_of(item, state.settings.target)
+    state, entry = _catalogued(item)
     if state is None or entry is None:
         return (yield)
     settings = state.settings
@@ -275,8 +279,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """The test itself, within what its set-up left of the limit."""
-    state = item.config.stash.get(STATE, None)
-    entry = None if state is None else selection.entry_of(item, state.settings.target)
+    state, entry = _catalogued(item)
     if state is None or entry is None:
         return (yield)
     with item.stash[ALLOWANCE].limited(entry.test, state.give_up):
@@ -286,8 +289,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Tearing down always has some time: it is what puts the target right again."""
-    state = item.config.stash.get(STATE, None)
-    entry = None if state is None else selection.entry_of(item, state.settings.target)
+    state, entry = _catalogued(item)
     if state is None or entry is None:
         return (yield)
     with item.stash[ALLOWANCE].limited(entry.test, state.give_up, least_s=TEARDOWN_LEAST_S):
@@ -328,15 +330,11 @@ def pytest_runtest_makereport(
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Tell of the row that a report's test has."""
     state = _current
-    if state is None or not _is_controller(state):
+    if state is None or state.told is not None:
         return
     text = dict(report.user_properties).get(PROGRESS)
     if text is not None:
         state.note(Progress.model_validate_json(str(text)))
-
-
-def _is_controller(state: State) -> bool:
-    return state.told is None
 
 
 def pytest_report_teststatus(
@@ -361,7 +359,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     state = session.config.stash.get(STATE, None)
     if state is None:
         return
-    if _is_controller(state):
+    if state.told is None:
         state.send_missing(narrowed=selection.is_narrowed(session.config))
         if state.settings.pipes is not None:
             state.settings.pipes.close()

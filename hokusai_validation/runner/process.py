@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,6 @@ from hokusai_validation.target import Target
 POLL_S = 0.05
 START_LIMIT_S = 60.0
 OUTPUT_LIMIT = 2_000_000
-MODULE = "hokusai_validation.run_test_suite"
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Ended:
 
 def command(phase: Phase, target_name: str, rows_place: str, workers: int = 0) -> list[str]:
     """The command of a phase: the same one that a person types."""
-    words = [sys.executable, "-m", MODULE, "--phase", phase.value, "--target", target_name]
+    words = [*standby.COMMAND, "--phase", phase.value, "--target", target_name]
     if workers:
         words += ["-n", str(workers)]
     return [*words, "--rows", rows_place]

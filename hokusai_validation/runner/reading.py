@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from hokusai_validation.catalogue import Entry
-from hokusai_validation.result import Result, Status
-from hokusai_validation.runner import rows, selection
+from hokusai_validation.result import Result
+from hokusai_validation.runner import selection
 from hokusai_validation.runner.attempts import Deferred
 from hokusai_validation.runner.settings import open_records
 from hokusai_validation.runner.side_by_side import Message, Send
@@ -81,15 +81,7 @@ class Reading:
         entry = selection.entry_of(item, self.state.settings.target)
         if entry is None or any(each.test == entry.test for each in self.state.reported):
             return
-        self.state.send(
-            rows.unrun(
-                entry,
-                run_id=self.state.settings.run_id,
-                target=self.state.settings.target,
-                status=Status.BROKEN,
-                message="the test process died while it ran",
-            )
-        )
+        self.state.send(self.state.broken(entry, "the test process died while it ran"))
 
 
 @dataclass(frozen=True)

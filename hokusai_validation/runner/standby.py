@@ -11,6 +11,9 @@ from contextlib import contextmanager
 
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
 
+MODULE = "hokusai_validation.run_test_suite"
+# How every command of a suite process begins.
+COMMAND = (sys.executable, "-m", MODULE)
 OPTION = "--standby"
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -38,10 +41,8 @@ def prepare() -> None:
     global _kept
     if not _keeping or _kept is not None:
         return
-    from hokusai_validation.runner.process import MODULE
-
     with contextlib.suppress(OSError):  # without one, a phase starts its own
-        _kept = start([sys.executable, "-m", MODULE, OPTION], {}, stdin=subprocess.PIPE)
+        _kept = start([*COMMAND, OPTION], {}, stdin=subprocess.PIPE)
 
 
 def start(
@@ -61,11 +62,13 @@ def start(
 
 
 def take(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | None":
-    """The one that is ready, told to run a command; None where there is none."""
+    """The one that is ready, told to run a command; None where there is none, or for another command."""
+    if tuple(words[: len(COMMAND)]) != COMMAND:
+        return None
     process = _taken()
     if process is None or process.stdin is None:
         return None
-    told = {"words": list(words[3:]), "environment": dict(environment)}
+    told = {"words": list(words[len(COMMAND) :]), "environment": dict(environment)}
     try:
         process.stdin.write(json.dumps(told).encode() + b"\n")
         process.stdin.close()

@@ -82,6 +82,16 @@ class State:
         if self.settings.pipes is not None:
             self.settings.pipes.notify(progress)
 
+    def broken(self, entry: Entry, message: str) -> Result:
+        """The row of a test that came to no end."""
+        return rows.unrun(
+            entry,
+            run_id=self.settings.run_id,
+            target=self.settings.target,
+            status=Status.BROKEN,
+            message=message,
+        )
+
     def send(self, row: Result) -> None:
         """A row that no test gave: on record, and told of."""
         self.record(row)
@@ -113,13 +123,7 @@ class State:
         missing, then end the process."""
         if self.running is not None:
             entry, attempt, started_at = self.running
-            row = rows.unrun(
-                entry,
-                run_id=self.settings.run_id,
-                target=self.settings.target,
-                status=Status.BROKEN,
-                message=f"{message}; the suite process was ended.",
-            )
+            row = self.broken(entry, f"{message}; the suite process was ended.")
             taken_s = (datetime.now(UTC) - started_at).total_seconds()
             self.send(
                 row.model_copy(update={"attempt": attempt, "started_at": started_at, "duration_s": taken_s})

@@ -22,7 +22,7 @@ from hokusai_validation.reporting import manifest
 from hokusai_validation.resources.injected import GatewayResource, KeyResource
 from hokusai_validation.result import Phase, Status, final_attempts
 from hokusai_validation.runner import process
-from hokusai_validation.runner.process import MODULE
+from hokusai_validation.runner.standby import MODULE
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.assets.materializing import materialize as materialize_of
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file

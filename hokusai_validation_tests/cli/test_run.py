@@ -16,8 +16,8 @@ import pytest
 from hokusai_sandbox_tests.aids import all_gone, running_below
 from hokusai_validation.catalogue import phase_entries
 from hokusai_validation.result import Phase, Status, now
-from hokusai_validation.runner.process import MODULE
 from hokusai_validation.runner.rows import unrun
+from hokusai_validation.runner.standby import MODULE
 from hokusai_validation.store.results import ResultStore, Run, of_run
 from hokusai_validation.target import Target
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file

@@ -14,7 +14,7 @@ from hokusai_sandbox_tests.aids import running_below
 from hokusai_validation.reporting import manifest
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.result import Phase, Result
-from hokusai_validation.runner.process import MODULE
+from hokusai_validation.runner.standby import MODULE
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.endurance.light import ENVIRONMENT, started_for, within
 from hokusai_validation_tests.whole.running import COMMAND, environment

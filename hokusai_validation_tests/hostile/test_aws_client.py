@@ -14,7 +14,7 @@ from hokusai_validation.resources.aws.session import Login
 from hokusai_validation_tests.hostile.server import WAYS, hostile
 from hokusai_validation_tests.hostile.test_client import MEMORY_MB, memory_mb
 
-LOGIN = Login(access_key=SecretStr("AKIAEXAMPLEEXAMPLE12"), secret_key=SecretStr("an-example-secret-key"))
+LOGIN = Login(access_key=SecretStr("an-example-key"), secret_key=SecretStr("an-example-secret-key"))
 LIMIT_S = 2.0
 CALLS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("ecs", "list_tasks", "taskArns", {"cluster": "c"}),  # JSON, with a paginator

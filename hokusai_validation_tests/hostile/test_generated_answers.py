@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.resources.aws.calls import AwsCalls
-from hokusai_validation.resources.aws.session import Login
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.mlflow import Mlflow
+from hokusai_validation_tests.hostile.test_aws_client import LOGIN
 from hokusai_validation_tests.hostile.test_client import memory_mb
 
 LIMIT_S = 0.5
@@ -184,7 +183,6 @@ def _aws(url: str, ask: Callable[[AwsCalls], object]) -> None:
     ask(calls)
 
 
-LOGIN = Login(access_key=SecretStr("AKIAEXAMPLEEXAMPLE12"), secret_key=SecretStr("an-example-secret-key"))
 _calls: dict[str, AwsCalls] = {}
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from hokusai_validation.runner import standby
-from hokusai_validation.runner.process import MODULE
+from hokusai_validation.runner.standby import MODULE
 
 
 def _words(folder: Path) -> list[str]:
