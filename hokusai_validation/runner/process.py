@@ -37,7 +37,7 @@ class Ended:
 
 def command(phase: Phase, target_name: str, rows_place: str, workers: int = 0) -> list[str]:
     """The command of a phase: the same one that a person types."""
-    words = [*standby.COMMAND, "--phase", phase.value, "--target", target_name]
+    words = standby.command("--phase", phase.value, "--target", target_name)
     if workers:
         words += ["-n", str(workers)]
     return [*words, "--rows", rows_place]

@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
 
 MODULE = "hokusai_validation.run_test_suite"
-# How every command of a suite process begins.
-COMMAND = (sys.executable, "-m", MODULE)
 OPTION = "--standby"
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
 _kept: "subprocess.Popen[bytes] | None" = None
 _keeping = False
+
+
+def command(*arguments: str) -> list[str]:
+    """Every command of a suite process."""
+    return [sys.executable, "-m", MODULE, *arguments]
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def prepare() -> None:
     if not _keeping or _kept is not None:
         return
     with contextlib.suppress(OSError):  # without one, a phase starts its own
-        _kept = start([*COMMAND, OPTION], {}, stdin=subprocess.PIPE)
+        _kept = start(command(OPTION), {}, stdin=subprocess.PIPE)
 
 
 def start(
@@ -63,12 +66,13 @@ def start(
 
 def take(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | None":
     """The one that is ready, told to run a command; None where there is none, or for another command."""
-    if tuple(words[: len(COMMAND)]) != COMMAND:
+    begins = command()
+    if list(words[: len(begins)]) != begins:
         return None
     process = _taken()
     if process is None or process.stdin is None:
         return None
-    told = {"words": list(words[len(COMMAND) :]), "environment": dict(environment)}
+    told = {"words": list(words[len(begins) :]), "environment": dict(environment)}
     try:
         process.stdin.write(json.dumps(told).encode() + b"\n")
         process.stdin.close()

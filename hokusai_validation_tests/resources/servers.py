@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg2
+
 from hokusai_sandbox import folders, postgres
 
 START_LIMIT_S = 30.0
@@ -78,7 +80,23 @@ def postgresql() -> Iterator[int]:
         postgres.prepare(data, programs, superuser_password=SUPERUSER, mlflow_password=MLFLOW)
         command = [str(programs / "postgres"), "-D", str(data), "-c", f"port={port}"]
         with program([*command, "-c", "unix_socket_directories="], port, unprivileged=True):
+            _await_logins(port)
             yield port
+
+
+def _await_logins(port: int) -> None:
+    """It listens before it takes anybody in."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            psycopg2.connect(
+                host="127.0.0.1", port=port, user="postgres", password=SUPERUSER, dbname="postgres"
+            ).close()
+            return
+        except psycopg2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 @contextmanager

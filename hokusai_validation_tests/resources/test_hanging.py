@@ -54,7 +54,8 @@ def silent() -> Iterator[Silent]:
 
 
 @pytest.fixture
-def client(silent: Silent) -> Iterator[HttpClient]:
+def client(silent: Silent, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
+    monkeypatch.setattr(own_faults, "_ended_at", None)  # else faults of tests before would count
     target = Target.model_validate({"name": "t", "instances": [{"name": "api-1", "url": silent.url}]})
     hanging.begin_with(())
     with recording.recording(Recorder(Places(target))), HttpClient(silent.url, timeout_s=4.0) as made:
