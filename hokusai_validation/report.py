@@ -30,6 +30,7 @@ class Cause(StrEnum):
     PROCESS_DOWN = "process_down"  # refused
     NETWORK_CLOSED = "network_closed"  # connect time-outs: a security group
     NOT_ANSWERING = "not_answering"  # accepts and never answers
+    UNREACHABLE = "unreachable"  # whoever needs it says that it failed behind it, and not how
     CONNECTION_RESET = "connection_reset"
     NAME_NOT_RESOLVED = "name_not_resolved"
     NAME_STALE = "name_stale"

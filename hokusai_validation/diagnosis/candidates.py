@@ -1,7 +1,7 @@
 """Possible causes: for every sign that a kind can be told by, where it holds (a component, the edge
 from one asker, one instance of several), and when."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
 from hokusai_validation.diagnosis.kinds import GENERAL, OF, UNWELL, Kind, proposed_by
-from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, timing
+from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, in_turn, timing
 from hokusai_validation.diagnosis.signs import GATEWAY, REACH, TLS, Refined
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind as F
 from hokusai_validation.observation import Edge
 from hokusai_validation.observation import ErrorClass as E
 from hokusai_validation.report import Cause, Duty
+from hokusai_validation.topology import Role
 
 REDIRECTED_FROM = 300
 REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
@@ -24,6 +25,7 @@ MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at
 LEAST_CONSTANT = 2  # failures of an operation, on average, to say that it fails always
 # Questions that are not put to the component itself: their good answers say nothing of its connections.
 _ABOUT = frozenset({"aws.state", "state", "dns.resolve", "dns.resolve.ipv6", "tls.certificate"})
+MET = "reported.error"  # what a component says it met on the way of a question
 _PROBES = frozenset({"live", "health", "ready", "version"})
 _CLOSED = frozenset({Refined.HOP_FAILED, E.RESET, E.CLOSED_EARLY})
 _SERVER_SIDE = GATEWAY | {E.SERVER_ERROR}
@@ -60,6 +62,11 @@ class Candidate:
         """Its signs as they were seen."""
         return frozenset(each.origin or each for each in self.signs)
 
+    @cached_property
+    def met_at(self) -> frozenset[str]:
+        """Where it is met: its place, and what is at whoever asks also where that one asks."""
+        return frozenset({self.place, *(each.place for each in self.signs if self.kind.at_asker)})
+
     @property
     def steady(self) -> bool:
         """Whether any of it was seen while no fault of ours was on."""
@@ -69,9 +76,10 @@ class Candidate:
 def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...]:
     """Every cause that something seen proposes; one for each key."""
     good = _witnesses(evidence)
+    unreached = _unreached(evidence, good)
     groups: Groups = {}
     for one in evidence:
-        for kind, place, each in _proposals(_silent(one, good), graph):
+        for kind, place, each in _proposals(_onward(_silent(one, good), unreached), graph):
             operation = each.operation if kind.cause is Cause.WRONG_STATUS else ""
             groups.setdefault((kind.cause, place, operation), (kind, []))[1].append(each)
     _changed_secrets(groups)
@@ -184,6 +192,53 @@ def _silent(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Evidence:
     return replace(each, place=place, asker=asker, last_hop=False, origin=each)
 
 
+def _unreached(evidence: Iterable[Evidence], good: Mapping[str, Sequence[Evidence]]) -> set[tuple[str, str]]:
+    """The edges that nothing comes over: a component answers as a gateway does whatever leads on over
+    one (several operations), and answers well what does not."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for each in evidence:
+        for edge in each.path if _of_a_gateway(each) else ():
+            if edge.source == each.place and not edge.optional:
+                asked.setdefault((edge.source, edge.to), set()).add(each.operation)
+    return {
+        (source, to)
+        for (source, to), operations in asked.items()
+        if len(operations) > 1
+        and not any(one.asker == source and not _a_claim(one) for one in good.get(to, ()))
+        and any(not _leads(one, source, to) and not _a_claim(one) for one in good.get(source, ()))
+    }
+
+
+def _of_a_gateway(each: Evidence) -> bool:
+    """Whether a component itself answered for somebody behind it, and did not say how that one failed."""
+    seen = each.observation
+    wrote = seen is not None and seen.answered_by in (each.place, each.instance)
+    return wrote and each.item and each.steady and each.sign in GATEWAY and not each.reported
+
+
+def _onward(each: Evidence, unreached: Set[tuple[str, str]]) -> Evidence:
+    """A gateway's answer, read at the first edge that nothing comes over."""
+    if not _of_a_gateway(each):
+        return each
+    for edge in each.path:
+        if edge.source == each.place and (edge.source, edge.to) in unreached:
+            return replace(
+                each,
+                sign=Refined.NEXT_FAILED,
+                place=edge.to,
+                asker=edge.source,
+                last_hop=False,
+                origin=each.origin or each,
+            )
+    return each
+
+
+def _a_claim(each: Evidence) -> bool:
+    """Whether a component says it of another without having been asked for that one's work: what was met
+    on the way of a question (`reported.error`) is none."""
+    return each.reported and each.operation != MET
+
+
 def _slow_edge(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Edge | None:
     """The last edge of the way over which good answers are slow, while those without it are fast."""
     found = None
@@ -241,6 +296,10 @@ def _located(
         else:
             yield _converted(Candidate(kind.cause, kind, place, signs, found, instance=instance), own)
         return
+    turned = _one_in_turn(place, kind, signs, witnesses, graph)
+    if turned is not None:
+        yield turned
+        return
     if kind is UNWELL and not any(each.asker == VALIDATION for each in good):
         return
     askers = {each.asker for each in signs}
@@ -266,11 +325,11 @@ def _located(
 
 
 def _timed(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> Timing:
-    """The time of a cause. What a component says of another meanwhile is no witness against what was
-    met there."""
+    """The time of a cause. What a component claims of another meanwhile is no witness against what was
+    met there: it may know of one kept connection alone."""
     found = timing(signs, witnesses)
-    if found.duty is Duty.SHARE and any(not each.reported for each in signs):
-        return timing(signs, [each for each in witnesses if not each.reported])
+    if found.duty is Duty.SHARE and any(not _a_claim(each) for each in signs):
+        return timing(signs, [each for each in witnesses if not _a_claim(each)])
     return found
 
 
@@ -296,7 +355,7 @@ def _compares(good: Evidence, sign: Evidence) -> bool:
     reported = good.operation.startswith("reported.") and sign.operation.startswith("reported.")
     if reported or good.operation == sign.operation:
         return True
-    return sign.sign in REACH and not (_of_a_witness(good) or _of_a_witness(sign))
+    return sign.sign in REACH | {Refined.NEXT_FAILED} and not (_of_a_witness(good) or _of_a_witness(sign))
 
 
 def _of_a_witness(each: Evidence) -> bool:
@@ -326,6 +385,22 @@ def _lone_instance(
     if any(graph.component_of(each.instance or "") == owner for each in well) and first <= last:
         return name, owner
     return None
+
+
+def _one_in_turn(
+    place: str, kind: Kind, signs: Sequence[Evidence], witnesses: Sequence[Evidence], graph: Graph
+) -> Candidate | None:
+    """One of several, not known which: it asks or answers in turn with others, and no instance is told
+    apart."""
+    askers = {each.asker for each in signs}
+    behind = {asker for asker in askers if asker in graph and graph.part(Role.LOAD_BALANCER) != asker}
+    owner = next(iter(behind)) if behind and askers == behind and len(behind) == 1 else place
+    if any(each.instance is not None for each in signs) or not (kind.every or kind is UNWELL):
+        return None
+    if owner not in graph or not in_turn(signs, witnesses):
+        return None
+    found = timing(signs, witnesses)
+    return Candidate(Cause.BAD_INSTANCE, replace(kind, every=False), owner, tuple(signs), found)
 
 
 def _odd_one(signs: Sequence[Evidence], graph: Graph) -> tuple[str, str] | None:

@@ -67,7 +67,8 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         return NEAR if cause.asker is not None or cause.timing.duty is not Duty.ALWAYS else 0.0
     if one.repeated and one.sign not in kind.own | kind.near:
         return 0.0
-    way = beyond(one, place, graph, asker=cause.asker)
+    ways = [beyond(one, each, graph, asker=cause.asker) for each in sorted(cause.met_at)]
+    way = "hard" if "hard" in ways else next((each for each in ways if each), None)
     if way and graph.part(Role.QUEUE) == one.place and one.sign in kind.own | kind.near:
         return HARD_WAY  # a queue is connections of its own to what it lies in
     if way and one.repeated and kind.every:
@@ -87,7 +88,7 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
 
 def _at(cause: Candidate, one: Evidence) -> float:
     """At the same place, of the same asker and the same operation where the cause has one."""
-    if one.repeated or one.place != cause.place or one.sign not in cause.kind.near | cause.kind.own:
+    if one.repeated or one.place not in cause.met_at or one.sign not in cause.kind.near | cause.kind.own:
         return 0.0
     if cause.asker is not None and one.asker != cause.asker:
         return 0.0

@@ -120,6 +120,17 @@ KINDS: tuple[Kind, ...] = (
     _outage(C.PROTOCOL_BROKEN, E.PROTOCOL, source="the protocols' own grammars"),
     _outage(C.CONNECTION_RESET, E.RESET, E.CLOSED_EARLY, source=_ERRNO),
     _outage(C.NOT_ANSWERING, E.READ_TIMEOUT, R.HOP_TIMED_OUT, source=_ERRNO),
+    # Named last: whoever says how it failed is surer.
+    Kind(
+        C.UNREACHABLE,
+        frozenset({R.NEXT_FAILED}),
+        near=SOFT - REACH - {F.NOT_RECOVERED},
+        soft=SOFT,
+        hard=HARD,
+        behind=True,
+        every=True,
+        source="RFC 9110, 502 to 504: what a gateway answers for somebody behind it",
+    ),
     # TLS
     _outage(C.CHAIN_INCOMPLETE, E.TLS_CHAIN_INCOMPLETE, near=TLS, source="OpenSSL, verify errors 20 and 21"),
     _outage(

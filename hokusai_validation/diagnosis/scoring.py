@@ -7,7 +7,9 @@ likelihood (1 - p)^n for n of them; one that came and went speaks of its own tim
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import log
+from statistics import mode
 
 from hokusai_validation.diagnosis.evidence import Evidence
 from hokusai_validation.report import Duty
@@ -83,3 +85,26 @@ def closed_while_idle(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) 
     after = counts[True, True] / (counts[True, True] + counts[False, True])
     quick = counts[True, False] / (counts[True, False] + counts[False, False])
     return after >= TIMES * quick
+
+
+LEAST_IN_TURN = 4  # failures of one sequence
+IN_TURN = 0.9  # of their distances are the same
+
+
+def in_turn(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
+    """Whether every n-th of one question, asked by one test again and again, fails: a balancer gives
+    them to its instances in turn, and one of those is to blame. By chance distances differ."""
+    failed = set(signs)
+    sequences: dict[tuple[str, int, str], list[Evidence]] = {}
+    for each in (*signs, *witnesses):
+        sequences.setdefault((each.row.test, each.row.attempt, each.operation), []).append(each)
+    distances: list[int] = []
+    for asked in sequences.values():
+        asked.sort(key=lambda each: (each.first, each.key))
+        bad = [number for number, each in enumerate(asked) if each in failed]
+        if len(bad) >= LEAST_IN_TURN:
+            distances += [later - earlier for earlier, later in pairwise(bad)]
+    if not distances:
+        return False
+    usual = mode(distances)
+    return usual > 1 and distances.count(usual) >= IN_TURN * len(distances)

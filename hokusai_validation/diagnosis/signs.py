@@ -18,6 +18,7 @@ class Refined(StrEnum):
     COMMAND_DENIED = "command_denied"  # the cache's user may not do it
     HOP_FAILED = "hop_failed"  # whoever stands before it could not reach it, or got nothing of use
     HOP_TIMED_OUT = "hop_timed_out"
+    NEXT_FAILED = "next_failed"  # whatever leads on over one edge is answered as a gateway does, nothing else
 
 
 Sign: TypeAlias = E | F | Refined

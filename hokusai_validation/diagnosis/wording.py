@@ -27,6 +27,8 @@ class Wording:
         cause = self._cause
         place = f"{cause.place} ({cause.instance})" if cause.instance else cause.place
         title = fill(advice(cause.cause).title, component=place, subject=self._subject, service=self._service)
+        if cause.cause is Cause.BAD_INSTANCE and cause.instance is None:
+            title += " (it is not known which: the target file tells none apart)"
         if cause.asker is not None and cause.kind.every:
             who = "the validation" if cause.asker == VALIDATION else cause.asker
             title = f"{title.rstrip('.')} (for {who} alone; others reach it)"

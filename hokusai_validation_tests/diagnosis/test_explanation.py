@@ -3,7 +3,9 @@ and what must hold whatever is seen."""
 
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +13,9 @@ from hypothesis import strategies as st
 
 from hokusai_validation.diagnosis import diagnose
 from hokusai_validation.diagnosis.topology import Graph
-from hokusai_validation.facts import Fact
+from hokusai_validation.facts import Fact, FactKind
+from hokusai_validation.observation import Edge, Native, Observation, Outcome
 from hokusai_validation.observation import ErrorClass as E
-from hokusai_validation.observation import Observation, Outcome
 from hokusai_validation.report import Cause as C
 from hokusai_validation.report import Confidence, Finding, Priority
 from hokusai_validation.result import Result, Status
@@ -46,6 +48,7 @@ SINGLES: list[tuple[Fault, C, str, Priority]] = [
         for place in ("mlflow", "postgres", "redis", "auth")
         for error in KIND
     ),
+    (Fault(E.RESET, "mlflow", asker="api", told=False), C.UNREACHABLE, "mlflow", P.P1),
     (Fault(E.REFUSED, "postgres", asker="mlflow"), C.PROCESS_DOWN, "postgres", P.P1),
     (Fault(E.REFUSED, "api", asker="load_balancer"), C.PROCESS_DOWN, "api", P.P0),
     *(
@@ -81,6 +84,7 @@ SINGLES: list[tuple[Fault, C, str, Priority]] = [
 
 def name(fault: Fault) -> str:
     parts = [fault.asker or "", fault.instance or "", fault.place, fault.error.value, fault.code]
+    parts.append("" if fault.told else "untold")
     return "-".join(part for part in parts if part) + (f"-{fault.share}" if fault.share < 1 else "")
 
 
@@ -98,7 +102,7 @@ def test_a_fault_alone_is_told_with_its_place(fault: Fault, cause: C, place: str
     )
     assert sorted(finding.explains) == sorted(row.test for row in rows if row.status is Status.FAILED)
     assert finding.speaks_for
-    if fault.asker is not None and cause in {*KIND.values(), C.INTERMITTENT_ERRORS}:
+    if fault.asker is not None and cause in {*KIND.values(), C.INTERMITTENT_ERRORS, C.UNREACHABLE}:
         assert finding.edge == f"{fault.asker}->{place}"
 
 
@@ -204,8 +208,6 @@ def test_no_text_decides(given_: list[Fault], seed: int, chance: random.Random) 
 
 
 def _fact(row: Result) -> Fact:
-    from hokusai_validation.facts import FactKind
-
     return fact(FactKind.UNEXPECTED_STATUS, row.component, "password authentication failed; refused", "api")
 
 
@@ -319,3 +321,54 @@ def test_the_search_for_the_smallest_set_ends_soon() -> None:
     found = diagnose(rows, TARGET, at=AT)
     print(f"{len(faults)} faults, {len(found)} findings: {time.perf_counter() - started:.3f} s")
     assert found
+
+
+def _asked_again_and_again(bad: Iterable[int]) -> Result:
+    """One test's 24 questions after the health of redis, through a balancer whose instances nobody tells
+    apart; those of `bad` numbers met a reset."""
+    wrong = set(bad)
+    seen = tuple(
+        Observation(
+            id=f"o{number}",
+            operation="reported.health",
+            asker="api",
+            dialled="redis",
+            path=(Edge(source="api", to="redis"),),
+            started_at=AT + timedelta(seconds=number * 0.05),
+            ended_at=AT + timedelta(seconds=number * 0.05 + 0.02),
+            outcome=Outcome.ERROR if number in wrong else Outcome.OK,
+            error_class=E.RESET if number in wrong else None,
+            native=Native(system="errno", code="ECONNRESET") if number in wrong else None,
+        )
+        for number in range(24)
+    )
+    return row_of("X::again", Status.FAILED, component="redis", observations=seen)
+
+
+@pytest.mark.parametrize("instances", [2, 3])
+def test_what_fails_every_nth_time_is_one_of_several_that_nobody_tells_apart(instances: int) -> None:
+    """A target file may name no instance; the turns of the balancer tell one from chance."""
+    (finding,) = diagnose([_asked_again_and_again(range(1, 24, instances))], TARGET, at=AT)
+    assert (finding.cause, finding.component, finding.instance) == (C.BAD_INSTANCE, "api", None)
+    assert "not known which" in finding.title
+
+
+def test_what_fails_by_chance_is_a_share() -> None:
+    (finding,) = diagnose([_asked_again_and_again((1, 2, 5, 9, 10, 12, 17, 20, 21))], TARGET, at=AT)
+    assert (finding.cause, finding.component) == (C.INTERMITTENT_ERRORS, "redis")
+
+
+def test_a_clock_that_is_off_explains_what_the_store_that_refuses_it_did_not_do() -> None:
+    """The cause is at whoever asks the store; what fails is seen at the store."""
+    rows = [
+        *World([Fault(E.CLOCK_SKEW, "artifacts", code="RequestTimeTooSkewed")]).rows(),
+        row_of(
+            "X::lists",
+            Status.FAILED,
+            component="artifacts",
+            facts=(fact(FactKind.ARTIFACT_STORE_FAILED, "artifacts", via="mlflow"),),
+        ),
+    ]
+    assert [(each.cause, each.component) for each in diagnose(rows, TARGET, at=AT)] == [
+        (C.CLOCK_SKEW, "mlflow")
+    ]

@@ -22,7 +22,7 @@ _INSTANCES = ("api-1", "api-2")
 @dataclass(frozen=True)
 class Fault:
     """`error` at `place`, from `asker` alone or from everybody, of one asking `instance`, for a share,
-    in some rounds, for writes only."""
+    in some rounds, for writes only. `told`: whoever met it says which error it was."""
 
     error: ErrorClass
     place: str
@@ -32,6 +32,7 @@ class Fault:
     rounds: tuple[int, ...] = tuple(range(ROUNDS))
     writes: bool = False
     code: str = ""
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ def _put(
     """The error as the validation sees it: its own, or what the hops before it make of it."""
     system = _SYSTEM.get(fault.place)
     native = Native(system=system, code=fault.code) if system else None
+    if not fault.told and question.asker != "validation":
+        return E.STATE, Native(system="health", code="unhealthy"), None, None
     if edge == question.edges[0]:
         return fault.error, native, None, None
     if edge.source == "load_balancer":
