@@ -15,7 +15,7 @@ from hokusai_validation.errors import ExpectationUnmet, NoSteadyState, RequestFa
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import direct
 from hokusai_validation.probes.states import LOOK_AFTER_S, POLL_S, Scene, note_services
-from hokusai_validation.resources import own_faults
+from hokusai_validation.resources import own_faults, shared
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role, word_for
@@ -148,11 +148,26 @@ def _note(scene: Scene, part: str, state: str) -> None:
         health = scene.health()
         detailed = scene.get("/health?detailed=true").object()
         note_services(health, detailed, scene.evidence, scene.target, via=scene.name)
-    _out[scene.name, part] = (time.monotonic(), f"/health of {scene.name} says {state}")
+    _know(scene, part, f"/health of {scene.name} says {state}")
     _raise_if_known(scene, (part,))
 
 
+def _know(scene: Scene, part: str, seen: str) -> None:
+    at = time.monotonic()
+    _take(scene.name, part, at, seen)
+    shared.tell(_TOPIC, scene.name, part, at, seen)
+
+
+def _take(instance: str, part: str, at: float, seen: str) -> None:
+    _out[instance, part] = (at, seen)
+
+
+_TOPIC = "out"
+shared.taken_by(_TOPIC, _take)
+
+
 def _raise_if_known(scene: Scene, parts: Collection[str]) -> None:
+    shared.catch_up()
     for part in parts:
         component = scene.target.named(part)
         declared = scene.target.topology.get(component)
@@ -166,7 +181,7 @@ def _raise_if_known(scene: Scene, parts: Collection[str]) -> None:
 def _raise_if_out(scene: Scene, parts: Collection[str]) -> None:
     for part in parts:
         if why := direct.out(part, scene.target):
-            _out[scene.name, part] = (time.monotonic(), why)
+            _know(scene, part, why)
     _raise_if_known(scene, parts)
 
 

@@ -1,20 +1,29 @@
 """Removing what the tests wrote to MLflow, by every way that is known to lead there: its own address, the
-gateway, each of its instances. What stays is told with the command that removes it."""
+gateway, each of its instances. What stays is told with the command that removes it.
+
+A way that led nowhere is not gone again for a while by those that clean up behind one test: whoever is the
+last goes every way once more."""
 
 import contextlib
+import contextvars
 import json
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from hokusai_validation.errors import HokusaiError
-from hokusai_validation.probes.ownership import remaining_things, remove_thing
-from hokusai_validation.resources import deadline
+from hokusai_validation.probes.ownership import Thing, remaining_things, remove_thing
+from hokusai_validation.resources import deadline, shared
 from hokusai_validation.resources.mlflow import API, Mlflow
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
 
 LIMIT_S = 60.0
+# So long nobody but the last one goes a way again that led nowhere.
+NO_WAY_FOR_S = 20.0
 LEFT_BEHIND = "left_behind"  # the key of a row's evidence, which the headline tells
 
 
@@ -30,17 +39,20 @@ class Left:
         return {"what": self.what, "command": self.command}
 
 
+_no_way: dict[str, float] = {}  # address -> when it led nowhere
+
+
 def clear(
     target: Target, secrets: Secrets, ours: Callable[[str], bool], names: Sequence[str] = ()
 ) -> tuple[Left, ...]:
     """Remove every model and experiment whose name fits, by the first way on which none is left; what is
-    still there by the last one that answered. Where none answers, `names` may be there. Raises nothing that
-    a target can cause."""
+    still there by the last one that answered. Where none answers, `names`, which the last one gives, may be
+    there. Raises nothing that a target can cause."""
     left: tuple[Left, ...] | None = None
     with deadline.within(LIMIT_S), _ways(target, secrets) as ways:
-        for way in ways:
+        for way, things in _looked(ways if names else [each for each in ways if _leads(each)], ours):
             try:
-                seen = _clear_by(way, target, ours)
+                seen = _clear_by(way, target, ours, things)
             except HokusaiError:
                 continue
             if not seen:
@@ -51,8 +63,58 @@ def clear(
     return tuple(Left(f"perhaps {name}", _search_command(target, name)) for name in names)
 
 
-def _clear_by(way: Mlflow, target: Target, ours: Callable[[str], bool]) -> tuple[Left, ...]:
-    for thing in remaining_things(way, ours):
+def _leads(way: Mlflow) -> bool:
+    shared.catch_up()
+    return time.monotonic() - _no_way.get(way.address, float("-inf")) > NO_WAY_FOR_S
+
+
+def _looked(
+    ways: Sequence[Mlflow], ours: Callable[[str], bool]
+) -> Iterator[tuple[Mlflow, tuple[Thing, ...]]]:
+    """Each way that answers, with what is there; where the first does not, all others are asked at once:
+    what keeps one from answering mostly keeps them all."""
+    look = partial(_look, ours=ours)
+    for first in ways[:1]:
+        yield from ((first, things) for things in look(first))
+    if len(ways) > 1:
+        with ThreadPoolExecutor(len(ways) - 1) as pool:
+            found = [pool.submit(contextvars.copy_context().run, look, each) for each in ways[1:]]
+            for way, each in zip(ways[1:], found, strict=True):
+                yield from ((way, things) for things in each.result())
+
+
+def _look(way: Mlflow, ours: Callable[[str], bool]) -> tuple[tuple[Thing, ...], ...]:
+    """What is there; empty where the way leads nowhere."""
+    try:
+        found = remaining_things(way, ours)
+    except HokusaiError:
+        _know(way.address, time.monotonic())
+        return ()
+    if way.address in _no_way:
+        _know(way.address, None)
+    return (found,)
+
+
+def _know(address: str, no_way_at: float | None) -> None:
+    _take(address, no_way_at)
+    shared.tell(_TOPIC, address, no_way_at)
+
+
+def _take(address: str, no_way_at: float | None) -> None:
+    if no_way_at is None:
+        _no_way.pop(address, None)
+    else:
+        _no_way[address] = no_way_at
+
+
+_TOPIC = "no_way"
+shared.taken_by(_TOPIC, _take)
+
+
+def _clear_by(
+    way: Mlflow, target: Target, ours: Callable[[str], bool], things: Sequence[Thing]
+) -> tuple[Left, ...]:
+    for thing in things:
         with contextlib.suppress(HokusaiError):  # the next way may be let through, and the others go on
             remove_thing(way, thing)
     return tuple(

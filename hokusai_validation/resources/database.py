@@ -18,6 +18,7 @@ from hokusai_validation.errors import (
     ConnectionRefused,
     ConnectionReset,
     ConnectionsExhausted,
+    ConnectTimedOut,
     LoginRefused,
     ProtocolViolated,
     ReadTimedOut,
@@ -28,7 +29,7 @@ from hokusai_validation.errors import (
 )
 from hokusai_validation.observation import ErrorClass, Native
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import recording
+from hokusai_validation.resources import hanging, recording
 from hokusai_validation.resources.classification import Classified, of_database
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.reaching import accepted
@@ -86,11 +87,18 @@ class Database:
         asked_user = settings.user if user is None else user
         call = f"PostgreSQL {self.address} as {asked_user}"
         question = self._question("sql.connect")
+        asked = question.asked
+        if asked is not None:
+            limit_s = hanging.limit_of(asked, limit_s, question.place.dialled)
         # libpq counts whole seconds and tells neither kind of waiting from the other: first a bare
         # connection, to know whether anything accepts at all.
-        address = accepted(
-            self._resolver, self.settings.host, self.settings.port, limit_s, call=call, question=question
-        )
+        try:
+            address = accepted(
+                self._resolver, self.settings.host, self.settings.port, limit_s, call=call, question=question
+            )
+        except ConnectTimedOut:
+            hanging.ended(asked, ErrorClass.CONNECT_TIMEOUT)
+            raise
         try:
             connection: Connection = psycopg2.connect(
                 host=settings.host,
@@ -109,8 +117,10 @@ class Database:
             if found.error_class is ErrorClass.CONNECT_TIMEOUT:  # accepted: that was tried above
                 found = replace(found, error_class=ErrorClass.READ_TIMEOUT)
             question.failed(found)
+            hanging.ended(asked, found.error_class)
             raise _failure(found, error, call, limit_s) from None
         question.ok()
+        hanging.ended(asked, None)
         connection.autocommit = True
         return connection
 

@@ -1,6 +1,6 @@
 """What has hung in this run: it is asked again with a shorter limit, and an address at which several
-questions hung and none was answered since is asked no more for a while. What hangs while a fault of ours
-is on, or was a moment ago, counts for nothing."""
+questions hung and none was answered since is asked no more for a while. One process's knowledge is that of
+all beside it. What hangs while a fault of ours is on, or was a moment ago, counts for nothing."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hokusai_validation.errors import UnhealthyBefore
 from hokusai_validation.observation import ErrorClass, Observation
-from hokusai_validation.resources import own_faults
+from hokusai_validation.resources import own_faults, shared
 
 # Of the limit that a question would have, but no less than this: what only got slow still answers.
 SHARE, LEAST_S = 0.2, 2.0
@@ -42,6 +42,7 @@ def limit_of(asked: Asked, limit_s: float, component: str) -> float:
     Raises UnhealthyBefore when the address was seen to answer nothing."""
     if own_faults.any_on():
         return limit_s
+    shared.catch_up()
     with _guard:
         silent = _silent.get((asked.host, asked.port), {})
         answers_nothing = len(silent) >= DIFFERENT
@@ -55,16 +56,33 @@ def limit_of(asked: Asked, limit_s: float, component: str) -> float:
     return min(limit_s, max(limit_s * SHARE, LEAST_S)) if known else limit_s
 
 
-def ended(asked: Asked, error: ErrorClass | None) -> None:
-    """How a question ended: answered, whatever the answer was (None), or with an error."""
-    address = (asked.host, asked.port)
+def ended(asked: Asked | None, error: ErrorClass | None) -> None:
+    """How a question that is recorded ended: answered, whatever the answer was (None), or with an error."""
+    if asked is None:
+        return
+    if error is None:
+        known = asked in _hung or (asked.host, asked.port) in _silent
+    else:
+        known = error in _HUNG and own_faults.since_last_s() > AFTER_OURS_S
+    if known:
+        at = time.monotonic()
+        _take(asked.host, asked.port, asked.operation, error is not None, at)
+        shared.tell(_TOPIC, asked.host, asked.port, asked.operation, error is not None, at)
+
+
+def _take(host: str, port: int | None, operation: str, hung: bool, at: float) -> None:
+    asked = Asked(host, port, operation)
     with _guard:
-        if error is None:
-            _hung.discard(asked)
-            _silent.pop(address, None)
-        elif error in _HUNG and own_faults.since_last_s() > AFTER_OURS_S:
+        if hung:
             _hung.add(asked)
-            _silent.setdefault(address, {})[asked.operation] = time.monotonic()
+            _silent.setdefault((host, port), {})[operation] = at
+        else:
+            _hung.discard(asked)
+            _silent.pop((host, port), None)
+
+
+_TOPIC = "hanging"
+shared.taken_by(_TOPIC, _take)
 
 
 def begin_with(known: Iterable[Asked]) -> None:

@@ -221,8 +221,7 @@ class HttpClient:
         except httpx.TransportError as error:
             found = of_exception(error)
             question.failed(found)
-            if asked is not None:
-                hanging.ended(asked, found.error_class)
+            hanging.ended(asked, found.error_class)
             said = (
                 ""
                 if limit_s == whole_s
@@ -243,8 +242,7 @@ class HttpClient:
         elapsed_ms = (time.perf_counter() - started) * 1000
         headers = dict(response.headers)
         question.answered(response.status_code, headers, body, elapsed_ms=round(elapsed_ms, 3))
-        if asked is not None:
-            hanging.ended(asked, None)
+        hanging.ended(asked, None)
         return Answer(method, url, response.status_code, headers, body, elapsed_ms, question.id)
 
     def _send(

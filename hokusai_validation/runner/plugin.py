@@ -19,7 +19,7 @@ from hokusai_validation.catalogue import Entry, needs
 from hokusai_validation.errors import EarlierFailed, HokusaiError
 from hokusai_validation.redaction import shown
 from hokusai_validation.reporting.escape import plain
-from hokusai_validation.resources import hanging
+from hokusai_validation.resources import hanging, shared
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
@@ -166,6 +166,7 @@ def _side_by_side(session: pytest.Session, state: State) -> None:
     }
     if len(reading) > 1:
         preload()
+        shared.begin()
         with state.budget.together(reading.values()):
             side_by_side.run(tuple(reading), state.settings.processes, Reading(session, state, _run))
         session.items[:] = [item for item in session.items if item not in reading]

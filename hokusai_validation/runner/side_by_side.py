@@ -1,5 +1,6 @@
 """Tests that only read, several at a time: forked test processes, each given the next group of tests that
-belong together. Most of such a test is waiting for the target, above all for one that is broken.
+belong together. Most of such a test is waiting for the target, above all for one that is broken: beside
+processes that wait, more are started.
 
 Each process keeps its own tests' rows and tells of them; one that dies takes only the test that it ran
 along."""
@@ -15,9 +16,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NoReturn, Protocol
 
+import psutil
 import pytest
+from _pytest.nodes import Node
 from pydantic import BaseModel, ConfigDict
 
 from hokusai_validation.result import Progress
@@ -25,14 +29,17 @@ from hokusai_validation.runner.parentage import CLEAN_UP_S, end_with
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 65_536
-_POLL_S = 0.5
+_POLL_S = 0.2
+# A process waits that used less than this share of so much time; as many times over there may be processes.
+WAITING_SHARE, WAITING_S = 0.1, 1.0
+MOST_TIMES = 3
 
 Group = tuple[pytest.Item, ...]
 
 
 class Message(BaseModel):
     """What a test process tells, one of these at a time: that it has begun or ended a test (by its node id),
-    comes to the last one of its group, or wants the next group; pytest's report as
+    tears down the last one of its group, or wants the next group; pytest's report as
     JSON; the progress of a row that no report will carry; a test that
     is to be tried again, with the kind of its failure."""
 
@@ -90,13 +97,16 @@ def _shared(item: pytest.Item) -> str:
 
 
 def run(items: Sequence[pytest.Item], processes: int, work: Work) -> None:
-    """Run tests in up to `processes` processes at once. It returns when all of them have ended."""
+    """Run tests in up to `processes` processes at once, those that wait not counted. It returns when all of
+    them have ended."""
     crew = _Crew(work, {item.nodeid: item for item in items}, deque(groups(items)))
     try:
         for _ in range(min(processes, len(crew.left))):
             crew.add()
         while crew.members:
             crew.listen()
+            if len(crew.members) < processes * MOST_TIMES and crew.spare and crew.at_work < processes:
+                crew.add()
     finally:
         crew.dismiss()
 
@@ -112,6 +122,23 @@ class _Member:
     begun: str | None = None
     ended: set[str] = field(default_factory=set)
     heard: bytes = b""
+    looked: tuple[float, float] | None = None  # when, and the processor's seconds until then
+    waits: bool = False
+
+    def look(self) -> None:
+        """Whether it waits, as far as its last `WAITING_S` seconds say."""
+        now = time.monotonic()
+        if self.looked is not None and now - self.looked[0] < WAITING_S:
+            return
+        try:
+            process = psutil.Process(self.pid)
+            used, runs = sum(process.cpu_times()[:2]), process.status() == psutil.STATUS_RUNNING
+        except psutil.Error:
+            return
+        if self.looked is not None:
+            # One that the machine lets wait for a processor would run.
+            self.waits = not runs and used - self.looked[1] < WAITING_SHARE * (now - self.looked[0])
+        self.looked = (now, used)
 
 
 @dataclass
@@ -120,6 +147,18 @@ class _Crew:
     items: dict[str, pytest.Item]
     left: deque[Group]
     members: list[_Member] = field(default_factory=list)
+
+    @property
+    def spare(self) -> bool:
+        """Whether there is a group that no process is promised."""
+        return len(self.left) > sum(each.promised for each in self.members)
+
+    @property
+    def at_work(self) -> int:
+        """How many processes do not wait."""
+        for member in self.members:
+            member.look()
+        return sum(not member.waits for member in self.members)
 
     def add(self) -> None:
         """One more process, with a group to run."""
@@ -142,7 +181,7 @@ class _Crew:
 
     def _promise(self, member: _Member) -> None:
         """Say whether there will be another group: what is the whole session's must go with its last test."""
-        member.promised = len(self.left) > sum(each.promised for each in self.members)
+        member.promised = self.spare
         self._say(member, member.promised)
 
     @staticmethod
@@ -223,7 +262,20 @@ def _wait(pid: int) -> None:
 
 
 class _Between(pytest.Item):
-    """What comes behind a group: it needs nothing but what is the whole session's."""
+    """What comes behind a group: it needs nothing but what is the whole session's, and not that either where
+    no group will follow. That is asked when the last test is torn down: until then another process, that
+    has nothing to wait for, may take the next one."""
+
+    ask: Callable[[], bool]
+
+    @cached_property
+    def follows(self) -> bool:
+        """Whether there is another group."""
+        return self.ask()
+
+    def listchain(self) -> list[Node]:
+        """What pytest keeps for it."""
+        return super().listchain() if self.follows else []
 
     def runtest(self) -> None:
         """Nothing."""
@@ -240,20 +292,23 @@ def _serve(channel: socket.socket, parent: int, items: dict[str, pytest.Item], w
 
         work.begin(send)
         with channel.makefile("rb") as given:
+
+            def promised() -> bool:
+                send(Message(last=True))
+                return bool(json.loads(given.readline(LINE_LIMIT_BYTES)))
+
             more = True
             while more:
                 group = [items[name] for name in json.loads(given.readline(LINE_LIMIT_BYTES))]
                 if not group:  # it went to a process in the place of one that died
                     break
-                for item, after in zip(group, (*group[1:], None), strict=True):
-                    if after is None:
-                        send(Message(last=True))
-                        more = json.loads(given.readline(LINE_LIMIT_BYTES))
-                        after = _Between.from_parent(item.session, name="between") if more else None
+                between = _Between.from_parent(group[0].session, name="between")
+                between.ask = promised
+                for item, after in zip(group, (*group[1:], between), strict=True):
                     send(Message(begun=item.nodeid))
                     work.run(item, after)
                     send(Message(ended=item.nodeid))
-                if more:
+                if more := between.follows:
                     send(Message(next=True))
         work.end()
         status = 0

@@ -44,7 +44,7 @@ ODD_NAMES = {
 NAME_LIMIT = 256
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gateway(target: Target, secrets: Secrets, resolver: Resolver, registry: HttpClient) -> Iterator[Mlflow]:
     """MLflow's REST API through the gateway, with the good key; leftovers of killed runs removed."""
     assert target.url is not None

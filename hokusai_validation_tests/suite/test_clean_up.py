@@ -211,3 +211,25 @@ def test_a_suite_says_what_a_killed_one_left_and_what_it_leaves_itself(tmp_path:
                 assert "remove it: curl" in told
         Book(target).take_over()  # what the last one could not remove is nobody's any more
     assert all(row.status.value in ("passed", "skipped", "broken") for row in ran.rows)
+
+
+def test_a_way_that_led_nowhere_is_gone_again_by_the_last_one_alone() -> None:
+    name = owned_name(datetime.now(UTC))
+    store = Store(name)
+    broken = Way(store, "/")
+    with serving(broken) as gateway, serving(Way(store, "/")) as direct:
+        target = target_of(gateway, direct)
+
+        def behind_a_test() -> None:
+            assert clear(target, Secrets(target), lambda found: found == name) == ()
+
+        behind_a_test()
+        asked = [list(each.asked) for each in (gateway, direct)]
+        behind_a_test()
+        assert [gateway.asked, direct.asked] == asked
+        broken.broken = ""
+        assert cleared(target, name) == ()
+        assert store.empty
+        store.models.append(name)
+        behind_a_test()  # it leads there again
+    assert store.empty

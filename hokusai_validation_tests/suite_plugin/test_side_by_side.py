@@ -125,3 +125,43 @@ def test_what_is_the_whole_sessions_is_torn_down_with_a_processes_last_test(tmp_
     ran, told = _ran(tmp_path, text, "--processes=2")
     went = sorted(str(row.evidence["went"]) for row in ran.rows if "went" in row.evidence)
     assert went == sorted({process for process, _ in told})
+
+
+def test_beside_processes_that_wait_more_are_started(tmp_path: Path) -> None:
+    text = """
+    def together():
+        told("begun")
+        while len({line.split()[0] for line in log.read_text().splitlines()}) < 4:
+            time.sleep(0.05)
+    class TestMLflowCircuitBreaker:
+        def test_initial_state(self): together()
+        def test_success_in_closed_state(self): together()
+        def test_basic_failure_tracking(self): together()
+        def test_status_reporting(self): together()
+        def test_time_calculations(self): together()
+        def test_configurable_parameters(self): together()
+    """
+    ran, told = _ran(tmp_path, text, "--processes=2")
+    assert len(told) == 6
+    assert {row.status for row in ran.rows if row.status is not Status.SKIPPED} == {Status.PASSED}
+
+
+def test_what_one_process_learned_the_others_know(tmp_path: Path) -> None:
+    text = """
+    from hokusai_validation.observation import ErrorClass
+    from hokusai_validation.resources import hanging
+    SEEN = hanging.Asked("10.0.0.1", 80, "live")
+    class TestMLflowCircuitBreaker:
+        def test_initial_state(self):
+            hanging.ended(SEEN, ErrorClass.READ_TIMEOUT)
+            told("hung")
+        def test_success_in_closed_state(self):
+            while not log.exists():
+                time.sleep(0.05)
+            assert hanging.limit_of(SEEN, 10.0, "api") == hanging.LEAST_S
+            told("known")
+        def test_basic_failure_tracking(self): ...
+    """
+    _, told = _ran(tmp_path, text, "--processes=2")
+    assert len({process for process, _ in told}) == 2
+    assert [what for _, what in told] == ["hung", "known"]
