@@ -3,14 +3,18 @@ extends merged in, and what is wrong with it said in one sentence."""
 
 import ssl
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from hokusai_validation.errors import TargetInvalid
 
+TomlValue: TypeAlias = (
+    "dict[str, TomlValue] | list[TomlValue] | str | int | float | bool | datetime | date | time"
+)
 LIMIT_BYTES = 1_000_000
 PROBLEMS = 5  # named in one sentence
 WHERE_LIMIT = 120
@@ -24,7 +28,7 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, TomlValue]:
     """The values of a file, paths in it relative to the file.
 
     Raises TargetInvalid."""
@@ -54,12 +58,12 @@ def read(path: Path) -> dict[str, Any]:
     return values
 
 
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, TomlValue], over: Mapping[str, TomlValue]) -> dict[str, TomlValue]:
     """Tables merged, the values of `over` winning."""
     found = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(found.get(key), dict)
-        found[key] = merged(found[key], value) if both else value
+        below = found.get(key)
+        found[key] = merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
     return found
 
 

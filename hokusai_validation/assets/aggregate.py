@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
@@ -109,7 +108,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
     return aggregate
 
 
-def numbers(report: Report) -> dict[str, Any]:
+def numbers(report: Report) -> dict[str, metadata.Value]:
     """Scores and counts of a report as plain numbers, so that the UI plots them; and the causes."""
     known = ((name, value) for name, value in report.scores.model_dump().items() if value is not None)
     scores = {name: round(value, metadata.DIGITS) for name, value in known}

@@ -3,7 +3,6 @@ what is wrong, and where to read on."""
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
@@ -11,17 +10,20 @@ import dagster as dg
 from hokusai_validation.reporting.escape import markdown
 from hokusai_validation.result import Result, Status, final_attempts
 
+# What Dagster takes as the value of an entry.
+Value = dg.MetadataValue | str | int | float | None
+
 DOCUMENTS_VARIABLE = "HOKUSAI_DOCUMENTS_URL"
 LISTED = 50
 DIGITS = 4  # a score with 17 digits is hard to read
 
 
-def of_rows(results: Sequence[Result]) -> dict[str, Any]:
+def of_rows(results: Sequence[Result]) -> dict[str, Value]:
     """Counts by status, the share passed of those executed, time, and the failures as a list."""
     final = final_attempts(results)
     counts = {status.value: sum(row.status is status for row in final) for status in Status}
     executed = sum(row.executed for row in final)
-    values: dict[str, Any] = {
+    values: dict[str, Value] = {
         **counts,
         "tests": len(final),
         "flaky": sum(row.flaky for row in final),
@@ -54,13 +56,13 @@ def failures_list(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def links(paths: Mapping[str, str], reports: str = "") -> dict[str, Any]:
+def links(paths: Mapping[str, str], reports: str = "") -> dict[str, dg.MetadataValue]:
     """Where to read on, by name: a page where the documents of folder `reports` are served
     (`HOKUSAI_DOCUMENTS_URL`) or in S3's console, else the path."""
     return {name: _link(path, reports) for name, path in paths.items()}
 
 
-def _link(path: str, reports: str) -> dg.MetadataValue[Any]:
+def _link(path: str, reports: str) -> dg.MetadataValue:
     bucket, _, key = path.removeprefix("s3://").partition("/")
     if path.startswith("s3://") and key:
         return dg.MetadataValue.url(

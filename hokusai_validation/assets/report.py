@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
@@ -94,7 +93,7 @@ def build_verdict(target_name: str) -> dg.AssetChecksDefinition:
     def verdict(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         event = context.instance.get_latest_materialization_event(key(target_name, NAME))
         made = None if event is None else event.asset_materialization
-        known: dict[str, Any] = {} if made is None else {n: v.value for n, v in made.metadata.items()}
+        known = {} if made is None else {name: entry.value for name, entry in made.metadata.items()}
         said = str(known.get("verdict", Verdict.INCONCLUSIVE.value))
         error = said == Verdict.UNHEALTHY.value
         return dg.AssetCheckResult(

@@ -3,9 +3,12 @@ fewer calls, or may start a task that never comes up."""
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hokusai_validation.errors import SuiteError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import RunTaskResponseTypeDef
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 60.0
@@ -35,7 +38,7 @@ class PatientEcs:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def run_task(self, **asked: Any) -> Mapping[str, Any]:
+    def run_task(self, **asked: Any) -> "RunTaskResponseTypeDef":
         """`RunTask`, asked again with longer and longer waits while there is no capacity.
 
         Raises SuiteError when there is none within the limit, ClientError for what will not pass."""
@@ -45,7 +48,7 @@ class PatientEcs:
         while True:
             why = ""
             try:
-                answer: Mapping[str, Any] = self._client.run_task(**asked)
+                answer: RunTaskResponseTypeDef = self._client.run_task(**asked)
                 if answer.get("tasks"):
                     return answer
                 why = _reasons(answer)
@@ -92,7 +95,7 @@ class _Stopped:
         raise SuiteError(f"the task ran longer than {delay * attempts:g} s")
 
 
-def _reasons(answer: Mapping[str, Any]) -> str:
+def _reasons(answer: "RunTaskResponseTypeDef") -> str:
     found = [
         f"{failure.get('reason', '')} {failure.get('detail', '')}".strip()
         for failure in answer.get("failures", ())

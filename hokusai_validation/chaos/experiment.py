@@ -13,10 +13,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from hokusai_validation.chaos.faults.base import Fault
-from hokusai_validation.chaos.injection import Injection, Injector
+from hokusai_validation.chaos.injection import Event, Injection, Injector
 from hokusai_validation.chaos.journal import JournalKeeper
 from hokusai_validation.chaos.probe import (
     PROMPT_S,
@@ -231,7 +231,7 @@ class Experiment:
         bad = next((shot for shot in last if not shot.good), None)
         return None if bad is None else f"a probe by {route} failed: {_problem(bad)}"
 
-    def _observe(self, event: Any) -> None:
+    def _observe(self, event: Event) -> None:
         self.journal.events.append(event)
 
     def _availability_low(self, share: float) -> None:

@@ -9,13 +9,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.redaction import shown
 from hokusai_validation.report import Report
 from hokusai_validation.result import Phase
+
+if TYPE_CHECKING:
+    import dagster as dg
+    import psutil
+    from dagster import DagsterInstance
 
 OWNER_TAG = "hokusai/owner"
 # For a DAGSTER_HOME that has none yet; the project's own is in `.dagster`.
@@ -43,8 +48,19 @@ class Outcome:
     folder: str
 
 
+class RunError(Protocol):
+    """What Dagster keeps of an exception, and of those that it came from."""
+
+    @property
+    def cls_name(self) -> str | None: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def cause(self) -> "RunError | None": ...
+
+
 @contextmanager
-def instance() -> Iterator[Any]:
+def instance() -> "Iterator[DagsterInstance]":
     """The project's Dagster instance: `DAGSTER_HOME`, by default `.dagster` here.
 
     Raises RunFailed when it can't be opened."""
@@ -83,7 +99,7 @@ def execute(
     source: str,
     held: EffectiveTarget,
     phases: Sequence[Phase],
-    dagster_instance: Any,
+    dagster_instance: "DagsterInstance",
     *,
     run_id: str | None = None,
     tags: dict[str, str] | None = None,
@@ -127,29 +143,34 @@ def execute(
     return Outcome(report, str(ResultsResource().store().reports / name / result.run_id))
 
 
-def _interrupted(result: Any) -> bool:
+def _interrupted(result: "dg.ExecuteInProcessResult") -> bool:
     """Whether Dagster took a Ctrl-C or SIGTERM for a failure of a step."""
     names = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
-    return any(
-        error is not None and error.cls_name in names
-        for event in result.all_events
-        if event.is_step_failure
-        for error in (event.event_specific_data.error, event.event_specific_data.error.cause)
-    )
+    errors = [_error(event) for event in result.all_events if event.is_step_failure]
+    causes = [error.cause for error in errors if error is not None]
+    return any(error is not None and error.cls_name in names for error in (*errors, *causes))
 
 
-def _why(result: Any) -> str:
+def _why(result: "dg.ExecuteInProcessResult") -> str:
     """The own sentence of the first step that failed, or of what kept the run from its first step."""
     for event in result.all_events:
+        error = _error(event)
+        if error is None:
+            continue
         if event.is_step_failure:
-            text = _own_words(event.event_specific_data.error)
-            return f"Phase {event.step_key.rpartition('__')[2]} could not do its work: {text}"
-        if event.is_failure and event.event_specific_data.error is not None:
-            return f"The run could not start: {_own_words(event.event_specific_data.error)}"
+            phase = str(event.step_key).rpartition("__")[2]
+            return f"Phase {phase} could not do its work: {_own_words(error)}"
+        if event.is_failure:
+            return f"The run could not start: {_own_words(error)}"
     return "The run ended without a report; its log is in the Dagster UI (`make ui`)."
 
 
-def _own_words(error: Any) -> str:
+def _error(event: "dg.DagsterEvent") -> RunError | None:
+    found: RunError | None = getattr(event.event_specific_data, "error", None)
+    return found
+
+
+def _own_words(error: RunError) -> str:
     """What the innermost error says, without its class."""
     while error.cause is not None:
         error = error.cause
@@ -172,7 +193,7 @@ def _began(pid: int) -> float | None:
         return None
 
 
-def _end_orphans(dagster_instance: Any) -> None:
+def _end_orphans(dagster_instance: "DagsterInstance") -> None:
     """Runs whose command was killed would stay `STARTED` for ever: say in the history that they ended."""
     import dagster as dg
 
@@ -202,6 +223,6 @@ def _end_tails(home: Path) -> None:
             continue
 
 
-def _runs_python(process: Any) -> bool:
+def _runs_python(process: "psutil.Process | None") -> bool:
     """Whether it may be the one that a step runs in, and not who adopts orphans."""
     return process is not None and process.pid != 1 and "python" in " ".join(process.cmdline()[:1])

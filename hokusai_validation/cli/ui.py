@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -120,7 +120,7 @@ class _Servers:
 
     def __init__(
         self,
-        locations: list[dict[str, Any]],
+        locations: list[dict[str, str]],
         port: int,
         folder: Path,
         log: Path,
@@ -193,7 +193,7 @@ class _Servers:
 
 @contextlib.contextmanager
 def _servers(
-    locations: list[dict[str, Any]], port: int, folder: Path, documents: _Documents | None
+    locations: list[dict[str, str]], port: int, folder: Path, documents: _Documents | None
 ) -> Iterator[_Servers]:
     with execution.instance():
         log = Path(os.environ["DAGSTER_HOME"]) / "ui.log"
@@ -209,7 +209,7 @@ def _python(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
-def _locations(workspace: Path) -> list[dict[str, Any]]:
+def _locations(workspace: Path) -> list[dict[str, str]]:
     """The locations of a workspace file: Python modules only.
 
     Raises UsageError."""

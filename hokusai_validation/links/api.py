@@ -2,7 +2,7 @@
 `enabled: false`, `counters` on proxies."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hokusai_validation.errors import PortTaken
 from hokusai_validation.links.config import (
@@ -18,6 +18,9 @@ from hokusai_validation.links.proxy import Proxy
 from hokusai_validation.links.toxics import Toxic, ToxicInvalid, make
 from hokusai_validation.links.toxics import attributes as toxic_attributes
 from hokusai_validation.links.toxics import toxicity as toxic_toxicity
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 # Clients compare it; ours says which documentation the API follows.
 VERSION = "2.12.0-hokusai"
@@ -115,7 +118,7 @@ class Api:
     async def _populate(self, body: object) -> Response:
         if not isinstance(body, list) or len(body) > MAX_PROXIES:
             raise HttpError(400, f"bad request body: expected a JSON list of at most {MAX_PROXIES} links")
-        made = []
+        made: list[JsonValue] = []
         for config in [proxy_config(values) for values in body]:
             known = self.proxies.get(config.name)
             if known is not None and _same(known, config):
@@ -133,7 +136,7 @@ class Api:
             await proxy.clean()
         return Response(204)
 
-    async def _update(self, proxy: Proxy, values: Mapping[str, Any]) -> Response:
+    async def _update(self, proxy: Proxy, values: "Mapping[str, JsonValue]") -> Response:
         config = proxy_config(
             {
                 "name": proxy.name,
@@ -159,7 +162,7 @@ class Api:
         await proxy.add(toxic)
         return Response(200, toxic.describe())
 
-    def _update_toxic(self, toxic: Toxic, values: Mapping[str, Any]) -> Response:
+    def _update_toxic(self, toxic: Toxic, values: "Mapping[str, JsonValue]") -> Response:
         share = toxic_toxicity(values.get("toxicity", toxic.toxicity))
         toxic.update(toxic_attributes(values.get("attributes")))
         toxic.toxicity = share
@@ -176,7 +179,7 @@ class Api:
             raise HttpError(404, "toxic not found")
         return toxics[name]
 
-    def _lease(self, values: Mapping[str, Any]) -> str | None:
+    def _lease(self, values: "Mapping[str, JsonValue]") -> str | None:
         """The lease that a change names: it must be held, or the change would never be undone."""
         lease = values.get("lease")
         if lease is None:
@@ -194,7 +197,7 @@ class Api:
                 await proxy.enable()
 
 
-def _object(body: object) -> Mapping[str, Any]:
+def _object(body: object) -> "Mapping[str, JsonValue]":
     if not isinstance(body, Mapping):
         raise HttpError(400, "bad request body: expected a JSON object")
     return body

@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hokusai_validation.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 MAX_PROXIES = 1000
 _FIELDS = {"name", "listen", "upstream", "enabled", "mirror", "toxics"}
@@ -85,7 +88,7 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _address(values: Mapping[str, Any], field: str, name: str, default: str | None = None) -> str:
+def _address(values: "Mapping[str, JsonValue]", field: str, name: str, default: str | None = None) -> str:
     value = values.get(field, default)
     if not isinstance(value, str) or not value:
         raise ConfigInvalid(f"missing required field: {field} of link {name!r} (host:port)")
@@ -93,7 +96,7 @@ def _address(values: Mapping[str, Any], field: str, name: str, default: str | No
     return value
 
 
-def _flag(values: Mapping[str, Any], field: str, name: str) -> bool:
+def _flag(values: "Mapping[str, JsonValue]", field: str, name: str) -> bool:
     value = values.get(field, True)
     if not isinstance(value, bool):
         raise ConfigInvalid(f"{field!r} of link {name!r} must be true or false.")

@@ -5,10 +5,13 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
 import httptools
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 BODY_LIMIT_BYTES = 1024 * 1024
 IDLE_LIMIT_S = 60.0
@@ -21,7 +24,7 @@ class Request:
 
     method: str
     path: tuple[str, ...]
-    body: Any
+    body: "JsonValue"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Response:
     """What is answered; a body of None is no body."""
 
     status: int
-    body: Any = None
+    body: "JsonValue" = None
 
 
 class HttpError(Exception):

@@ -3,7 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
 
 MAX_LEASE_S = 3600.0
 MAX_LEASES = 1000
@@ -21,7 +25,7 @@ class Leases:
         self._ends: dict[str, tuple[float, asyncio.TimerHandle]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    def hold(self, lease: object, seconds: object) -> dict[str, Any]:
+    def hold(self, lease: object, seconds: object) -> "dict[str, JsonValue]":
         """Make or renew a lease.
 
         Raises LeaseInvalid."""
@@ -56,7 +60,7 @@ class Leases:
         for lease in tuple(self._ends):
             await self.end(lease)
 
-    def describe(self) -> list[dict[str, Any]]:
+    def describe(self) -> "list[JsonValue]":
         """Every lease with the seconds it has left."""
         now = time.monotonic()
         return [

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import random
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hokusai_validation.links.config import ProxyConfig, split_address
 from hokusai_validation.links.connection import Connection, Side
 from hokusai_validation.links.listener import Listener, Mode
 from hokusai_validation.links.toxics import Toxic
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 MAX_CONNECTIONS = 4096
 UPSTREAM_CHECK_S = 0.1
@@ -52,9 +55,9 @@ class Proxy:
         """The address that clients connect to."""
         return self._listener.address
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> "dict[str, JsonValue]":
         """As Toxiproxy's API shows it, with counters."""
-        return {
+        shown: dict[str, JsonValue] = {
             "name": self.name,
             "listen": self.listen,
             "upstream": self.upstream,
@@ -62,7 +65,8 @@ class Proxy:
             "toxics": [toxic.describe() for toxic in self.toxics.values()],
             "counters": asdict(self.counters),
             "upstream_down": self.upstream_down,
-        } | ({"lease": self.disabled_by} if self.disabled_by else {})
+        }
+        return shown | ({"lease": self.disabled_by} if self.disabled_by else {})
 
     async def settle(self) -> None:
         """Bring the listener into the mode that follows from what is set.

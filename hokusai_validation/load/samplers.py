@@ -10,12 +10,15 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.resources.control import ControlClient
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import HttpClient
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 INTERVAL_S = 1.0
 LIMIT_S = 1.0
@@ -127,7 +130,7 @@ class DatabaseSampler:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._session: Any = None
+        self._session: Connection | None = None
 
     def sample(self) -> Mapping[str, float]:
         """One look. Raises the leaves of RequestFailed."""

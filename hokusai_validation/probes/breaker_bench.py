@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hokusai_validation.errors import NotJudged
 from hokusai_validation.probes.breaker_machine import Counterexample
@@ -10,6 +10,9 @@ from hokusai_validation.probes.breaker_probe import COUNTERS, EPOCH_S, BreakerPr
 from hokusai_validation.probes.breaker_source import BreakerSource, imported
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Breaker, Target
+
+if TYPE_CHECKING:
+    import time_machine
 
 THRESHOLD, TIMEOUT_S, ATTEMPTS = 3, 30.0, 2
 ZERO = dict.fromkeys(COUNTERS, 0)
@@ -29,7 +32,7 @@ SHORT = {
 class Clock:
     """The time that the breaker sees."""
 
-    def __init__(self, traveller: Any) -> None:
+    def __init__(self, traveller: "time_machine.Traveller") -> None:
         self._traveller = traveller
         self.now = EPOCH_S
 

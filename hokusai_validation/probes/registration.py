@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -26,6 +27,9 @@ from hokusai_validation.resources.names import Resolver
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 STAGES = (
     "key_validated",
@@ -122,11 +126,9 @@ class Journey:
                 evidence.fact(kind, component, text, Role.API_GATEWAY)
             raise ExpectationUnmet(f"Stage {stage} failed: {shown(text, 400)}") from error
 
-    @property
-    def _client(self) -> Any:
-        if "client" not in self.values:
-            self.values["client"] = mlflow_client.new_client(self.target)
-        return self.values["client"]
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        return mlflow_client.new_client(self.target)
 
     def _attempt(self, what: str) -> int:
         """How many times something was begun: what an attempt that failed half-way wrote stays."""

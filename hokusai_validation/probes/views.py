@@ -1,7 +1,8 @@
 """Taking the three views of each component; `three_views` compares them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+
+from pydantic import JsonValue
 
 from hokusai_validation.errors import AwsError, AwsNotFound, HokusaiError
 from hokusai_validation.probes.target_groups import serving_groups
@@ -22,14 +23,16 @@ Taken = tuple[View, str]
 TIMEOUT_S = 5.0
 
 
-def take(target: Target, secrets: Secrets, health: Mapping[str, Any], aws: Aws | None) -> tuple[Views, ...]:
+def take(
+    target: Target, secrets: Secrets, health: Mapping[str, JsonValue], aws: Aws | None
+) -> tuple[Views, ...]:
     """The views of every component that at least two can be had of. `health` is the answer of
     `GET /health` that they are compared with."""
     services = health.get("services")
     said = services if isinstance(services, dict) else {}
     found = []
     for role in _LOOK:
-        values: dict[str, Any] = {"component": target.named(role)}
+        values: dict[str, str | View] = {"component": target.named(role)}
         word = str(said.get(word_for(role), ""))
         if word in SAID:
             values |= {"said": SAID[word], "said_text": word}

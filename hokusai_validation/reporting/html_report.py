@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from hokusai_validation.catalogue import find
-from hokusai_validation.report import Report
+from hokusai_validation.report import Performance, Report
 from hokusai_validation.reporting import (
     chaos_charts,
     pages,
@@ -50,7 +50,7 @@ def script_hash() -> str:
 
 
 def _content(report: Report) -> dict[str, Any]:
-    tests: dict[str, list[Any]] = {}
+    tests: dict[str, list[Performance]] = {}
     for item in report.performance:
         tests.setdefault(item.test, []).append(item)
     rows = views.finals(report)

@@ -3,7 +3,8 @@
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
+
+from pydantic import JsonValue
 
 from hokusai_validation.errors import ReportNotWritten
 from hokusai_validation.redaction import shown
@@ -12,7 +13,7 @@ from hokusai_validation.report import Report
 SCHEMA_FILE = "report.schema.json"
 
 
-def make_schema() -> dict[str, Any]:
+def make_schema() -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of the Report model."""
     schema = Report.model_json_schema(mode="serialization")
     return {
@@ -23,10 +24,10 @@ def make_schema() -> dict[str, Any]:
 
 
 @cache
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, JsonValue]:
     """The schema as it lies in the package; a test holds it to the model."""
     text = resources.files("hokusai_validation.reporting").joinpath(SCHEMA_FILE).read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    loaded: dict[str, JsonValue] = json.loads(text)
     return loaded
 
 

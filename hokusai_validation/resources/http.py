@@ -16,7 +16,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from hokusai_validation.errors import (
     AnswerTooLarge,
@@ -94,7 +94,7 @@ class Answer:
                 f" {shown(self.text, 120)!r}."
             ) from None
 
-    def object(self) -> dict[str, Any]:
+    def object(self) -> dict[str, JsonValue]:
         """The body as a JSON object.
 
         Raises ProtocolViolated when it is anything else."""
@@ -106,7 +106,7 @@ class Answer:
             )
         return body
 
-    def evidence(self, limit: int = 2000) -> dict[str, Any]:
+    def evidence(self, limit: int = 2000) -> dict[str, JsonValue]:
         """What a reader of the report needs of it, as JSON."""
         return {
             "request": f"{self.method} {self.url}",

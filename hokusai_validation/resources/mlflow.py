@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from hokusai_validation.errors import ProtocolViolated, TargetInvalid
 from hokusai_validation.redaction import shown
@@ -88,7 +88,7 @@ class Mlflow:
             method, f"{self._prefix}{API}{path}", json=json, key=self.with_key, **options
         )
 
-    def call(self, method: str, path: str, json: object = None, **options: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, json: object = None, **options: Any) -> dict[str, JsonValue]:
         """One call that must succeed, its answer as JSON.
 
         Raises MlflowRefused, and the leaves of RequestFailed."""
@@ -116,7 +116,7 @@ class Mlflow:
 
     def search_experiments(
         self, filter_string: str = "", view: str = "ACTIVE_ONLY"
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, JsonValue]]:
         """Every experiment that fits, page by page."""
         yield from self._pages(
             "/experiments/search",
@@ -157,14 +157,13 @@ class Mlflow:
         """End a run."""
         self.call("POST", "/runs/update", {"run_id": run_id, "status": status, "end_time": end_time_ms})
 
-    def run(self, run_id: str) -> dict[str, Any]:
+    def run(self, run_id: str) -> dict[str, JsonValue]:
         """A run: `info` and `data`."""
         found = self.call("GET", f"/runs/get?run_id={quote(run_id)}")
         part(found, "run", "info", "run_id")
-        run: dict[str, Any] = found["run"]
-        return {"data": {}, **run}
+        return {"data": {}, **_table(found, "run")}
 
-    def search_runs(self, experiment_id: str, filter_string: str = "") -> Iterator[dict[str, Any]]:
+    def search_runs(self, experiment_id: str, filter_string: str = "") -> Iterator[dict[str, JsonValue]]:
         """Every run of an experiment that fits, page by page."""
         yield from self._pages(
             "/runs/search",
@@ -191,7 +190,7 @@ class Mlflow:
             body["run_id"] = run_id
         return str(part(self.call("POST", "/model-versions/create", body), "model_version", "version"))
 
-    def version(self, name: str, version: str) -> dict[str, Any]:
+    def version(self, name: str, version: str) -> dict[str, JsonValue]:
         """A model version."""
         found = self.call("GET", f"/model-versions/get?name={quote(name, safe='')}&version={quote(version)}")
         return _table(found, "model_version")
@@ -200,7 +199,7 @@ class Mlflow:
         """Let an alias point at a version, away from where it pointed."""
         self.call("POST", "/registered-models/alias", {"name": name, "alias": alias, "version": version})
 
-    def version_by_alias(self, name: str, alias: str) -> dict[str, Any]:
+    def version_by_alias(self, name: str, alias: str) -> dict[str, JsonValue]:
         """The version that an alias points at."""
         path = f"/registered-models/alias?name={quote(name, safe='')}&alias={quote(alias, safe='')}"
         return _table(self.call("GET", path), "model_version")
@@ -211,7 +210,7 @@ class Mlflow:
             "POST", "/model-versions/set-tag", {"name": name, "version": version, "key": key, "value": value}
         )
 
-    def search_models(self, filter_string: str = "") -> Iterator[dict[str, Any]]:
+    def search_models(self, filter_string: str = "") -> Iterator[dict[str, JsonValue]]:
         """Every registered model that fits, page by page."""
         options = f"filter={quote(filter_string)}&max_results=200"
         token = ""
@@ -245,7 +244,7 @@ class Mlflow:
             raise refused(answer)
         return answer
 
-    def _pages(self, path: str, items: str, body: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, items: str, body: Mapping[str, object]) -> Iterator[dict[str, JsonValue]]:
         token = ""
         for _ in range(PAGES_LIMIT):
             page = self.call("POST", path, {**body, **({"page_token": token} if token else {})})
@@ -264,7 +263,7 @@ def part(body: object, *path: str) -> Any:
     """What lies at a path of names in an answer.
 
     Raises ProtocolViolated where it has no such part."""
-    found: Any = body
+    found = body
     for name in path:
         if not isinstance(found, dict) or name not in found:
             raise ProtocolViolated(
@@ -274,21 +273,23 @@ def part(body: object, *path: str) -> Any:
     return found
 
 
-def _table(body: object, *path: str) -> dict[str, Any]:
+def _table(body: object, *path: str) -> dict[str, JsonValue]:
     found = part(body, *path)
     if not isinstance(found, dict):
         raise ProtocolViolated(f"`{'.'.join(path)}` of MLflow's answer is {type(found).__name__}, no object.")
     return found
 
 
-def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def objects(body: Mapping[str, JsonValue], name: str) -> list[dict[str, JsonValue]]:
     """A list of an answer, every one an object; MLflow leaves an empty list out.
 
     Raises ProtocolViolated where it is anything else."""
     found = body.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ProtocolViolated(f"`{name}` of MLflow's answer is no list of objects.")
-    return found
+    if isinstance(found, list):
+        objects = [each for each in found if isinstance(each, dict)]
+        if len(objects) == len(found):
+            return objects
+    raise ProtocolViolated(f"`{name}` of MLflow's answer is no list of objects.")
 
 
 def refused(answer: Answer) -> MlflowRefused:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -221,13 +221,13 @@ class ResultStore:
                 parts.append(f"===== {phase.value} =====\n{path.read_text(encoding='utf-8')}")
         return "\n".join(parts)
 
-    def add_summary(self, target: str, run_id: str, at: datetime, summary: Mapping[str, Any]) -> None:
+    def add_summary(self, target: str, run_id: str, at: datetime, summary: Mapping[str, JsonValue]) -> None:
         """Keep what later runs need to know of this one.
 
         Raises ReportNotWritten."""
         write_whole(self._dated("summaries", target, at, run_id), json.dumps(summary).encode())
 
-    def summaries(self, target: str, newest: int | None = None) -> tuple[dict[str, Any], ...]:
+    def summaries(self, target: str, newest: int | None = None) -> tuple[dict[str, JsonValue], ...]:
         """The summaries of the newest runs, oldest first; one that can't be read is left out, and one that is
         dated in the future: it would stay the newest for as long."""
         found = []
@@ -238,7 +238,7 @@ class ResultStore:
                 continue
         return tuple(reversed(found))
 
-    def summaries_of(self, target: str, prefix: str) -> tuple[dict[str, Any], ...]:
+    def summaries_of(self, target: str, prefix: str) -> tuple[dict[str, JsonValue], ...]:
         """The summaries of the runs whose id begins so, oldest first, without reading the others."""
         found = []
         for path in self._dated_files("summaries", target):

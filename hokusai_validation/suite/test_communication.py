@@ -6,9 +6,9 @@ health answer); where links with counters stand on the edge, bytes must really h
 
 import secrets as tokens
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from hokusai_validation.errors import AgentFailed, NotConfigured, RequestFailed
 from hokusai_validation.facts import FactKind
@@ -100,7 +100,7 @@ class TestCommunication:
             pytest.fail(f"GET {path}: {name} is {check['status']}, {check['message']}")
 
 
-def diagnosis_checks(body: object) -> dict[str, dict[str, Any]]:
+def diagnosis_checks(body: object) -> dict[str, dict[str, JsonValue]]:
     """The `checks` of a diagnosis answer that have the form of one."""
     checks = body.get("checks") if isinstance(body, dict) else None
     found = checks if isinstance(checks, dict) else {}
@@ -192,7 +192,7 @@ def _mlflow_check(
         return "GET /api/health/mlflow/detailed refused the good key"
     body = answer.json()
     checks = body.get("checks") if isinstance(body, dict) else None
-    found: Any = checks.get(check) if isinstance(checks, dict) else None
+    found = checks.get(check) if isinstance(checks, dict) else None
     if not isinstance(found, dict) or "status" not in found:
         seen = f"GET /api/health/mlflow/detailed answered {answer.status} without `checks.{check}.status`"
         evidence.fact(FactKind.SCHEMA_MISMATCH, Role.API_GATEWAY, seen, via)

@@ -2,10 +2,9 @@
 
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -142,7 +141,7 @@ class TestVersions:
             pytest.fail(f"The version of {name} could not be determined.")
 
 
-def _version_sources(target: Target, secrets: Secrets) -> Mapping[str, Any]:
+def _version_sources(target: Target, secrets: Secrets) -> Mapping[str, Callable[[], str]]:
     resolver = Resolver(target.dns.resolver)
 
     def api() -> str:
@@ -166,7 +165,7 @@ def _version_sources(target: Target, secrets: Secrets) -> Mapping[str, Any]:
         finally:
             found.close()
 
-    sources: dict[str, Any] = {}
+    sources: dict[str, Callable[[], str]] = {}
     if target.url is not None:
         sources["api"] = api
     if target.database is not None:
@@ -193,7 +192,7 @@ class TestNames:
 
 
 def _resolve(names: tuple[str, ...], component: str, resolver: Resolver, evidence: Evidence) -> None:
-    found: dict[str, Any] = {}
+    found: dict[str, list[str]] = {}
     unknown: list[str] = []
     for name in names:
         try:

@@ -5,9 +5,9 @@ import secrets as tokens
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from hokusai_validation.errors import NotPermitted, RequestFailed
 from hokusai_validation.facts import FactKind
@@ -224,7 +224,7 @@ class TestThreeViews:
         evidence.answer("health", answer)
         body = answer.json()
         told = body.get("services") if isinstance(body, dict) else None
-        services: Mapping[str, Any] = told if isinstance(told, dict) else {}
+        services: Mapping[str, JsonValue] = told if isinstance(told, dict) else {}
         deployed = target.redis is not None and target.topology[target.named(Role.CACHE)].deployed
         for role in (Role.CACHE, Role.QUEUE):
             name = word_for(role)

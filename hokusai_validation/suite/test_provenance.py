@@ -2,9 +2,9 @@
 should be."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from hokusai_validation.errors import AwsError, NotConfigured
 from hokusai_validation.facts import FactKind
@@ -191,7 +191,9 @@ class TestProvenance:
             pytest.fail("; ".join(wrong) + ".")
 
 
-def _version_answer(client: HttpClient, evidence: Evidence, name: str = "registry") -> Mapping[str, Any]:
+def _version_answer(
+    client: HttpClient, evidence: Evidence, name: str = "registry"
+) -> Mapping[str, JsonValue]:
     answer = client.get("/version")
     evidence.answer(f"version of {name}", answer)
     expect(

@@ -1,7 +1,7 @@
 """Every kind of toxic, one a file; `make` builds one from JSON."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hokusai_validation.links.toxics.bandwidth import Bandwidth
 from hokusai_validation.links.toxics.base import STREAMS, Toxic, ToxicInvalid
@@ -17,6 +17,9 @@ from hokusai_validation.links.toxics.reset_peer import ResetPeer
 from hokusai_validation.links.toxics.slicer import Slicer
 from hokusai_validation.links.toxics.slow_close import SlowClose
 from hokusai_validation.links.toxics.timeout import Timeout
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 TYPES: Mapping[str, type[Toxic]] = {
     kind.type: kind
@@ -81,7 +84,7 @@ def toxicity(value: object) -> float:
     return float(value)
 
 
-def attributes(value: object) -> Mapping[str, Any]:
+def attributes(value: object) -> "Mapping[str, JsonValue]":
     """A toxic's attributes from JSON.
 
     Raises ToxicInvalid."""

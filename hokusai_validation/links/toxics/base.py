@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from hokusai_validation.links.connection import Connection, Stream
 
 STREAMS = ("upstream", "downstream")
@@ -44,7 +46,7 @@ class Toxic:
         name: str,
         stream: str = "downstream",
         toxicity: float = 1.0,
-        attributes: Mapping[str, int] | None = None,
+        attributes: "Mapping[str, JsonValue] | None" = None,
         lease: str | None = None,
     ) -> None:
         self.name = name
@@ -55,10 +57,11 @@ class Toxic:
         self.removed = asyncio.Event()
         self.update(attributes or {})
 
-    def update(self, attributes: Mapping[str, Any]) -> None:
+    def update(self, attributes: "Mapping[str, JsonValue]") -> None:
         """Change some attributes.
 
         Raises ToxicInvalid."""
+        changed: dict[str, int] = {}
         for key, value in attributes.items():
             if key not in self.defaults:
                 known = ", ".join(self.defaults) or "none"
@@ -67,11 +70,12 @@ class Toxic:
                 raise ToxicInvalid(f"attribute {key!r} of toxic {self.type} must be a number, not {value!r}")
             if not 0 <= value <= MAX_ATTRIBUTE:
                 raise ToxicInvalid(f"attribute {key!r} of toxic {self.type} must be 0 or more, not {value!r}")
-        self.attributes.update({key: int(value) for key, value in attributes.items()})
+            changed[key] = int(value)
+        self.attributes.update(changed)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> "dict[str, JsonValue]":
         """As Toxiproxy's API shows it, and its lease."""
-        shown: dict[str, Any] = {
+        shown: dict[str, JsonValue] = {
             "name": self.name,
             "type": self.type,
             "stream": self.stream,

@@ -4,7 +4,7 @@ followed to its end, and errors by kind. Nothing here knows what a service means
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hokusai_validation.errors import (
     AnswerTooLarge,
@@ -20,6 +20,10 @@ from hokusai_validation.resources import deadline, recording
 from hokusai_validation.resources.aws.session import ANSWER_LIMIT_BYTES, Login, bounded, make
 from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.resources.classification import of_aws
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.client import BaseClient
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
@@ -63,6 +67,7 @@ _IAM_SERVICE = {"elbv2": "elasticloadbalancing"}
 _IAM_ACTION = {"s3:HeadBucket": "s3:ListBucket", "s3:ListObjectsV2": "s3:ListBucket"}
 
 Observer = Callable[[str], None]
+Answered = TypeVar("Answered")
 
 
 class AwsCalls:
@@ -84,9 +89,9 @@ class AwsCalls:
         self._login = login or Login()
         self._attempts = attempts
         self._observer = observer
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, BaseClient] = {}
         self._bounds: dict[str, Bounds] = {}
-        self._session: Any = None
+        self._session: Session | None = None
         self._lock = threading.Lock()  # boto3's clients may be shared, making them may not
 
     def once(self) -> "AwsCalls":
@@ -109,7 +114,7 @@ class AwsCalls:
             observer=self._observer,
         )
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str) -> "BaseClient":
         """The boto3 client of a service."""
         with self._lock:
             if service not in self._clients:
@@ -154,7 +159,7 @@ class AwsCalls:
 
     def _by_token(
         self,
-        client: Any,
+        client: "BaseClient",
         service: str,
         operation: str,
         items: str,
@@ -178,7 +183,7 @@ class AwsCalls:
                 return
         raise within.too_long(f"more than {PAGES_LIMIT} pages")
 
-    def _told(self, client: Any, service: str, operation: str) -> str:
+    def _told(self, client: "BaseClient", service: str, operation: str) -> str:
         api_name = client.meta.method_to_api_mapping[operation]
         action = f"{_IAM_SERVICE.get(service, service)}:{api_name}"
         action = _IAM_ACTION.get(action, action)
@@ -186,7 +191,7 @@ class AwsCalls:
             self._observer(action)
         return action
 
-    def _make(self, service: str) -> Any:
+    def _make(self, service: str) -> "BaseClient":
         from botocore.config import Config
 
         if self._session is None:
@@ -210,10 +215,10 @@ class AwsCalls:
     def _guarded(
         self,
         action: str,
-        make: Callable[[], Any],
+        make: Callable[[], Answered],
         arguments: Mapping[str, Any],
         limit_s: float | None = None,
-    ) -> Any:
+    ) -> Answered:
         """Run one call within its time, and name what goes wrong.
 
         Raises the leaves of AwsError."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hokusai_validation.errors import AwsNotFound
 from hokusai_validation.resources.aws.calls import AwsCalls
@@ -16,6 +16,17 @@ from hokusai_validation.resources.aws.models import (
     TaskDefinition,
     TaskSet,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import (
+        DeploymentTypeDef,
+        LoadBalancerTypeDef,
+        LogConfigurationOutputTypeDef,
+        ServiceTypeDef,
+        TaskDefinitionTypeDef,
+        TaskSetTypeDef,
+        TaskTypeDef,
+    )
 
 # What one call takes at most, by AWS's own limits.
 _SERVICES_A_CALL = 10
@@ -82,9 +93,10 @@ def _groups(items: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
         yield some
 
 
-def _service(item: Mapping[str, Any]) -> EcsServiceState:
+def _service(item: "ServiceTypeDef") -> EcsServiceState:
     sets = tuple(_task_set(each) for each in item.get("taskSets", ()))
     balancers = item.get("loadBalancers", ())
+    controller = item.get("deploymentController")
     alternate = {
         str(each["advancedConfiguration"]["alternateTargetGroupArn"])
         for each in balancers
@@ -99,7 +111,7 @@ def _service(item: Mapping[str, Any]) -> EcsServiceState:
         running=item.get("runningCount", 0),
         pending=item.get("pendingCount", 0),
         task_definition=item.get("taskDefinition", ""),
-        controller=(item.get("deploymentController") or {}).get("type") or "ECS",
+        controller=controller["type"] if controller and controller.get("type") else "ECS",
         strategy=(item.get("deploymentConfiguration") or {}).get("strategy") or "ROLLING",
         scheduling=item.get("schedulingStrategy") or "REPLICA",
         deployments=tuple(_deployment(each) for each in item.get("deployments", ())),
@@ -114,7 +126,7 @@ def _service(item: Mapping[str, Any]) -> EcsServiceState:
     )
 
 
-def _deployment(item: Mapping[str, Any]) -> EcsDeployment:
+def _deployment(item: "DeploymentTypeDef") -> EcsDeployment:
     return EcsDeployment(
         id=item.get("id", ""),
         status=item.get("status", ""),
@@ -129,7 +141,7 @@ def _deployment(item: Mapping[str, Any]) -> EcsDeployment:
     )
 
 
-def _task_set(item: Mapping[str, Any]) -> TaskSet:
+def _task_set(item: "TaskSetTypeDef") -> TaskSet:
     return TaskSet(
         id=item.get("id", ""),
         status=item.get("status", ""),
@@ -142,11 +154,11 @@ def _task_set(item: Mapping[str, Any]) -> TaskSet:
     )
 
 
-def _groups_of(balancers: Iterable[Mapping[str, Any]]) -> set[str]:
+def _groups_of(balancers: "Iterable[LoadBalancerTypeDef]") -> set[str]:
     return {str(each["targetGroupArn"]) for each in balancers if each.get("targetGroupArn")}
 
 
-def _task(item: Mapping[str, Any]) -> Task:
+def _task(item: "TaskTypeDef") -> Task:
     containers = item.get("containers", ())
     addresses = {
         str(interface["privateIpv4Address"])
@@ -185,7 +197,7 @@ def _task(item: Mapping[str, Any]) -> Task:
     )
 
 
-def _task_definition(item: Mapping[str, Any]) -> TaskDefinition:
+def _task_definition(item: "TaskDefinitionTypeDef") -> TaskDefinition:
     return TaskDefinition(
         arn=item["taskDefinitionArn"],
         family=item["family"],
@@ -201,8 +213,12 @@ def _task_definition(item: Mapping[str, Any]) -> TaskDefinition:
                 secrets={
                     str(pair["name"]): str(pair.get("valueFrom", "")) for pair in each.get("secrets", ())
                 },
-                log_group=(each.get("logConfiguration") or {}).get("options", {}).get("awslogs-group", ""),
+                log_group=_log_group(each.get("logConfiguration")),
             )
             for each in item.get("containerDefinitions", ())
         ),
     )
+
+
+def _log_group(config: "LogConfigurationOutputTypeDef | None") -> str:
+    return "" if config is None else config.get("options", {}).get("awslogs-group", "")

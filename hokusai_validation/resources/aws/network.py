@@ -2,7 +2,7 @@
 certificates, and Cloud Map's names."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hokusai_validation.errors import AwsNotFound
 from hokusai_validation.resources.aws.calls import PAGES_LIMIT, AwsCalls
@@ -19,6 +19,15 @@ from hokusai_validation.resources.aws.models import (
     TargetGroup,
     TargetHealth,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_elbv2.type_defs import (
+        ActionOutputTypeDef,
+        ListenerTypeDef,
+        RuleTypeDef,
+        TargetGroupTypeDef,
+    )
+    from mypy_boto3_servicediscovery.type_defs import InstanceSummaryTypeDef, ServiceSummaryTypeDef
 
 
 class Balancing:
@@ -113,7 +122,7 @@ class Balancing:
         rules = [_rule(item) for item in found]
         return tuple(sorted(rules, key=lambda rule: (rule.priority is None, rule.priority or 0)))
 
-    def _certificates_of(self, listener: Mapping[str, Any]) -> tuple[str, ...]:
+    def _certificates_of(self, listener: "ListenerTypeDef") -> tuple[str, ...]:
         default = [
             item["CertificateArn"] for item in listener.get("Certificates", ()) if "CertificateArn" in item
         ]
@@ -169,7 +178,7 @@ class Discovery:
             ),
         )
 
-    def _instances(self, service: Mapping[str, Any]) -> tuple[DiscoveryInstance, ...]:
+    def _instances(self, service: "ServiceSummaryTypeDef") -> tuple[DiscoveryInstance, ...]:
         found = list(
             self._calls.pages("servicediscovery", "list_instances", "Instances", ServiceId=service["Id"])
         )
@@ -192,7 +201,7 @@ class Discovery:
         return found
 
 
-def _instance(item: Mapping[str, Any], health: str) -> DiscoveryInstance:
+def _instance(item: "InstanceSummaryTypeDef", health: str) -> DiscoveryInstance:
     attributes = item.get("Attributes", {})
     port = str(attributes.get("AWS_INSTANCE_PORT", ""))
     return DiscoveryInstance(
@@ -205,7 +214,7 @@ def _instance(item: Mapping[str, Any], health: str) -> DiscoveryInstance:
     )
 
 
-def _target_group(item: Mapping[str, Any]) -> TargetGroup:
+def _target_group(item: "TargetGroupTypeDef") -> TargetGroup:
     return TargetGroup(
         name=item["TargetGroupName"],
         arn=item["TargetGroupArn"],
@@ -216,7 +225,7 @@ def _target_group(item: Mapping[str, Any]) -> TargetGroup:
     )
 
 
-def _rule(item: Mapping[str, Any]) -> Rule:
+def _rule(item: "RuleTypeDef") -> Rule:
     priority = str(item.get("Priority", "default"))
     return Rule(
         arn=item.get("RuleArn", ""),
@@ -255,7 +264,7 @@ def _condition(item: Mapping[str, Any]) -> RuleCondition:
     )
 
 
-def _action(item: Mapping[str, Any]) -> RuleAction:
+def _action(item: "ActionOutputTypeDef") -> RuleAction:
     groups = {
         each["TargetGroupArn"]: int(each.get("Weight", 1))
         for each in item.get("ForwardConfig", {}).get("TargetGroups", ())

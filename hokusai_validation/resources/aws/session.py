@@ -6,7 +6,7 @@ set once for a process, they hold for each of its clients, the results' bucket t
 """
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -14,6 +14,11 @@ from hokusai_validation.resources import bounded as bounded_connections
 from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Aws
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.client import BaseClient
+    from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredentials
 
 SESSION_NAME = "hokusai-validation"
 STS_TIMEOUT_S = 5.0
@@ -57,10 +62,10 @@ class Login(BaseModel):
         return self.model_copy(update={"role_arn": None, "external_id": None})
 
 
-def make(login: Login, region: str, endpoint_url: str | None = None) -> Any:
+def make(login: Login, region: str, endpoint_url: str | None = None) -> "Session":
     """A boto3 session. A role's credentials are fetched with the first call and anew before they end."""
     import boto3
-    from botocore.session import Session
+    from botocore.session import Session as BotocoreSession
 
     own = boto3.session.Session(
         region_name=region,
@@ -71,14 +76,14 @@ def make(login: Login, region: str, endpoint_url: str | None = None) -> Any:
     )
     if login.role_arn is None:
         return own
-    taken = Session()
+    taken = BotocoreSession()
     taken.set_config_variable("region", region)
     # botocore has no public way to give a session credentials that renew themselves.
     taken._credentials = _role(own, login, region, endpoint_url)
     return boto3.session.Session(botocore_session=taken, region_name=region)
 
 
-def bounded(client: Any) -> Bounds:
+def bounded(client: "BaseClient") -> Bounds:
     """Let a boto3 client's requests keep bounds; gives these."""
     bounds = Bounds(ATTEMPT_LIMIT_S, ANSWER_LIMIT_BYTES)
     # botocore has no public way to its connections; the version is locked. A stand-in has none.
@@ -88,11 +93,13 @@ def bounded(client: Any) -> Bounds:
     return bounds
 
 
-def _role(own: Any, login: Login, region: str, endpoint_url: str | None) -> Any:
+def _role(
+    own: "Session", login: Login, region: str, endpoint_url: str | None
+) -> "DeferredRefreshableCredentials":
     from botocore.config import Config
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-    def client(service: str, **arguments: Any) -> Any:
+    def client(service: str, **arguments: str | None) -> "BaseClient":
         made = own.client(
             service,
             region_name=region,
@@ -107,7 +114,7 @@ def _role(own: Any, login: Login, region: str, endpoint_url: str | None) -> Any:
         bounded(made)
         return made
 
-    arguments: dict[str, Any] = {"RoleSessionName": SESSION_NAME}
+    arguments = {"RoleSessionName": SESSION_NAME}
     if login.external_id is not None:
         arguments["ExternalId"] = login.external_id.get_secret_value()
     fetcher = AssumeRoleCredentialFetcher(
@@ -122,7 +129,7 @@ def _role(own: Any, login: Login, region: str, endpoint_url: str | None) -> Any:
 class _NoCredentials:
     """In place of credentials that boto3 does not find: says so when they are used, not before."""
 
-    def get_frozen_credentials(self) -> Any:
+    def get_frozen_credentials(self) -> "ReadOnlyCredentials":
         from botocore.exceptions import NoCredentialsError
 
         raise NoCredentialsError
