@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from hokusai_validation.assets.progress import Told
 from hokusai_validation.assets.suite_process import Message, Request
 from hokusai_validation.assets.task_start import PatientEcs
+from hokusai_validation.bounds import own_account
 from hokusai_validation.catalogue import Entry, phase_entries
 from hokusai_validation.errors import SuiteError
 from hokusai_validation.resources.injected import TaskSettings
@@ -40,9 +41,7 @@ class Clients:
     @classmethod
     def of_this_account(cls) -> "Clients":
         """By the credentials of this process."""
-        import boto3
-
-        return cls(boto3.client("ecs"), boto3.client("s3"))
+        return cls(own_account.client("ecs"), own_account.client("s3"))
 
 
 class SuiteTask:

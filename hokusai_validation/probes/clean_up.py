@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from hokusai_validation.bounds import deadline
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.probes.ownership import Thing, remaining_things, remove_thing
-from hokusai_validation.resources import deadline, shared
+from hokusai_validation.resources import shared
 from hokusai_validation.resources.mlflow import API, Mlflow
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target

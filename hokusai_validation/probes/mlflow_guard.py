@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from hokusai_validation.bounds import connections as bounded
+from hokusai_validation.bounds.connections import Bounds
 from hokusai_validation.errors import AnswerTooLarge, ProtocolViolated
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import bounded
-from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.resources.http import ANSWER_LIMIT_BYTES, unpacked
 from hokusai_validation.target import Target
 

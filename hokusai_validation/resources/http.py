@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import JsonValue, SecretStr
 
+from hokusai_validation.bounds.deadline import DeadlineTransport, within
 from hokusai_validation.errors import (
     AnswerTooLarge,
     ConnectionRefused,
@@ -37,7 +38,6 @@ from hokusai_validation.observation import ErrorClass, Native
 from hokusai_validation.redaction import shown
 from hokusai_validation.resources import hanging, recording
 from hokusai_validation.resources.classification import Classified, of_exception, of_name
-from hokusai_validation.resources.deadline import DeadlineTransport, within
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.target import Tls
 

@@ -6,6 +6,7 @@ import socket
 import dns.exception
 import dns.resolver
 
+from hokusai_validation.bounds.deadline import looked_up
 from hokusai_validation.errors import NameNotResolved
 from hokusai_validation.resources import recording
 from hokusai_validation.resources.classification import of_exception, of_name
@@ -14,10 +15,11 @@ LOOKUP_TIMEOUT_S = 3.0
 
 
 class Resolver:
-    """Answers from `server` (`host:port`), else from the system."""
+    """Answers from `server` (`host:port`), else from the system; within `timeout_s` from either."""
 
     def __init__(self, server: str | None = None, *, timeout_s: float = LOOKUP_TIMEOUT_S) -> None:
         self.server = server
+        self._timeout_s = timeout_s
         self._resolver: dns.resolver.Resolver | None = None
         if server is not None:
             host, _, port = server.rpartition(":")
@@ -60,10 +62,8 @@ class Resolver:
 
     def _from_system(self, name: str, record: str) -> tuple[str, ...]:
         try:
-            found = socket.getaddrinfo(
-                name, None, socket.AF_INET6 if record == "AAAA" else socket.AF_INET, socket.SOCK_STREAM
-            )
+            family = socket.AF_INET6 if record == "AAAA" else socket.AF_INET
+            return tuple(sorted(looked_up(name, family, limit_s=self._timeout_s)))
         except OSError as error:
             word = of_exception(error).native.code
             raise NameNotResolved(f"Name {name} has no address: {error}.", word) from None
-        return tuple(sorted({str(item[4][0]) for item in found}))

@@ -112,7 +112,10 @@ def message_of(error: BaseException) -> str:
         return "; ".join(message_of(each) for each in error.exceptions)
     if isinstance(error, AwsPermissionMissing):
         return f"missing permission {error.action}"
-    text = str(getattr(error, "msg", "") or error).strip()
+    try:
+        text = str(getattr(error, "msg", "") or error).strip()
+    except Exception as why:  # a text is made by whoever made the error
+        return f"{type(error).__name__}, whose text can't be made ({type(why).__name__})"
     worded = isinstance(
         error,
         HokusaiError | TimeLimit | AssertionError | pytest.skip.Exception | pytest.fail.Exception,

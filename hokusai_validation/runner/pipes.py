@@ -14,6 +14,7 @@ from dagster_pipes import (
 )
 from pydantic import JsonValue
 
+from hokusai_validation.bounds import own_account
 from hokusai_validation.permission import Gate
 from hokusai_validation.resources import hanging
 from hokusai_validation.resources.hanging import Asked
@@ -37,9 +38,7 @@ class Pipes:
         """Open what the environment describes."""
         if os.environ.get(TRANSPORT_VARIABLE) != "s3":
             return cls(open_dagster_pipes())
-        import boto3
-
-        s3 = boto3.client("s3")
+        s3 = own_account.client("s3")
         return cls(
             open_dagster_pipes(
                 context_loader=PipesS3ContextLoader(client=s3),

@@ -302,7 +302,10 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what was raised, and mask secrets in what pytest itself prints."""
-    report = yield
+    try:
+        report = yield
+    except Exception as trouble:
+        report = _unshown(item, call, trouble)
     if call.excinfo is not None and RAISED in item.stash:
         raised = outcome.Raised(call.excinfo.value, call.when, item.path)
         item.stash[RAISED].append(raised)
@@ -326,6 +329,22 @@ def pytest_runtest_makereport(
                 report.longrepr = harmless
         report.sections = [(name, printable(text)) for name, text in report.sections]
     return report
+
+
+def _unshown(item: pytest.Item, call: pytest.CallInfo[None], trouble: Exception) -> pytest.TestReport:
+    """A report for an error that pytest can't show: it would end the process for one whose line is not known."""
+    raised = "nothing" if call.excinfo is None else outcome.message_of(call.excinfo.value)
+    return pytest.TestReport(
+        item.nodeid,
+        item.location,
+        dict.fromkeys(item.keywords, 1),
+        "passed" if call.excinfo is None else "failed",
+        f"{raised}\n(pytest could not show where it was raised: {outcome.message_of(trouble)})",
+        "call" if call.when == "collect" else call.when,
+        duration=call.duration,
+        start=call.start,
+        stop=call.stop,
+    )
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

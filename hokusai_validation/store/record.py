@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue, ValidationError
 
+from hokusai_validation.bounds import own_account
 from hokusai_validation.errors import RecordNotWritten, UsageError
 from hokusai_validation.phase_rows import Trouble, TroubleKind
 from hokusai_validation.redaction import shown
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET_SCHEME = "s3://"
-CONNECT_LIMIT_S = 5
-READ_LIMIT_S = 10
-TRIES = 4
 NUMBERS_LIMIT = 99_999
 
 
@@ -181,21 +179,8 @@ def read(address: str, options: Mapping[str, JsonValue]) -> "Recorded":
 
 
 def s3_client(options: Mapping[str, JsonValue]) -> "S3Client":
-    """With limits and repetitions of its own, so that a row waits less than a test would."""
-    import boto3
-    from botocore.config import Config
-
-    profile, endpoint = options.get("profile"), options.get("endpoint_url")
-    session = boto3.Session(profile_name=None if profile is None else str(profile))
-    client: S3Client = session.client(
-        "s3",
-        endpoint_url=None if endpoint is None else str(endpoint),
-        config=Config(
-            connect_timeout=CONNECT_LIMIT_S,
-            read_timeout=READ_LIMIT_S,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-        ),
-    )
+    """For records: a row waits less than a test would."""
+    client: S3Client = own_account.client("s3", options)
     return client
 
 

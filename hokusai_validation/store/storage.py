@@ -6,6 +6,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from hokusai_validation.bounds import own_account
 from hokusai_validation.errors import ReportNotWritten
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ def default_options() -> dict[str, Any]:
 
 
 def base_path(base: str, options: dict[str, Any]) -> "UPath":
-    """The base as a path; a local one is absolute."""
+    """The base as a path; a local one is absolute, and a bucket's requests have whole deadlines."""
     from upath import UPath
 
-    path: UPath = UPath(base, **options)
+    path: UPath = UPath(base, **(own_account.files(options) if base.startswith("s3://") else options))
     return path.absolute() if is_local(path) else path
 
 

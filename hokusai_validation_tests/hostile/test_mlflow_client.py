@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from hokusai_validation.bounds.connections import Bounds
 from hokusai_validation.errors import EarlierFailed, ExpectationUnmet, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.mlflow_guard import ClientMisled, Guard
 from hokusai_validation.probes.registration import Journey
-from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver

@@ -1,5 +1,6 @@
 """Hanging, dying, unimportable: there are rows for everything, always."""
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -147,4 +148,41 @@ def test_what_was_not_asked_for_says_so(tmp_path: Path, arguments: tuple[str, ..
     assert ran.statuses("test_initial_state") == [Status.PASSED]
     (row,) = ran.of("test_success_in_closed_state")
     assert (row.status, row.message) == (Status.SKIPPED, "not selected")
+    assert {row.test for row in ran.rows} == UNIT
+
+
+UNSHOWABLE = {
+    "a line that is not known": """
+        def broken(): raise ValueError("of no line")
+        broken.__code__ = broken.__code__.replace(co_linetable=b"")
+        broken()
+    """,
+    "a text that raises": """
+        class Odd(Exception):
+            def __str__(self): raise RuntimeError("no text")
+            __repr__ = __str__
+        raise Odd()
+    """,
+    "a cause that is itself": """
+        error = ValueError("its own cause")
+        error.__cause__ = error
+        raise error
+    """,
+}
+
+
+@pytest.mark.parametrize("case", UNSHOWABLE)
+def test_an_error_that_can_not_be_shown_breaks_its_test_and_no_other(tmp_path: Path, case: str) -> None:
+    text = f"""
+class TestMLflowCircuitBreaker:
+    def test_initial_state(self):
+{textwrap.indent(textwrap.dedent(UNSHOWABLE[case]), " " * 8)}
+    def test_status_reporting(self):
+        pass
+"""
+    ran = run_suite(tmp_path, {"test_file.py": text}, "--category=unit")
+    row = ran.of("test_initial_state")[-1]
+    assert row.status is Status.BROKEN
+    assert any(name in row.message for name in ("ValueError", "Odd"))
+    assert ran.statuses("test_status_reporting") == [Status.PASSED]
     assert {row.test for row in ran.rows} == UNIT

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hokusai_validation.bounds import deadline
+from hokusai_validation.bounds.connections import Bounds
 from hokusai_validation.errors import (
     AnswerTooLarge,
     AwsCredentialsRefused,
@@ -16,9 +18,8 @@ from hokusai_validation.errors import (
     AwsUnavailable,
 )
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import deadline, recording
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.aws.session import ANSWER_LIMIT_BYTES, Login, bounded, make
-from hokusai_validation.resources.bounded import Bounds
 from hokusai_validation.resources.classification import of_aws
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from hokusai_validation.resources import bounded as bounded_connections
-from hokusai_validation.resources.bounded import Bounds
+from hokusai_validation.bounds import connections
+from hokusai_validation.bounds.connections import Bounds
 from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Aws
 
@@ -86,10 +86,7 @@ def make(login: Login, region: str, endpoint_url: str | None = None) -> "Session
 def bounded(client: "BaseClient") -> Bounds:
     """Let a boto3 client's requests keep bounds; gives these."""
     bounds = Bounds(ATTEMPT_LIMIT_S, ANSWER_LIMIT_BYTES)
-    # botocore has no public way to its connections; the version is locked. A stand-in has none.
-    endpoint = getattr(client, "_endpoint", None)
-    if endpoint is not None:
-        bounded_connections.within(bounds, endpoint.http_session._pool_classes_by_scheme)
+    connections.of_botocore(client, bounds)
     return bounds
 
 

@@ -1,7 +1,10 @@
 """A deadline for a whole request, kept at the socket: httpx's time-outs are for each read, so a peer
-that sends one byte a second would never meet them."""
+that sends one byte a second would never meet them. The system's resolver has no time-out at all."""
 
+import queue
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +13,8 @@ from typing import Any
 
 import httpcore
 import httpx
+
+LOOKUP_LIMIT_S = 3.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -100,3 +105,33 @@ def left(timeout: float | None, late: type[Exception]) -> float | None:
     if left_s <= 0:
         raise late("the deadline of the whole request has passed")
     return left_s if timeout is None else min(timeout, left_s)
+
+
+def looked_up(
+    host: str, family: socket.AddressFamily = socket.AF_UNSPEC, *, limit_s: float = LOOKUP_LIMIT_S
+) -> tuple[str, ...]:
+    """The addresses of a name, in the order of the system's resolver, which is left to itself when it does
+    not answer within `limit_s` and the deadline.
+
+    Raises socket.gaierror: EAI_AGAIN then, as the resolver itself would say; TimeoutError where the deadline
+    has passed already."""
+    wait_s = left(limit_s, TimeoutError)
+    answer: queue.SimpleQueue[tuple[str, ...] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
+            answer.put(tuple(dict.fromkeys(str(item[4][0]) for item in found)))
+        except UnicodeError as error:  # a label that no name can have
+            answer.put(socket.gaierror(socket.EAI_NONAME, str(error)))
+        except Exception as error:
+            answer.put(error)
+
+    threading.Thread(target=ask, name=f"lookup of {host}", daemon=True).start()
+    try:
+        told = answer.get(timeout=wait_s)
+    except queue.Empty:
+        raise socket.gaierror(socket.EAI_AGAIN, f"the resolver did not answer within {wait_s:g} s") from None
+    if isinstance(told, Exception):
+        raise told
+    return told

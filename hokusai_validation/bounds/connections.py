@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
+from hokusai_validation.bounds import deadline
 from hokusai_validation.errors import AnswerTooLarge
-from hokusai_validation.resources import deadline
 
 Place = tuple[str, int]
 
@@ -37,6 +39,29 @@ class BoundedConnection(HTTPConnection):
         self._begin()
         super().connect()
         self.sock: Any = _Socket(self.sock, self)
+
+    def _new_conn(self) -> socket.socket:
+        """As urllib3's own, over a look-up that ends."""
+        try:
+            addresses = deadline.looked_up(
+                self._dns_host, limit_s=min(self.left_s(), deadline.LOOKUP_LIMIT_S)
+            )
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        failed = OSError(f"{self.host} has no address")
+        for address in addresses:
+            try:
+                return create_connection(
+                    (address, self.port),
+                    self.left_s(),
+                    source_address=self.source_address,
+                    socket_options=self.socket_options,
+                )
+            except OSError as error:
+                failed = error
+        if isinstance(failed, TimeoutError):
+            raise ConnectTimeoutError(self, f"{self.host} took no connection in time") from failed
+        raise NewConnectionError(self, f"Failed to establish a new connection: {failed}") from failed
 
     def putrequest(self, *arguments: Any, **options: Any) -> None:
         self._begin()
@@ -77,6 +102,14 @@ def within(bounds: Bounds, pools: dict[str, Any]) -> None:
     for scheme, pool in pools.items():
         connection = type("Bounded", (BoundedConnection, pool.ConnectionCls), {"bounds": bounds})
         pools[scheme] = type("BoundedPool", (pool,), {"ConnectionCls": connection})
+
+
+def of_botocore(client: Any, bounds: Bounds) -> None:
+    """Let a boto3 client's requests keep the bounds."""
+    # botocore has no public way to its connections; the version is locked. A stand-in has none.
+    endpoint = getattr(client, "_endpoint", None)
+    if endpoint is not None:
+        within(bounds, endpoint.http_session._pool_classes_by_scheme)
 
 
 class _Socket:

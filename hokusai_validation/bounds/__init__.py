@@ -1,0 +1,1 @@
+"""What a question may take, in time and size, whichever library asks it."""
