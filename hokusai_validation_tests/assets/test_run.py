@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
+from dagster._core.execution.plan.objects import StepFailureData
 
 from hokusai_sandbox_tests.aids import kill_below
 from hokusai_validation.assets import progress
@@ -62,6 +63,12 @@ def test_a_phase_gives_rows_checks_numbers_and_documents(tmp_path: Path, results
     assert not result.success
     verdict = evaluations["verdict"]
     assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    # and it is said without a stack: nothing of ours is broken
+    failed = [event.event_specific_data for event in result.all_events if event.is_step_failure]
+    (said,) = [each.error for each in failed if isinstance(each, StepFailureData)]
+    assert said is not None
+    assert said.stack == []
+    assert said.message.startswith("stub is unhealthy: ")
     # rows and checks
     store = ResultStore(results)
     rows = store.rows("stub")

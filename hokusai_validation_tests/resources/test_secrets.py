@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from hokusai_validation.errors import SecretMissing, SecretUnusable
-from hokusai_validation.resources.secrets import FILE_LIMIT_BYTES, Secrets
+from hokusai_validation.resources.secrets import FILE_LIMIT_BYTES, Secrets, open_to_others
 from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Target
 
@@ -102,3 +102,12 @@ def test_a_secrets_file_that_is_none_is_said_and_not_waited_for(tmp_path: Path, 
         path.write_bytes(b"#" * (FILE_LIMIT_BYTES + 1))
     with pytest.raises(SecretMissing, match=r"secrets\.env"):
         Secrets(chosen).value(SecretRef(env="STUB_KEY"))
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_secrets_file_that_every_user_can_read_is_said(tmp_path: Path, mode: int, said: bool) -> None:
+    file = tmp_path / "secrets.env"
+    file.write_text("KEY=an-example-key\n")
+    file.chmod(mode)
+    note = open_to_others(Target(name="t", env_file=file))
+    assert (note is not None and f"chmod 600 {file}" in note) is said
