@@ -41,7 +41,7 @@ class Clients:
     @classmethod
     def of_this_account(cls) -> "Clients":
         """By the credentials of this process."""
-        return cls(own_account.client("ecs"), own_account.client("s3"))
+        return cls(own_account.ecs(), own_account.s3())
 
 
 class SuiteTask:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -14,6 +14,9 @@ from urllib3.util.connection import create_connection
 
 from hokusai_validation.bounds import deadline
 from hokusai_validation.errors import AnswerTooLarge
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 Place = tuple[str, int]
 
@@ -104,7 +107,7 @@ def within(bounds: Bounds, pools: dict[str, Any]) -> None:
         pools[scheme] = type("BoundedPool", (pool,), {"ConnectionCls": connection})
 
 
-def of_botocore(client: Any, bounds: Bounds) -> None:
+def of_botocore(client: "BaseClient", bounds: Bounds) -> None:
     """Let a boto3 client's requests keep the bounds."""
     # botocore has no public way to its connections; the version is locked. A stand-in has none.
     endpoint = getattr(client, "_endpoint", None)

@@ -2,12 +2,21 @@
 this process, within bounds as a target's account is: a stranger's trouble and our own hang alike."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import JsonValue
 
 from hokusai_validation.bounds import connections
 from hokusai_validation.bounds.connections import Bounds
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.client import BaseClient
+    from botocore.config import Config
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_s3 import S3Client
+
+Client = TypeVar("Client", bound="BaseClient")
 
 CONNECT_LIMIT_S = 5
 READ_LIMIT_S = 10
@@ -19,22 +28,44 @@ ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 TRIES_OF_FILES = 2
 
 
-def client(service: str, options: Mapping[str, JsonValue] | None = None) -> Any:
-    """A boto3 client; `options` are fsspec's, of which `profile` and `endpoint_url` count."""
+def s3(options: Mapping[str, JsonValue] | None = None) -> "S3Client":
+    """A boto3 client of the bucket; `options` are fsspec's, of which `profile` and `endpoint_url` count."""
+    made: S3Client = _boto3(options).client(
+        "s3", endpoint_url=_text(options, "endpoint_url"), config=_config()
+    )
+    return _bounded(made)
+
+
+def ecs(options: Mapping[str, JsonValue] | None = None) -> "ECSClient":
+    """A boto3 client of the tasks; `options` as for `s3`."""
+    made: ECSClient = _boto3(options).client(
+        "ecs", endpoint_url=_text(options, "endpoint_url"), config=_config()
+    )
+    return _bounded(made)
+
+
+def _boto3(options: Mapping[str, JsonValue] | None) -> "Session":
     import boto3
+
+    return boto3.Session(profile_name=_text(options, "profile"))
+
+
+def _text(options: Mapping[str, JsonValue] | None, name: str) -> str | None:
+    value = (options or {}).get(name)
+    return None if value is None else str(value)
+
+
+def _config() -> "Config":
     from botocore.config import Config
 
-    given = options or {}
-    profile, endpoint = given.get("profile"), given.get("endpoint_url")
-    made = boto3.Session(profile_name=None if profile is None else str(profile)).client(
-        service,
-        endpoint_url=None if endpoint is None else str(endpoint),
-        config=Config(
-            connect_timeout=CONNECT_LIMIT_S,
-            read_timeout=READ_LIMIT_S,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-        ),
+    return Config(
+        connect_timeout=CONNECT_LIMIT_S,
+        read_timeout=READ_LIMIT_S,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
     )
+
+
+def _bounded(made: Client) -> Client:
     connections.of_botocore(made, Bounds(REQUEST_LIMIT_S, ANSWER_LIMIT_BYTES))
     return made
 

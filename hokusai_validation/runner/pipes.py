@@ -38,7 +38,7 @@ class Pipes:
         """Open what the environment describes."""
         if os.environ.get(TRANSPORT_VARIABLE) != "s3":
             return cls(open_dagster_pipes())
-        s3 = own_account.client("s3")
+        s3 = own_account.s3()
         return cls(
             open_dagster_pipes(
                 context_loader=PipesS3ContextLoader(client=s3),

@@ -180,8 +180,7 @@ def read(address: str, options: Mapping[str, JsonValue]) -> "Recorded":
 
 def s3_client(options: Mapping[str, JsonValue]) -> "S3Client":
     """For records: a row waits less than a test would."""
-    client: S3Client = own_account.client("s3", options)
-    return client
+    return own_account.s3(options)
 
 
 def bucket_and_prefix(address: str) -> tuple[str, str]:

@@ -39,7 +39,7 @@ def rows_in(url: str) -> object:
 
 
 def tasks(url: str) -> object:
-    return own_account.client("ecs", {"endpoint_url": url}).describe_tasks(cluster="c", tasks=["t"])
+    return own_account.ecs({"endpoint_url": url}).describe_tasks(cluster="c", tasks=["t"])
 
 
 def file_in(url: str) -> object:
