@@ -1,8 +1,8 @@
 """Removing what the tests wrote to MLflow, by every way that is known to lead there: its own address, the
 gateway, each of its instances. What stays is told with the command that removes it.
 
-A way that led nowhere is not gone again for a while by those that clean up behind one test: whoever is the
-last goes every way once more."""
+A way that led nowhere is not gone again for a while, for longer by those that clean up behind one test than by
+whoever is the last."""
 
 import contextlib
 import contextvars
@@ -17,14 +17,16 @@ from functools import partial
 from hokusai_validation.bounds import deadline
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.probes.ownership import Thing, remaining_things, remove_thing
-from hokusai_validation.resources import shared
+from hokusai_validation.resources import own_faults, shared
+from hokusai_validation.resources.hanging import AFTER_OURS_S
 from hokusai_validation.resources.mlflow import API, Mlflow
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
 
 LIMIT_S = 60.0
-# So long nobody but the last one goes a way again that led nowhere.
-NO_WAY_FOR_S = 20.0
+# So long a way that led nowhere is not gone again; and not by the last one of a process, whose names stay in
+# the book else.
+NO_WAY_FOR_S, NOR_AT_THE_END_FOR_S = 20.0, 5.0
 LEFT_BEHIND = "left_behind"  # the key of a row's evidence, which the headline tells
 
 
@@ -50,8 +52,9 @@ def clear(
     still there by the last one that answered. Where none answers, `names`, which the last one gives, may be
     there. Raises nothing that a target can cause."""
     left: tuple[Left, ...] | None = None
+    for_s = NOR_AT_THE_END_FOR_S if names else NO_WAY_FOR_S
     with deadline.within(LIMIT_S), _ways(target, secrets) as ways:
-        for way, things in _looked(ways if names else [each for each in ways if _leads(each)], ours):
+        for way, things in _looked([each for each in ways if _leads(each, for_s)], ours):
             try:
                 seen = _clear_by(way, target, ours, things)
             except HokusaiError:
@@ -64,9 +67,9 @@ def clear(
     return tuple(Left(f"perhaps {name}", _search_command(target, name)) for name in names)
 
 
-def _leads(way: Mlflow) -> bool:
+def _leads(way: Mlflow, for_s: float) -> bool:
     shared.catch_up()
-    return time.monotonic() - _no_way.get(way.address, float("-inf")) > NO_WAY_FOR_S
+    return time.monotonic() - _no_way.get(way.address, float("-inf")) >= for_s
 
 
 def _looked(
@@ -89,7 +92,8 @@ def _look(way: Mlflow, ours: Callable[[str], bool]) -> tuple[tuple[Thing, ...], 
     try:
         found = remaining_things(way, ours)
     except HokusaiError:
-        _know(way.address, time.monotonic())
+        if own_faults.since_last_s() > AFTER_OURS_S:
+            _know(way.address, time.monotonic())
         return ()
     if way.address in _no_way:
         _know(way.address, None)

@@ -2,6 +2,7 @@
 only until one of their kind has failed twice. What is certain is not asked again."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
@@ -59,7 +60,8 @@ TRANSIENT_FACTS = frozenset(
     }
 )
 
-Kind = frozenset[tuple[str, str]]
+Pair = tuple[str, str]  # an error class, or the kind of a fact, and where it was met
+Kind = frozenset[Pair]
 
 
 def kind_of(row: Result) -> Kind | None:
@@ -79,6 +81,18 @@ def kind_of(row: Result) -> Kind | None:
     return None if row.facts else frozenset({("unexplained", row.test)})
 
 
+def standing_in(rows: Iterable[Result]) -> frozenset[Pair]:
+    """What failed again at a second attempt in these, in their order, at a place that nothing good came of
+    since."""
+    found: set[Pair] = set()
+    for row in rows:
+        well = {each.subject or each.dialled for each in row.observations if each.ok and not each.faults_on}
+        found = {(what, where) for what, where in found if where not in well}
+        if row.attempt > 1 and row.status is Status.FAILED:
+            found |= kind_of(row) or frozenset()
+    return frozenset(found)
+
+
 @dataclass(frozen=True)
 class Deferred:
     """A test whose first attempt failed, and how; `kind` is None for one that was skipped for what failed."""
@@ -92,10 +106,10 @@ class Deferred:
 
 @dataclass
 class SecondAttempts:
-    """Of one suite process."""
+    """Of one suite process; what earlier phases saw to stand is given to it."""
 
     waiting: list[Deferred] = field(default_factory=list)
-    _standing: set[tuple[str, str]] = field(default_factory=set)
+    standing: set[Pair] = field(default_factory=set)
     _recovered: bool = False
 
     def defer(
@@ -129,14 +143,14 @@ class SecondAttempts:
         """Whether it can still end otherwise: its kind was not seen to stand; what it needs recovered."""
         if deferred.kind is None:
             return self._recovered
-        return deferred.kind.isdisjoint(self._standing)
+        return deferred.kind.isdisjoint(self.standing)
 
     def ended(self, deferred: Deferred, row: Result) -> None:
         """Note how a second attempt went."""
         if row.status is Status.PASSED:
             self._recovered = True
         elif row.status is Status.FAILED and deferred.kind is not None:
-            self._standing |= deferred.kind & (kind_of(row) or frozenset())
+            self.standing |= deferred.kind & (kind_of(row) or frozenset())
 
 
 def pause(deferred: Deferred) -> None:

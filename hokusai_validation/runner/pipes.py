@@ -19,6 +19,8 @@ from hokusai_validation.permission import Gate
 from hokusai_validation.resources import hanging
 from hokusai_validation.resources.hanging import Asked
 from hokusai_validation.result import Progress, Result, SkipReason
+from hokusai_validation.runner import attempts
+from hokusai_validation.runner.attempts import Pair
 from hokusai_validation.target import Target
 
 TRANSPORT_VARIABLE = "HOKUSAI_PIPES"  # `s3` inside an ECS task
@@ -68,16 +70,18 @@ def gate_extras(gate: Gate) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Known:
-    """What earlier phases of a run have seen of its target: what hung, and the components that were not
-    well before anything was done to them."""
+    """What earlier phases of a run have seen of its target: what hung, the components that were not well
+    before anything was done to them, and what failed again at a second attempt."""
 
     hung: tuple[Asked, ...] = ()
     unhealthy: tuple[str, ...] = ()
+    standing: tuple[Pair, ...] = ()
 
     def extras(self) -> dict[str, JsonValue]:
         """It, to travel to another process."""
         hung: list[JsonValue] = [[each.host, each.port, each.operation] for each in self.hung]
-        return {"hung": hung, "unhealthy": list(self.unhealthy)}
+        standing: list[JsonValue] = [list(each) for each in self.standing]
+        return {"hung": hung, "unhealthy": list(self.unhealthy), "standing": standing}
 
     @classmethod
     def of(cls, rows: Iterable[Result]) -> Self:
@@ -87,13 +91,15 @@ class Known:
         return cls(
             tuple(sorted(hanging.seen_in(seen for row in held for seen in row.observations), key=str)),
             tuple(sorted(each for each in unhealthy if each is not None)),
+            tuple(sorted(attempts.standing_in(held))),
         )
 
     @classmethod
     def given(cls, extras: Mapping[str, Any]) -> Self:
         """As `extras` brought it."""
         hung = tuple(Asked(host, port, operation) for host, port, operation in extras.get("hung", ()))
-        return cls(hung, tuple(extras.get("unhealthy", ())))
+        standing = tuple((what, where) for what, where in extras.get("standing", ()))
+        return cls(hung, tuple(extras.get("unhealthy", ())), standing)
 
 
 def started_by_dagster() -> bool:

@@ -39,7 +39,7 @@ class State:
     unimportable: dict[str, str] = field(default_factory=dict)  # test -> why
     running: tuple[Entry, int, datetime] | None = None
     interrupted: str = ""
-    second: SecondAttempts = field(default_factory=SecondAttempts)
+    second: SecondAttempts = field(init=False)
     told: Send | None = None  # of a test process beside others: where it tells of its tests
     evidence: Evidence = field(init=False)  # of the attempt that runs
     stalls: StallWatch = field(default_factory=StallWatch)
@@ -47,6 +47,7 @@ class State:
 
     def __post_init__(self) -> None:
         self.evidence = Evidence(self.settings.target)
+        self.second = SecondAttempts(standing=set(self.settings.known.standing))
 
     @cached_property
     def budget(self) -> Budget:
@@ -66,7 +67,7 @@ class State:
     @cached_property
     def book(self) -> Book:
         """What this process has under way at the target."""
-        return Book(self.settings.target)
+        return Book(self.settings.target, self.settings.run_id)
 
     def record(self, row: Result) -> None:
         """A row on record."""
@@ -137,6 +138,7 @@ class State:
     def close(self) -> bool:
         """Write what still waits; whether all rows are on record."""
         whole = True
+        self.book.close()
         if self.tracing is not None:
             self.tracing.close()
         for each in self.settings.records:

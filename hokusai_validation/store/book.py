@@ -1,6 +1,7 @@
 """What a suite process has under way at a target, on this machine's disk before it is done: the names that it
 gives, and the test that changes the target's state. The process holds its book while it lives; whoever finds
-one that nobody holds knows what a killed run may have left behind, and nothing else."""
+one that nobody holds knows what a killed run may have left behind, and nothing else. What another process of
+the same run could not remove is taken over without a word."""
 
 import contextlib
 import fcntl
@@ -15,7 +16,7 @@ from hokusai_validation.store.locks import lock_folder, target_key
 from hokusai_validation.target import Target
 
 SUFFIX = "under-way"
-_NAME, _TEST, _OVER = "name", "test", "over"
+_RUN, _NAME, _TEST, _OVER = "run", "name", "test", "over"
 SIZE_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -32,13 +33,15 @@ class Abandoned:
 
 
 class Book:
-    """Of this process. A folder that can't be used makes one that keeps nothing."""
+    """Of this process, in a run. A folder that can't be used makes one that keeps nothing."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, run_id: str = "") -> None:
         self._key = target_key(target)
+        self._run_id = run_id
         self._file: int | None = None
         self._path: Path | None = None
         self._names: list[str] = []
+        self._tests: list[str] = []
 
     def take_over(self) -> Abandoned:
         """What dead processes left. Their names are this book's from now on."""
@@ -61,15 +64,22 @@ class Book:
     def under_way(self, test: str) -> Iterator[None]:
         """A test that changes the target's state runs in the block."""
         self._write(_TEST, test)
+        self._tests.append(test)
         try:
             yield
         finally:
+            self._tests.remove(test)
             self._write(_OVER, test)
 
-    def close(self, left: bool) -> None:
-        """The end of the process's work. What is `left` is for the next one to find."""
+    def all_gone(self) -> None:
+        """Nothing is there any more of what has a name."""
+        self._names.clear()
+
+    def close(self) -> None:
+        """The end of the process's work. What is left, and a test that it does not come to the end of, is for
+        the next one to find."""
         with contextlib.suppress(OSError):
-            if self._path is not None and not left:
+            if self._path is not None and not self._names and not self._tests:
                 self._path.unlink(missing_ok=True)
             if self._file is not None:
                 os.close(self._file)
@@ -83,6 +93,7 @@ class Book:
                 self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._path = path
+                os.write(self._file, f"{_RUN} {self._run_id}\n".encode())
             os.write(self._file, f"{kind} {text}\n".encode())
 
     def _take_over(self) -> Abandoned:
@@ -104,8 +115,9 @@ class Book:
                     running.remove(text)
             for name in found:  # in our book first, then out of theirs
                 self.note(name)
-            names += found
-            tests += running
+            if not self._run_id or (_RUN, self._run_id) not in entries:
+                names += found
+                tests += running
             path.unlink(missing_ok=True)
             os.close(file)
         return Abandoned(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(tests)))

@@ -83,7 +83,8 @@ def nothing_left(pytestconfig: pytest.Config, request: pytest.FixtureRequest) ->
             left = clear(given, state.secrets, lambda name: name.startswith(book.names), book.names)
         if left:
             state.evidence.record(LEFT_BEHIND, [each.as_json() for each in left])
-    book.close(bool(left))
+        else:
+            book.all_gone()
 
 
 def _settled(found: Abandoned, target: Target, request: pytest.FixtureRequest) -> bool:

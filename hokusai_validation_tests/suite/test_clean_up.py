@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from hokusai_validation.diagnosis.left_behind import KILLED_RUN, of_a_killed_run, still_there
+from hokusai_validation.probes import clean_up
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, clear
 from hokusai_validation.probes.ownership import noted_in, owned_name
+from hokusai_validation.resources import own_faults
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.store import locks
 from hokusai_validation.store.book import Book
@@ -148,10 +150,11 @@ def test_a_killed_process_is_found_by_the_next_one_alone(
         assert (found.names, found.tests) == (("a", "b"), ("Test::opens",))
         assert book.names == ("a", "b")
         assert not Book(target).take_over()
-        book.close(left=True)  # they could not be removed: the next one knows of them still
+        book.close()  # they could not be removed: the next one knows of them still
         again = Book(target)
         assert again.take_over().names == ("a", "b")
-        again.close(left=False)
+        again.all_gone()
+        again.close()
         assert not Book(target).take_over()
 
 
@@ -164,7 +167,8 @@ def test_names_are_in_the_book_before_they_are_used(tmp_path: Path, monkeypatch:
     assert book.names == (name,)
     (file,) = tmp_path.rglob("*.under-way")
     assert name in file.read_text()
-    book.close(left=False)
+    book.all_gone()
+    book.close()
     assert not list(tmp_path.rglob("*.under-way"))
 
 
@@ -213,7 +217,23 @@ def test_a_suite_says_what_a_killed_one_left_and_what_it_leaves_itself(tmp_path:
     assert all(row.status.value in ("passed", "skipped", "broken") for row in ran.rows)
 
 
-def test_a_way_that_led_nowhere_is_gone_again_by_the_last_one_alone() -> None:
+def test_what_a_process_of_the_same_run_left_is_taken_over_and_is_no_killed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BASE", tmp_path)
+    target = Target(name="one")
+    first, second = Book(target, "run-1"), Book(target, "run-1")
+    first.note("a")
+    first.close()
+    assert not second.take_over()
+    assert second.names == ("a",)
+    second.close()
+    assert Book(target, "run-2").take_over().names == ("a",)
+
+
+def test_a_way_that_led_nowhere_is_gone_again_by_the_last_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_up, "NOR_AT_THE_END_FOR_S", 0.0)
+    monkeypatch.setattr(own_faults, "_ended_at", None)  # else faults of tests before would count
     name = owned_name(datetime.now(UTC))
     store = Store(name)
     broken = Way(store, "/")

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from hokusai_validation.observation import ErrorClass, Outcome
 from hokusai_validation.result import SkipReason, Status
+from hokusai_validation.runner.attempts import standing_in
+from hokusai_validation.runner.pipes import Known
+from hokusai_validation_tests.diagnosis.rows import AT, row
 from hokusai_validation_tests.suite_plugin.running import TARGET, run_suite
 
 FILE = """
@@ -68,6 +72,30 @@ def test_what_a_time_budget_leaves_over_says_so(tmp_path: Path) -> None:
     (row,) = ran.of("test_basic_failure_tracking")
     assert (row.status, row.skip_reason) == (Status.SKIPPED, SkipReason.TIME_BUDGET)
     assert row.message.startswith("time budget: phase functional may take 1 s")
+
+
+def test_what_stood_in_an_earlier_phase_is_known_until_something_good_comes_of_the_place() -> None:
+    def asked(error: ErrorClass | None, where: str) -> dict[str, object]:
+        return {
+            "id": "o",
+            "operation": "sql.connect",
+            "dialled": where,
+            "host": "10.0.0.1",
+            "started_at": AT,
+            "ended_at": AT,
+            "outcome": Outcome.OK if error is None else Outcome.ERROR,
+            "error_class": error,
+        }
+
+    refused = asked(ErrorClass.REFUSED, "postgres")
+    first = row("test_database_login", Status.FAILED, observations=[refused])
+    again = row("test_database_login", Status.FAILED, observations=[refused], attempt=2)
+    assert standing_in([first]) == frozenset()
+    assert standing_in([first, again]) == {("refused", "postgres")}
+    other = row("test_answers", observations=[asked(None, "redis")])
+    assert standing_in([first, again, other]) == {("refused", "postgres")}
+    assert standing_in([again, row("test_answers", observations=[asked(None, "postgres")])]) == frozenset()
+    assert Known.given(Known.of([again]).extras()).standing == (("refused", "postgres"),)
 
 
 TORN = """
