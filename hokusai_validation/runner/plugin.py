@@ -142,19 +142,26 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if state.settings.processes > 1:
         _side_by_side(session, state)
     done = yield
-    waiting = state.second.waiting
-    for deferred in waiting:
+    for deferred in state.second.waiting:
         if session.shouldstop or not state.second.worth(deferred):
-            # It stands as it is: told of as what it was.
-            for report in deferred.reports:
-                if str(report.outcome) == "rerun":
-                    report.outcome = "failed"
-                    deferred.item.ihook.pytest_runtest_logreport(report=report)
+            _stands(deferred)
             continue
         attempts.pause(deferred)
         # Everything is torn down behind each: which one comes next is known only then.
-        state.second.ended(deferred, _run(state, deferred.item, None, deferred.entry, 2))
+        row = _run(state, deferred.item, None, deferred.entry, 2)
+        if row.status is Status.SKIPPED:
+            _stands(deferred)
+        else:
+            state.second.ended(deferred, row)
     return done
+
+
+def _stands(deferred: attempts.Deferred) -> None:
+    """A first attempt stands as it is: told of as what it was."""
+    for report in deferred.reports:
+        if str(report.outcome) == "rerun":
+            report.outcome = "failed"
+            deferred.item.ihook.pytest_runtest_logreport(report=report)
 
 
 def _side_by_side(session: pytest.Session, state: State) -> None:
@@ -173,11 +180,13 @@ def _side_by_side(session: pytest.Session, state: State) -> None:
 
 
 def _run(state: State, item: pytest.Item, nextitem: pytest.Item | None, entry: Entry, attempt: int) -> Result:
-    """One attempt, reported to pytest and sent as a row."""
+    """One attempt, reported to pytest and sent as a row, unless it is a second one that was not made."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     under_way = state.book.under_way(entry.test) if entry.exclusive else nullcontext()
     with state.budget.spending(entry), under_way:
         reports, row, for_earlier = _attempt(state, item, nextitem, entry, attempt)
+    if attempt > 1 and row.status is Status.SKIPPED:  # no time, nobody to ask: it says nothing new
+        return row
     state.record(row)
     if row.executed:
         state.budget.tried(entry)

@@ -98,6 +98,27 @@ def test_what_stood_in_an_earlier_phase_is_known_until_something_good_comes_of_t
     assert Known.given(Known.of([again]).extras()).standing == (("refused", "postgres"),)
 
 
+SILENT = """
+import pytest
+from hokusai_validation.errors import ReadTimedOut, UnhealthyBefore
+
+tries = []
+
+class TestMLflowCircuitBreaker:
+    def test_initial_state(self):
+        tries.append(1)
+        if len(tries) > 1:
+            raise UnhealthyBefore("api was not healthy before", "api")
+        raise ReadTimedOut("GET x: no answer.")
+"""
+
+
+def test_a_second_attempt_that_is_not_made_leaves_the_first_as_it_is(tmp_path: Path) -> None:
+    ran = run_suite(tmp_path, {"test_file.py": SILENT}, "--category=unit")
+    assert ran.statuses("test_initial_state") == [Status.FAILED]
+    assert "1 failed" in ran.output
+
+
 TORN = """
 import pytest
 from hokusai_validation.errors import ConnectionReset
