@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hokusai_sandbox import folders
 from hokusai_sandbox.keeper import clear, keep
@@ -88,7 +88,7 @@ def _port(text: str) -> tuple[str, int]:
     return name, int(port)
 
 
-def _locked(directory: Path) -> Any:
+def _locked(directory: Path) -> TextIO | None:
     """Hold the folder for as long as this process lives, and its child."""
     handle = (directory / "lock").open("w")
     deadline = time.monotonic() + 3.0  # one that is just ending

@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 TIMEOUT_S = 5.0
 
 
-def processes(directory: Path, address: str) -> list[dict[str, Any]]:
+def processes(directory: Path, address: str) -> list[dict[str, JsonValue]]:
     """Its processes as they are now; empty when it does not answer."""
     try:
         found = ask(directory, address, "GET", "/processes")

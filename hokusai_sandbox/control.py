@@ -4,7 +4,9 @@ limited, and by which what was done under a lease is undone when the lease ends.
 import hmac
 import json
 import sys
-from typing import Any
+from collections.abc import Callable
+
+from pydantic import JsonValue
 
 from hokusai_sandbox.changes import Applied, ChangeInvalid
 from hokusai_sandbox.leases import Leases
@@ -27,7 +29,7 @@ class Control:
         self.leases = Leases()
         self.stressors = Stressors(supervisor, sys.executable)
 
-    async def handle(self, request: Request) -> Any:
+    async def handle(self, request: Request) -> JsonValue:
         """One request.
 
         Raises Refused, ValueError, KeyError, TypeError."""
@@ -39,14 +41,14 @@ class Control:
             raise Refused(400, "The body must be a JSON object.")
         match request.method, request.parts:
             case "GET", ("processes",):
-                return [self._described(name) for name in self.supervisor.processes]
+                return list[JsonValue](self._described(name) for name in self.supervisor.processes)
             case "GET", ("processes", name):
                 self._process(name)
                 return self._described(name)
             case "POST", ("processes", name, action):
                 return self._act(self._process(name), action, values)
             case "GET", ("leases",):
-                return self.leases.listed()
+                return list[JsonValue](self.leases.listed())
             case "POST", ("leases",):
                 self.leases.renew(str(values["id"]), float(values["seconds"]))
                 return {"id": values["id"], "seconds": values["seconds"]}
@@ -69,7 +71,7 @@ class Control:
             case _:
                 raise Refused(404, f"{request.method} /{'/'.join(request.parts)} is not known.")
 
-    async def _changed(self, values: dict[str, Any]) -> str:
+    async def _changed(self, values: dict[str, JsonValue]) -> str:
         try:
             return await self.changes.put(values)
         except ChangeInvalid as error:
@@ -84,7 +86,7 @@ class Control:
             raise Refused(404, f"There is no process {name!r}; known: {known}.")
         return found
 
-    def _described(self, name: str) -> dict[str, Any]:
+    def _described(self, name: str) -> dict[str, JsonValue]:
         process = self.supervisor.processes[name]
         rss, cpu = process.measured()
         return {
@@ -100,14 +102,14 @@ class Control:
             "cpu_s": round(cpu, 3),
         }
 
-    def _act(self, process: Process, action: str, values: dict[str, Any]) -> Any:
+    def _act(self, process: Process, action: str, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
         name = process.service.name
         lease = None if values.get("lease") is None else str(values["lease"])
         if lease is not None and not self.leases.holds(lease):
             raise Refused(409, f"There is no lease {lease!r}: make it before the fault is put on.")
         match action:
             case "kill":
-                down_s = float(values.get("down_s", 0.0))
+                down_s = _number(values.get("down_s", 0.0))
                 if not 0 <= down_s <= MAX_DOWN_S:
                     raise Refused(400, f"down_s is 0 to {MAX_DOWN_S:g} s.")
                 self.supervisor.kill(name, down_s=down_s)
@@ -124,16 +126,16 @@ class Control:
             case "memory":
                 self._memory(process, lease, values)
             case "stress_memory":
-                self.stressors.stress_memory(name, int(values["bytes"]))
+                self.stressors.stress_memory(name, int(_number(values["bytes"])))
                 self._under(lease, f"stress_memory {name}", lambda: self.stressors.stress_memory(name, 0))
             case "cpu":
-                self.stressors.cpu(name, float(values["share"]))
+                self.stressors.cpu(name, _number(values["share"]))
                 self._under(lease, f"cpu {name}", lambda: self.stressors.cpu(name, 0.0))
             case _:
                 raise Refused(404, f"{action!r} is nothing that can be done to a process.")
         return self._described(name)
 
-    def _memory(self, process: Process, lease: str | None, values: dict[str, Any]) -> None:
+    def _memory(self, process: Process, lease: str | None, values: dict[str, JsonValue]) -> None:
         name = process.service.name
         if "limit_bytes" in values and values["limit_bytes"] is None:
             lift_memory(process.tree)
@@ -142,18 +144,18 @@ class Control:
         if process.pid is None:
             raise Refused(409, f"{name} is down: its memory can't be limited.")
         try:
-            limit_memory(process.tree, int(values["margin_bytes"]))
+            limit_memory(process.tree, int(_number(values["margin_bytes"])))
         except PermissionError:
             raise Refused(
                 409, f"{name} runs as another user: its memory can't be limited from here."
             ) from None
         self._under(lease, f"memory {name}", lambda: lift_memory(process.tree))
 
-    def _under(self, lease: str | None, what: str, undo: Any) -> None:
+    def _under(self, lease: str | None, what: str, undo: Callable[[], None]) -> None:
         if lease is not None:
             self.leases.add(lease, what, undo)
 
-    async def _reset(self) -> dict[str, Any]:
+    async def _reset(self) -> dict[str, JsonValue]:
         """Undo everything: leases, pauses, limits, stressors, states of AWS."""
         self.leases.end_all()
         self.stressors.end_all()
@@ -165,7 +167,7 @@ class Control:
             await self._aws("DELETE", [], {})
         return {"reset": True}
 
-    async def _aws(self, method: str, rest: list[str], values: dict[str, Any]) -> Any:
+    async def _aws(self, method: str, rest: list[str], values: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """States of AWS: `GET /aws`, `POST /aws/STATE {…}`, `DELETE /aws[/STATE]`. A lease named in
         the body switches it off again."""
         lease = values.pop("lease", None)
@@ -176,7 +178,7 @@ class Control:
             status, body = await self.supervisor.aws(method, path, json.dumps(values).encode())
         except (OSError, TimeoutError, ValueError) as error:
             raise Refused(502, f"The sandbox's AWS did not answer: {error!r}.") from None
-        answer = json.loads(body)
+        answer: dict[str, JsonValue] = json.loads(body)
         if status != 200:
             raise Refused(status, str(answer.get("detail", answer)))
         if method == "POST" and lease is not None and rest:
@@ -191,3 +193,10 @@ class Control:
             await self.supervisor.aws("DELETE", f"/_sandbox/states/{state}")
         except (OSError, TimeoutError, ValueError) as error:
             print(f"supervisor: AWS state {state} could not be switched off: {error!r}", flush=True)
+
+
+def _number(value: JsonValue) -> float:
+    """Raises Refused where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(400, f"{value!r} is no number.")
+    return value

@@ -24,7 +24,7 @@ class Zone:
     def __init__(self) -> None:
         self.names: Mapping[str, Sequence[str]] = {}
 
-    def take(self, names: Any) -> None:
+    def take(self, names: Mapping[str, Sequence[str]]) -> None:
         """The names as the AWS process has them now."""
         self.names = {str(name).lower().rstrip("."): list(found) for name, found in names.items()}
 
@@ -56,7 +56,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._zone = zone
         self._transport: asyncio.DatagramTransport | None = None
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:

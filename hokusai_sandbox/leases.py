@@ -5,6 +5,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 MAX_SECONDS = 600.0
 
 
@@ -65,7 +67,7 @@ class Leases:
         for lease in list(self._leases):
             self.end(lease)
 
-    def listed(self) -> list[dict[str, object]]:
+    def listed(self) -> list[dict[str, JsonValue]]:
         """For the interface: each with its remaining time and what stands under it."""
         now = asyncio.get_running_loop().time()
         return [

@@ -80,7 +80,7 @@ async def run(
             say(ready=True, status=status)
             close()
             await end.wait()
-            server.close()
+            await server.cleanup()
             control.leases.end_all()
         finally:
             ending.cancel()

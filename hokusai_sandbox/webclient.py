@@ -1,10 +1,12 @@
-"""The least of an HTTP client, for the supervisor's own questions on loopback."""
+"""The supervisor's and the balancer's own questions on loopback, over aiohttp: one connection each."""
 
 import asyncio
-import contextlib
 import json
 import ssl
 from typing import Any
+
+import aiohttp
+from yarl import URL
 
 LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -22,32 +24,33 @@ async def fetch(
 ) -> tuple[int, bytes]:
     """Status and body of one request to `host:port`; `body` goes along as JSON.
 
-    Raises OSError or TimeoutError when there is no answer, ValueError when it is no HTTP."""
-    async with asyncio.timeout(timeout_s):
-        host, _, port = address.rpartition(":")
-        reader, writer = await asyncio.open_connection(
-            host, int(port), ssl=tls, server_hostname=server_name if tls else None, limit=LIMIT_BYTES
-        )
-        try:
-            lines = [f"{method} {path} HTTP/1.1", f"Host: {server_name or address}", "Connection: close"]
-            lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-            lines += [f"Content-Length: {len(body)}", "Content-Type: application/json"]
-            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status = int(head.split(" ", 2)[1])
-            length = [
-                int(line.split(":", 1)[1])
-                for line in head.split("\r\n")
-                if line.lower().startswith("content-length:")
-            ]
-            answer = await (reader.readexactly(length[0]) if length else reader.read(LIMIT_BYTES))
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError) as error:
-            raise ValueError(f"{method} {address}{path}: no usable answer ({error})") from None
-        finally:
-            # Not closed first: Python before 3.11.5 can't abort what the other side has closed by then.
-            with contextlib.suppress(OSError, ssl.SSLError):
-                writer.transport.abort()
-    return status, answer
+    Raises OSError or TimeoutError when there is no answer, ValueError when it is no HTTP or too long."""
+    url = URL(f"{'https' if tls else 'http'}://{address}{path}", encoded=True)
+    named = {"Host": server_name or address, "Content-Type": "application/json"}
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+            session.request(
+                method,
+                url,
+                headers=named | (headers or {}),
+                data=body,
+                ssl=True if tls is None else tls,
+                server_hostname=server_name if tls else None,
+                allow_redirects=False,
+            ) as answer,
+        ):
+            received = bytearray()
+            async for piece in answer.content.iter_any():
+                received += piece
+                if len(received) > LIMIT_BYTES:
+                    raise ValueError(f"{method} {address}{path}: more than {LIMIT_BYTES} bytes")
+            return answer.status, bytes(received)
+    except aiohttp.ClientOSError:
+        raise
+    except aiohttp.ClientError as error:
+        raise ValueError(f"{method} {address}{path}: no usable answer ({error!r})") from None
 
 
 async def fetch_json(address: str, path: str, **options: Any) -> Any:

@@ -7,7 +7,6 @@ import socket
 import ssl
 import string
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -17,15 +16,16 @@ from hypothesis import strategies as st
 from hokusai_sandbox.balancer.health import seen
 from hokusai_sandbox.balancer.http import BadMessage, Head, body_of, read_head
 from hokusai_sandbox.balancer.routing import Group, Redirection, Table, TargetState
+from hokusai_sandbox.routing_table import ActionEntry, GroupEntry, RuleEntry, TargetEntry
 from hokusai_sandbox.stack import Stack
 from hokusai_sandbox_tests.aids import Sandbox
 
 
-def forward(group: str) -> dict[str, Any]:
+def forward(group: str) -> ActionEntry:
     return {"type": "forward", "groups": [group], "status": 503}
 
 
-def table(rules: list[dict[str, Any]], *, targets: int = 2) -> Table:
+def table(rules: list[RuleEntry], *, targets: int = 2) -> Table:
     found = Table()
     found.take(
         {
@@ -58,7 +58,7 @@ def table(rules: list[dict[str, Any]], *, targets: int = 2) -> Table:
     return found
 
 
-RULES: list[dict[str, Any]] = [
+RULES: list[RuleEntry] = [
     {
         "conditions": {"path-pattern": ["/api/mlflow/*"], "host-header": ["api.*"]},
         "action": forward("mlflow"),
@@ -117,9 +117,9 @@ def test_targets_take_turns_and_bad_ones_are_left_out() -> None:
 def test_health_is_kept_when_the_table_changes() -> None:
     found = table([])
     found.groups["api"].targets[0].state = "healthy"
-    values = {"groups": {"api": {"name": "api", "health_path": "/health", "targets": []}}, "balancers": []}
-    values["groups"]["api"]["targets"] = [{"id": "127.0.0.1", "port": 80}, {"id": "127.0.0.9", "port": 80}]  # type: ignore[index]
-    found.take(values)
+    targets: list[TargetEntry] = [{"id": "127.0.0.1", "port": 80}, {"id": "127.0.0.9", "port": 80}]
+    group: GroupEntry = {"name": "api", "health_path": "/health", "targets": targets}
+    found.take({"groups": {"api": group}, "balancers": []})
     assert [item.state for item in found.groups["api"].targets] == ["healthy", "initial"]
 
 

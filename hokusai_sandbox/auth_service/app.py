@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Header
 from fastapi.responses import JSONResponse
@@ -49,11 +49,11 @@ def build_app(settings: Settings, store: Store) -> FastAPI:
     about = {"service": "hokusai-auth", "version": settings.version}
 
     @app.get("/")
-    async def root() -> Any:
+    async def root() -> dict[str, str]:
         return about | {"status": "running"}
 
     @app.get("/health")
-    async def health() -> Any:
+    async def health() -> dict[str, str]:
         return about | {"status": "healthy", "timestamp": now()}
 
     @app.post("/api/v1/keys/validate", response_model=None)
@@ -95,7 +95,7 @@ def build_app(settings: Settings, store: Store) -> FastAPI:
         return JSONResponse({"recorded": True})
 
     @app.post("/admin/keys", status_code=201)
-    async def make(body: NewKey) -> Any:
+    async def make(body: NewKey) -> dict[str, str]:
         key, key_id = store.make(body.kind, body.rate_limit_per_hour)
         return {"key": key, "key_id": key_id}
 
@@ -106,7 +106,7 @@ def build_app(settings: Settings, store: Store) -> FastAPI:
         return JSONResponse({"key_id": key_id, "revoked": True})
 
     @app.get("/admin/requests")
-    async def requests() -> Any:
+    async def requests() -> dict[str, dict[str, int]]:
         return {
             "validate": {name: validations[name] for name in VALIDATIONS},
             "validate_by_key": dict(by_key),

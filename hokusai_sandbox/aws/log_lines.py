@@ -60,10 +60,10 @@ class LogFiles:
         return [line for line in whole.decode("utf-8", errors="replace").splitlines() if line.strip()]
 
 
-def _events(lines: Sequence[str]) -> list[dict[str, Any]]:
+def _events(lines: Sequence[str]) -> list[dict[str, str | int]]:
     """In the order of their times, as CloudWatch demands of one request: several threads write a file,
     and a line that says no time of its own (of a traceback, say) belongs to the one before."""
-    events = []
+    events: list[dict[str, str | int]] = []
     at = _written_at(lines[0]) or time.time()
     for line in lines:
         at = _written_at(line) or at

@@ -8,6 +8,7 @@ from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 from moto.moto_api import state_manager
 from moto.rds.models import DBInstance
 from moto.secretsmanager.models import secretsmanager_backends
+from pydantic import JsonValue
 
 from hokusai_sandbox.plan import ACCOUNT, LOOPBACK, REGION
 
@@ -29,7 +30,7 @@ def _health(health_of: Callable[[FakeTargetGroup, str], Health | None]) -> None:
     groups: Any = FakeTargetGroup
     original = groups.health_for
 
-    def health_for(self: FakeTargetGroup, target: dict[str, Any], ec2_backend: Any) -> FakeHealthStatus:
+    def health_for(self: FakeTargetGroup, target: dict[str, JsonValue], ec2_backend: Any) -> FakeHealthStatus:
         answer: FakeHealthStatus = original(self, target, ec2_backend)
         found = health_of(self, str(target["Id"]))
         if found is not None and answer.status == "healthy":

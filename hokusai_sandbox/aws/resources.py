@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.acm.models import acm_backends
-from moto.ecs.models import EC2ContainerServiceBackend, Task, ecs_backends
+from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition, ecs_backends
 from moto.elbv2.models import ELBv2Backend, FakeTargetGroup, elbv2_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.servicediscovery.models import servicediscovery_backends
+from pydantic import JsonValue
 
 from hokusai_sandbox.aws import observed, stores
 from hokusai_sandbox.aws.resources_names import (
@@ -31,6 +32,20 @@ from hokusai_sandbox.plan import (
 
 DEPLOYED_BEFORE = timedelta(hours=2)
 SUBNETS = ("subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002")
+
+
+class PlacedTask(Task):
+    """A task with what AWS tells of it, and moto does not; `process` is the sandbox's that it stands for."""
+
+    process: str
+    created_at: datetime
+    started_at: datetime
+    health_status: str
+    cpu: str | None
+    memory: str | None
+    version: int
+    stop_code: str | None = None
+    stopped_at: datetime | None = None
 
 
 def image(component: str, commit: str) -> str:
@@ -124,7 +139,7 @@ class Resources:
                     [self.forward(default)],
                 )
 
-    def forward(self, component: str) -> dict[str, Any]:
+    def forward(self, component: str) -> dict[str, JsonValue]:
         """A listener's action that sends to a component's target group."""
         arn = self.groups[component].arn
         return {
@@ -172,10 +187,10 @@ class Resources:
             self.task(component, place, definition, self.start - DEPLOYED_BEFORE)
         service.running_count = len(self.settings.tasks[component])
 
-    def task_definition(self, component: str, commit: str, at: datetime) -> Any:
+    def task_definition(self, component: str, commit: str, at: datetime) -> TaskDefinition:
         """Register one more revision."""
         environment = dict(self.settings.environment[component]) | {"GIT_COMMIT": commit}
-        container: dict[str, Any] = {
+        container: dict[str, JsonValue] = {
             "name": component,
             "image": image(component, commit),
             "cpu": 256,
@@ -204,13 +219,14 @@ class Resources:
             execution_role_arn=f"arn:aws:iam::{ACCOUNT}:role/hokusai-execution-development",
         )
         definition.registered_at = at
-        return definition
+        registered: TaskDefinition = definition
+        return registered
 
     def service(self, component: str) -> Any:
         """The ECS service of a component, as moto keeps it."""
         return self.ecs.services[f"{CLUSTER}:{SERVICES[component]}"]
 
-    def deployed(self, component: str, definition: Any, at: datetime) -> None:
+    def deployed(self, component: str, definition: TaskDefinition, at: datetime) -> None:
         """One finished rollout of a revision is what the service shows."""
         service = self.service(component)
         service.task_definition = definition.arn
@@ -238,11 +254,11 @@ class Resources:
             {"id": f"event-{number}", "createdAt": at + timedelta(minutes=3), "message": message}
         ]
 
-    def task(self, component: str, place: Placed, definition: Any, at: datetime) -> Any:
+    def task(self, component: str, place: Placed, definition: TaskDefinition, at: datetime) -> PlacedTask:
         """One running task of a service; made without moto's networks, which the sandbox has none of."""
         mode, definition.network_mode = definition.network_mode, "bridge"
         try:
-            task: Any = Task(
+            task = PlacedTask(
                 self.ecs.clusters[CLUSTER],
                 definition,
                 None,
@@ -271,7 +287,7 @@ class Resources:
                 ],
             }
         ]
-        container = task.containers[0]
+        container: Any = task.containers[0]
         container.task_arn = task.task_arn
         container.last_status = "RUNNING"
         container.exitCode = None
@@ -280,13 +296,13 @@ class Resources:
         self.ecs.tasks.setdefault(CLUSTER, {})[task.task_arn] = task
         return task
 
-    def tasks(self, component: str, *, status: str = "RUNNING") -> list[Any]:
+    def tasks(self, component: str, *, status: str = "RUNNING") -> list[PlacedTask]:
         """The tasks of a component with this desired status."""
         group = f"service:{SERVICES[component]}"
         return [
             task
             for task in self.ecs.tasks.get(CLUSTER, {}).values()
-            if task.group == group and task.desired_status == status
+            if isinstance(task, PlacedTask) and task.group == group and task.desired_status == status
         ]
 
     def _names(self) -> None:

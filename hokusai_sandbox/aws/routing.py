@@ -6,16 +6,17 @@ from typing import Any
 from hokusai_sandbox.aws.resources import Resources
 from hokusai_sandbox.aws.resources_names import LOAD_BALANCERS
 from hokusai_sandbox.plan import HOSTS, LOOPBACK, NAMESPACE
+from hokusai_sandbox.routing_table import ActionEntry, BalancerEntry, GroupEntry, RedirectEntry, TableEntry
 
 
-def table(resources: Resources) -> dict[str, Any]:
+def table(resources: Resources) -> TableEntry:
     """Per load balancer: the hosts whose public name it is, the rules of its HTTPS listener in
     order, and the target groups with their registered targets."""
     elb = resources.elb
-    groups = {
+    groups: dict[str, GroupEntry] = {
         group.arn: {
             "name": group.name,
-            "health_path": group.health_check_path,
+            "health_path": group.health_check_path or "/",
             "targets": [
                 {"id": str(item["Id"]), "port": int(item.get("Port") or group.port)}
                 for item in group.targets.values()
@@ -23,7 +24,7 @@ def table(resources: Resources) -> dict[str, Any]:
         }
         for group in list(elb.target_groups.values())
     }
-    balancers = []
+    balancers: list[BalancerEntry] = []
     for balancer in list(elb.load_balancers.values()):
         listener = next((item for item in balancer.listeners.values() if item.protocol == "HTTPS"), None)
         if listener is None:
@@ -72,7 +73,7 @@ def _conditions(conditions: list[dict[str, Any]]) -> dict[str, list[str]]:
     return values
 
 
-def _redirect(actions: list[Any]) -> dict[str, Any] | None:
+def _redirect(actions: list[Any]) -> RedirectEntry | None:
     data = actions[-1].data if hasattr(actions[-1], "data") else actions[-1]
     config = data.get("RedirectConfig")
     if config is None:
@@ -85,7 +86,7 @@ def _redirect(actions: list[Any]) -> dict[str, Any] | None:
     }
 
 
-def _action(actions: list[Any]) -> dict[str, Any]:
+def _action(actions: list[Any]) -> ActionEntry:
     data = actions[-1].data if hasattr(actions[-1], "data") else actions[-1]
     groups = [item["TargetGroupArn"] for item in (data.get("ForwardConfig") or {}).get("TargetGroups") or []]
     if not groups and data.get("TargetGroupArn"):

@@ -8,15 +8,17 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from pydantic import JsonValue
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from hokusai_sandbox.aws import routing
@@ -26,8 +28,8 @@ from hokusai_sandbox.aws.settings import AwsSettings
 from hokusai_sandbox.aws.states import States
 from hokusai_sandbox.aws.states_base import StateError
 from hokusai_sandbox.plan import BUCKET
+from hokusai_sandbox.routing_table import TableEntry
 
-StartResponse = Callable[..., Any]
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/[^/]*/([^/]+)/")
 LOOPBACK = "127.0.0.1"
 
@@ -50,7 +52,7 @@ class Application:
             values = dict(state)
             self.states.set(str(values.pop("state")), values)
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))
         if path.startswith("/_sandbox/"):
             return self._own(environ, start_response, path)
@@ -64,7 +66,7 @@ class Application:
         answer: Iterable[bytes] = self.moto(environ, start_response)
         return answer
 
-    def _refused(self, environ: dict[str, Any]) -> tuple[str, str, bytes] | None:
+    def _refused(self, environ: WSGIEnvironment) -> tuple[str, str, bytes] | None:
         found = _CREDENTIAL.search(str(environ.get("HTTP_AUTHORIZATION", "")))
         if found is None:
             return None  # unsigned: MLflow's health, moto's own pages
@@ -78,10 +80,11 @@ class Application:
             return _error(environ, *denial)
         return None
 
-    def _own(self, environ: dict[str, Any], start_response: StartResponse, path: str) -> Iterable[bytes]:
+    def _own(self, environ: WSGIEnvironment, start_response: StartResponse, path: str) -> Iterable[bytes]:
         given = str(environ.get("HTTP_AUTHORIZATION", "")).removeprefix("Bearer ")
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length else b""
+        answer: Mapping[str, JsonValue] | TableEntry
         if not hmac.compare_digest(given, self.settings.token):
             status, answer = "401 Unauthorized", {"detail": "The sandbox's token is missing or wrong."}
         else:
@@ -94,7 +97,7 @@ class Application:
         start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
         return [text]
 
-    def _handle(self, method: str, path: str, value: Any) -> Any:
+    def _handle(self, method: str, path: str, value: Any) -> Mapping[str, JsonValue] | TableEntry:
         parts = path.strip("/").split("/")[1:]
         with self._lock:
             match method, parts:
@@ -103,7 +106,9 @@ class Application:
                 case "GET", ["routing"]:
                     return routing.table(self.resources)
                 case "GET", ["names"]:
-                    return routing.names(self.resources)
+                    return {
+                        name: list[JsonValue](found) for name, found in routing.names(self.resources).items()
+                    }
                 case "GET", ["states"]:
                     return self.states.active()
                 case "POST", ["states", name]:
@@ -159,7 +164,7 @@ def _damaged(content: Iterable[bytes]) -> Iterable[bytes]:
     return [bytes(whole)]
 
 
-def _action(environ: dict[str, Any]) -> str:
+def _action(environ: WSGIEnvironment) -> str:
     """The call's name: from the target header (JSON protocols) or the form's `Action`."""
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     if target:
@@ -173,7 +178,7 @@ def _action(environ: dict[str, Any]) -> str:
     return ""
 
 
-def _error(environ: dict[str, Any], status: int, code: str, message: str) -> tuple[str, str, bytes]:
+def _error(environ: WSGIEnvironment, status: int, code: str, message: str) -> tuple[str, str, bytes]:
     """An error in the form that the call's protocol has."""
     line = f"{status} {'Bad Request' if status == 400 else 'Forbidden'}"
     if environ.get("HTTP_X_AMZ_TARGET"):

@@ -4,7 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Self
+
+from pydantic import JsonValue
 
 VARIABLE = "SANDBOX_AWS"
 
@@ -30,7 +32,7 @@ class AwsSettings:
     secret_key: str = field(repr=False)
     tasks: Mapping[str, tuple[Placed, ...]]
     environment: Mapping[str, Mapping[str, str]]
-    secret: Mapping[str, Any] = field(repr=False)
+    secret: Mapping[str, JsonValue] = field(repr=False)
     database_address: str
     database_port: int
     redis_port: int
@@ -38,7 +40,7 @@ class AwsSettings:
     certificate_key: str = field(repr=False)
     commit: str
     started_at: float
-    states: tuple[Mapping[str, Any], ...] = ()
+    states: tuple[Mapping[str, JsonValue], ...] = ()
     log_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_environment(self) -> dict[str, str]:

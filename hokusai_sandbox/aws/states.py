@@ -7,9 +7,9 @@ supervisor and by the balancer, and shows too.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from moto.elbv2.models import FakeTargetGroup
+from pydantic import JsonValue
 
 from hokusai_sandbox.aws import patches
 from hokusai_sandbox.aws.patches import Health
@@ -26,7 +26,7 @@ class States(EcsStates, WayStates, DataStates):
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
-        self._active: dict[str, tuple[Mapping[str, Any], list[Undo]]] = {}
+        self._active: dict[str, tuple[Mapping[str, JsonValue], list[Undo]]] = {}
         self._denied: dict[str, int | None] = {}  # action -> how often still (None: always)
         self._throttled: dict[str, int | None] = {}
         self._health: dict[tuple[str, str], Health] = {}  # (group, id) as the balancer saw it
@@ -35,11 +35,11 @@ class States(EcsStates, WayStates, DataStates):
         self.damages_objects = False  # what is read of the bucket has one bit flipped
         patches.apply(resources.ecs, self._health_of)
 
-    def active(self) -> dict[str, Any]:
+    def active(self) -> dict[str, JsonValue]:
         """The states that are on, with what they were set to."""
         return {name: dict(values) for name, (values, _) in self._active.items()}
 
-    def set(self, name: str, values: Mapping[str, Any]) -> None:
+    def set(self, name: str, values: Mapping[str, JsonValue]) -> None:
         """Switch one on; one that is on is switched off first.
 
         Raises StateError."""

@@ -4,7 +4,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hokusai_sandbox.aws.resources import Resources
+from hokusai_sandbox.aws.resources import PlacedTask, Resources
 from hokusai_sandbox.aws.resources_names import SERVICES
 from hokusai_sandbox.aws.states_base import Undo
 
@@ -56,24 +56,23 @@ class EcsStates:
         new = self.resources.task(component, place, definition, datetime.now(UTC) - timedelta(minutes=1))
         return [undo, lambda: self._forget(new)]
 
-    def _stop(self, task: Any, reason: str, exit_code: int) -> Undo:
+    def _stop(self, task: PlacedTask, reason: str, exit_code: int) -> Undo:
         task.desired_status = "STOPPED"
         task.last_status = "STOPPED"
         task.stopped_reason = reason
         task.stop_code = "EssentialContainerExited"
         task.stopped_at = datetime.now(UTC)
-        task.containers[0].last_status = "STOPPED"
-        task.containers[0].exitCode = exit_code
+        container: Any = task.containers[0]
+        container.last_status, container.exitCode = "STOPPED", exit_code
 
         def back() -> None:
             task.desired_status = task.last_status = "RUNNING"
             task.stopped_reason, task.stop_code, task.stopped_at = "", None, None
-            task.containers[0].last_status = "RUNNING"
-            task.containers[0].exitCode = None
+            container.last_status, container.exitCode = "RUNNING", None
 
         return back
 
-    def _forget(self, task: Any) -> None:
+    def _forget(self, task: PlacedTask) -> None:
         for tasks in self.resources.ecs.tasks.values():
             tasks.pop(task.task_arn, None)
 

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 from moto.elbv2.models import FakeAction
+from pydantic import JsonValue
 
 from hokusai_sandbox.aws.patches import Health
 from hokusai_sandbox.aws.resources import Resources
@@ -33,7 +34,7 @@ class WayStates:
     def _set_wrong_listener_rule(self, path: str, component: str, host: str | None = None) -> list[Undo]:
         """A rule before all others sends `path` to a component's target group."""
         resources = self.resources
-        conditions: list[dict[str, Any]] = [
+        conditions: list[dict[str, JsonValue]] = [
             {"Field": "path-pattern", "PathPatternConfig": {"Values": [path]}}
         ]
         if host is not None:

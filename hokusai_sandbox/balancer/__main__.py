@@ -14,6 +14,7 @@ from hokusai_sandbox.balancer.routing import Table
 from hokusai_sandbox.balancer.settings import BalancerSettings
 from hokusai_sandbox.plan import LOOPBACK
 from hokusai_sandbox.refresh import keep_fresh
+from hokusai_sandbox.routing_table import TableEntry
 
 
 async def serve(settings: BalancerSettings) -> None:
@@ -21,7 +22,7 @@ async def serve(settings: BalancerSettings) -> None:
     table = Table()
     known = asyncio.Event()
 
-    def take(values: dict[str, object]) -> None:
+    def take(values: TableEntry) -> None:
         table.take(values)
         known.set()
 

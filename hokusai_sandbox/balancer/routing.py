@@ -2,9 +2,9 @@
 
 import fnmatch
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from hokusai_sandbox.routing_table import ActionEntry, BalancerEntry, TableEntry
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Table:
     balancers: list[Balancer] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)
 
-    def take(self, values: Mapping[str, Any]) -> None:
+    def take(self, values: TableEntry) -> None:
         """Another state of what is registered; targets that stay keep their health, and are asked what
         their group asks now."""
         known = {item.key: item for group in self.groups.values() for item in group.targets}
@@ -138,7 +138,7 @@ class Table:
         return [item for group in self.groups.values() for item in group.targets]
 
 
-def _balancer(values: Mapping[str, Any]) -> Balancer:
+def _balancer(values: BalancerEntry) -> Balancer:
     return Balancer(
         hosts=tuple(str(host).lower() for host in values["hosts"]),
         rules=tuple(
@@ -154,7 +154,7 @@ def _balancer(values: Mapping[str, Any]) -> Balancer:
     )
 
 
-def _action(values: Mapping[str, Any]) -> Action:
+def _action(values: ActionEntry) -> Action:
     return Action(str(values["type"]), tuple(values["groups"]), int(values["status"]))
 
 

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 
+from pydantic import JsonValue
+
 from hokusai_sandbox.changes import aws, certificate, links, nginx, processes
 from hokusai_sandbox.changes.ground import ChangeFailed, ChangeInvalid, Ground, Undo, Values, text
 
@@ -72,6 +74,6 @@ class Applied:
                 raise ChangeFailed(f"The change {found} could not be undone: {error!r}.") from None
             return True
 
-    def listed(self) -> list[dict[str, object]]:
+    def listed(self) -> list[JsonValue]:
         """What is in force."""
         return [{"id": found, "change": dict(values)} for found, (values, _) in self._on.items()]

@@ -17,10 +17,10 @@ async def state(ground: Ground, values: Values) -> Undo:
     return back
 
 
-async def _tell(ground: Ground, method: str, name: str, values: dict[str, object]) -> None:
+async def _tell(ground: Ground, method: str, name: str, values: Values) -> None:
     try:
         status, answer = await ground.supervisor.aws(
-            method, f"/_sandbox/states/{name}", json.dumps(values).encode()
+            method, f"/_sandbox/states/{name}", json.dumps(dict(values)).encode()
         )
     except ValueError as error:
         raise ChangeFailed(f"AWS did not take the state {name}: {error}.") from None

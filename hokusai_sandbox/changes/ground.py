@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from hokusai_sandbox.certificates import Certificates
 from hokusai_sandbox.plan import DATABASE, DATABASE_USER, LOOPBACK, Plan
 from hokusai_validation.errors import StackError, UsageError
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from hokusai_sandbox.supervisor import Supervisor
 
-Values = Mapping[str, object]
+Values = Mapping[str, JsonValue]
 Undo = Callable[[], Awaitable[None]]
 LIMIT_S = 15.0
 

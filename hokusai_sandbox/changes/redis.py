@@ -71,6 +71,8 @@ async def _run(ground: Ground, lines: Sequence[Sequence[str]]) -> None:
 
 def _lists(values: Values, name: str) -> tuple[tuple[str, ...], ...]:
     found = values.get(name, ())
-    if not isinstance(found, list | tuple) or not all(isinstance(item, list | tuple) for item in found):
-        raise ChangeInvalid(f"A change `{values.get('do')}` takes `{name}` as a list of commands.")
-    return tuple(tuple(str(word) for word in item) for item in found)
+    if isinstance(found, list | tuple):
+        commands = [item for item in found if isinstance(item, list | tuple)]
+        if len(commands) == len(found):
+            return tuple(tuple(str(word) for word in item) for item in commands)
+    raise ChangeInvalid(f"A change `{values.get('do')}` takes `{name}` as a list of commands.")

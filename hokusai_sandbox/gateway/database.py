@@ -9,7 +9,7 @@ from hokusai_sandbox.gateway.checks import CONNECT_SHARE, connect_timed_out, tim
 from hokusai_sandbox.gateway.settings import Settings
 
 
-async def _nothing_to_reset(_connection: Any) -> None:
+async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
     """Our statements leave no session state, and a reset would be one more wait on a dead link."""
 
 
@@ -22,7 +22,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool: Any = None
+        self._pool: asyncpg.Pool = None
         self._in_use = 0
 
     async def open(self) -> None:
@@ -44,7 +44,7 @@ class Database:
         )
         await self._pool
 
-    async def _connect(self, *arguments: Any, **options: Any) -> Any:
+    async def _connect(self, *arguments: Any, **options: Any) -> asyncpg.Connection:
         """A new connection.
 
         Raises TimeoutError; NotAccepted when nobody even accepted it."""
@@ -87,7 +87,7 @@ class Database:
         """The pool's limit."""
         return self._settings.db_pool_size
 
-    async def acquire(self) -> Any:
+    async def acquire(self) -> asyncpg.Connection:
         """A connection of the pool, to be given back by `release`.
 
         Raises TimeoutError when none becomes free or the database does not answer."""
@@ -107,7 +107,7 @@ class Database:
         self._in_use += 1
         return connection
 
-    async def release(self, connection: Any) -> None:
+    async def release(self, connection: asyncpg.Connection) -> None:
         """Give a connection back."""
         self._in_use -= 1
         await self._pool.release(connection)

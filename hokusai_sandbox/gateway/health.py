@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from typing import Any
 
 from fastapi import Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from hokusai_sandbox.breaker import BreakerState
@@ -29,10 +29,10 @@ class Health:
         detailed = request.query_params.get("detailed", "").lower() in ("true", "1", "yes")
         return answer(await self.health_content(detailed))
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         """What /health says."""
         states = await self.gateway.states()
-        content: dict[str, Any] = {
+        content: dict[str, JsonValue] = {
             "status": overall(states),
             "version": self.settings.version,
             "services": {item.name: item.status for item in states},
@@ -50,9 +50,9 @@ class Health:
                     content[f"{item.name}_error"] = item.error
         return content
 
-    def details(self, item: ServiceState) -> dict[str, Any]:
+    def details(self, item: ServiceState) -> dict[str, JsonValue]:
         """What `detailed=true` adds for one dependency."""
-        details: dict[str, Any] = {
+        details: dict[str, JsonValue] = {
             "status": item.status,
             "response_time_ms": _ms(item.check),
         }
@@ -88,7 +88,7 @@ class Health:
         content = self.ready_content(await self.gateway.states())
         return answer(content, 200 if content["can_serve_traffic"] else 503)
 
-    def ready_content(self, states: tuple[ServiceState, ...]) -> dict[str, Any]:
+    def ready_content(self, states: tuple[ServiceState, ...]) -> dict[str, JsonValue]:
         """What /ready says."""
         checks = [self.readiness_check(item) for item in states if item.status != "disabled"]
         is_ready = all(item["passed"] for item in checks)
@@ -97,13 +97,13 @@ class Health:
             "ready": is_ready,
             "can_serve_traffic": can_serve,
             "degraded_mode": can_serve and not is_ready,
-            "checks": checks,
+            "checks": list[JsonValue](checks),
             "timestamp": now(),
         }
 
-    def readiness_check(self, item: ServiceState) -> dict[str, Any]:
+    def readiness_check(self, item: ServiceState) -> dict[str, JsonValue]:
         """One of `checks`. A breaker that is trying again passes, and says so."""
-        check: dict[str, Any] = {
+        check: dict[str, JsonValue] = {
             "name": item.name,
             "passed": item.status in ("healthy", "recovering"),
             "critical": item.name in CRITICAL,
@@ -129,7 +129,7 @@ class Health:
         """What is deployed."""
         return answer(self.version_content())
 
-    def version_content(self) -> dict[str, Any]:
+    def version_content(self) -> dict[str, JsonValue]:
         """What /version says."""
         return {
             "version": self.settings.version,
@@ -142,7 +142,7 @@ class Health:
         """The service's own summary."""
         return answer(self.status_content(await self.gateway.states()))
 
-    def status_content(self, states: tuple[ServiceState, ...]) -> dict[str, Any]:
+    def status_content(self, states: tuple[ServiceState, ...]) -> dict[str, JsonValue]:
         """What /health/status says."""
         return {
             "service_name": SERVICE_NAME,
@@ -197,7 +197,7 @@ class Health:
             elapsed_ms = (time.perf_counter() - started) * 1000
             if self.gateway.breaker.state == BreakerState.OPEN:
                 return self.mlflow_open(error)
-        content: dict[str, Any] = {
+        content: dict[str, JsonValue] = {
             "connected": error is None,
             "circuit_breaker_state": str(self.gateway.breaker.state),
             "tracking_uri": mlflow.tracking_uri,
@@ -248,3 +248,10 @@ class Health:
 
 def _ms(check: Check | None) -> float | None:
     return round(check.response_time_ms, 3) if check is not None else None
+
+
+def services_of(content: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """The state of every service by its name, of what /health or /health/status says."""
+    services = content["services"]
+    assert isinstance(services, dict)
+    return services

@@ -2,14 +2,18 @@
 
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from hokusai_sandbox.breaker import BreakerState
 from hokusai_sandbox.gateway.answers import answer
 from hokusai_sandbox.gateway.state import Gateway
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 STATE_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
@@ -35,7 +39,7 @@ class Metrics:
         text = self._client.generate_latest(self._registry)
         return Response(text, 200, None, self._client.CONTENT_TYPE_LATEST)
 
-    def fallback(self) -> dict[str, Any]:
+    def fallback(self) -> dict[str, JsonValue]:
         """The four fields of the contract."""
         traffic = self.gateway.traffic
         return {
@@ -54,16 +58,18 @@ class Metrics:
         """0 CLOSED, 1 HALF_OPEN, 2 OPEN."""
         return STATE_VALUES[self.gateway.breaker.state]
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> "Iterator[Metric]":
         """The families, for the Prometheus client."""
         core = importlib.import_module("prometheus_client.core")
         gateway, traffic = self.gateway, self.gateway.traffic
 
-        def gauge(name: str, says: str, value: float) -> Any:
-            return core.GaugeMetricFamily(name, says, value=value)
+        def gauge(name: str, says: str, value: float) -> "Metric":
+            made: Metric = core.GaugeMetricFamily(name, says, value=value)
+            return made
 
-        def counter(name: str, says: str, value: float) -> Any:
-            return core.CounterMetricFamily(name, says, value=value)
+        def counter(name: str, says: str, value: float) -> "Metric":
+            made: Metric = core.CounterMetricFamily(name, says, value=value)
+            return made
 
         yield gauge("mlflow_connection_status", "1 while MLflow is connected", self.connection_status())
         yield gauge("mlflow_circuit_breaker_state", "0 CLOSED, 1 HALF_OPEN, 2 OPEN", self.breaker_state())

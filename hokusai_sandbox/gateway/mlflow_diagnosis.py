@@ -2,9 +2,9 @@
 silent while it is OPEN."""
 
 import asyncio
-from typing import Any
 
 from fastapi import Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from hokusai_sandbox.breaker import BreakerState
@@ -45,12 +45,12 @@ class MlflowDiagnosis:
         """The same, for those who ask for the connection alone."""
         return self.as_answer(await self.checks(), tracking_uri=self.gateway.mlflow.tracking_uri)
 
-    async def checks(self) -> dict[str, dict[str, Any]]:
+    async def checks(self) -> dict[str, dict[str, JsonValue]]:
         """Every step, at the same time."""
         results = await asyncio.gather(*(self.step(path) for path in STEPS.values()))
         return dict(zip(STEPS, results, strict=True))
 
-    async def step(self, path: str) -> dict[str, Any]:
+    async def step(self, path: str) -> dict[str, JsonValue]:
         """One step: `status`, `message`, and the time where there is one."""
         if self.gateway.breaker.state == BreakerState.OPEN:
             return {"status": "unhealthy", "message": "circuit breaker is OPEN: MLflow is not called"}
@@ -65,7 +65,7 @@ class MlflowDiagnosis:
             "response_time_ms": round(elapsed_ms, 3),
         }
 
-    def as_answer(self, checks: dict[str, dict[str, Any]], **more: Any) -> Response:
+    def as_answer(self, checks: dict[str, dict[str, JsonValue]], **more: JsonValue) -> Response:
         """503 when one step does not work."""
         well = all(item["status"] == "healthy" for item in checks.values())
         content = {"status": "healthy" if well else "unhealthy", "checks": checks, "timestamp": now()}

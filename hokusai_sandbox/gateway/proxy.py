@@ -7,8 +7,7 @@ more time before its answer begins, and waiting for the caller does not count ag
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable
 from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
@@ -182,7 +181,7 @@ class Body:
         self._moved = time.monotonic()
         self._waiting_for_caller = False
 
-    async def content(self) -> Any:
+    async def content(self) -> bytes | AsyncIterator[bytes] | None:
         """What the client library sends: nothing, a small body whole, or pieces as they come."""
         headers = self._request.headers
         length = headers.get("content-length")
@@ -216,7 +215,7 @@ class Body:
             if piece:
                 yield piece
 
-    async def watch(self, call: Any) -> aiohttp.ClientResponse:
+    async def watch(self, call: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
         """Wait for the call, as long as something moves.
 
         Raises TimeoutError, and what the call raises."""

@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from hokusai_sandbox.breaker import BreakerState
 from hokusai_sandbox.gateway.answers import answer, refusal
-from hokusai_sandbox.gateway.health import Health
+from hokusai_sandbox.gateway.health import Health, services_of
 from hokusai_sandbox.gateway.mlflow import MlflowFailed
 from hokusai_sandbox.gateway.state import ServiceState
 
@@ -24,7 +25,7 @@ BLOCKING_PAUSE_S = 0.3
 class BlocksOnHealth(Health):
     """Asks MLflow with a blocking client and retries, on the event loop."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         for _ in range(BLOCKING_TRIES):
             if self._answers():
                 break
@@ -48,7 +49,7 @@ class BlocksOnHealth(Health):
 class WaitsForMlflow(Health):
     """Asks MLflow on every /health, and waits as long as it takes."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         with contextlib.suppress(MlflowFailed):
             await self.gateway.mlflow.ask("/health", 30.0)
         return await super().health_content(detailed)
@@ -57,7 +58,7 @@ class WaitsForMlflow(Health):
 class DetailedFails(Health):
     """Detailed health raises."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         content = await super().health_content(detailed)
         if detailed:
             raise KeyError("system_info")
@@ -83,17 +84,17 @@ class MlflowHealth500(Health):
 class SaysHealthy(Health):
     """/health says that all is well, whatever is."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         content = await super().health_content(detailed)
-        return content | {"status": "healthy", "services": dict.fromkeys(content["services"], "healthy")}
+        return content | {"status": "healthy", "services": dict.fromkeys(services_of(content), "healthy")}
 
 
 class SaysUnhealthy(Health):
     """/health says that redis is down though it is fine."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         content = await super().health_content(detailed)
-        return content | {"status": "degraded", "services": content["services"] | {"redis": "unhealthy"}}
+        return content | {"status": "degraded", "services": services_of(content) | {"redis": "unhealthy"}}
 
 
 class Flaps(Health):
@@ -101,28 +102,28 @@ class Flaps(Health):
 
     answers = 0
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         content = await super().health_content(detailed)
         type(self).answers += 1
         if self.answers % 4:
             return content
-        return content | {"status": "unhealthy", "services": content["services"] | {"postgres": "unhealthy"}}
+        return content | {"status": "unhealthy", "services": services_of(content) | {"postgres": "unhealthy"}}
 
 
 class NaiveTimestamps(Health):
     """Time stamps have no time zone."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         return _naive(await super().health_content(detailed))
 
-    def status_content(self, states: tuple[ServiceState, ...]) -> dict[str, Any]:
+    def status_content(self, states: tuple[ServiceState, ...]) -> dict[str, JsonValue]:
         return _naive(super().status_content(states))
 
 
 class NoSystemInfo(Health):
     """Detailed health leaves system_info out."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         content = await super().health_content(detailed)
         content.pop("system_info", None)
         return content
@@ -131,7 +132,7 @@ class NoSystemInfo(Health):
 class NoReason(Health):
     """Detailed health does not say why MLflow is degraded."""
 
-    def details(self, item: ServiceState) -> dict[str, Any]:
+    def details(self, item: ServiceState) -> dict[str, JsonValue]:
         details = super().details(item)
         details.pop("degradation_reason", None)
         return details
@@ -140,7 +141,7 @@ class NoReason(Health):
 class MlflowCritical(Health):
     """/ready takes MLflow for critical: 503 while the breaker is OPEN."""
 
-    def readiness_check(self, item: ServiceState) -> dict[str, Any]:
+    def readiness_check(self, item: ServiceState) -> dict[str, JsonValue]:
         check = super().readiness_check(item)
         return check | {"critical": True} if item.name == "mlflow" else check
 
@@ -148,7 +149,7 @@ class MlflowCritical(Health):
 class ReadyIgnoresPostgres(Health):
     """/ready does not look at PostgreSQL's result."""
 
-    def readiness_check(self, item: ServiceState) -> dict[str, Any]:
+    def readiness_check(self, item: ServiceState) -> dict[str, JsonValue]:
         check = super().readiness_check(item)
         return check | {"passed": True} if item.name == "postgres" else check
 
@@ -156,7 +157,7 @@ class ReadyIgnoresPostgres(Health):
 class HalfOpenNotReady(Health):
     """/ready fails MLflow's check while the breaker is HALF_OPEN."""
 
-    def readiness_check(self, item: ServiceState) -> dict[str, Any]:
+    def readiness_check(self, item: ServiceState) -> dict[str, JsonValue]:
         check = super().readiness_check(item)
         if check.pop("recovering", False):
             check |= {"passed": False, "error": "circuit breaker is not closed"}
@@ -166,7 +167,7 @@ class HalfOpenNotReady(Health):
 class NeverDegradedMode(Health):
     """/ready never says degraded_mode."""
 
-    def ready_content(self, states: tuple[ServiceState, ...]) -> dict[str, Any]:
+    def ready_content(self, states: tuple[ServiceState, ...]) -> dict[str, JsonValue]:
         return super().ready_content(states) | {"degraded_mode": False}
 
 
@@ -199,7 +200,7 @@ class UptimeStands(Health):
 class VersionIncomplete(Health):
     """/version leaves git_commit and build_date out."""
 
-    def version_content(self) -> dict[str, Any]:
+    def version_content(self) -> dict[str, JsonValue]:
         content = super().version_content()
         return {name: content[name] for name in ("version", "api_version")}
 
@@ -207,13 +208,13 @@ class VersionIncomplete(Health):
 class StatusDisagrees(Health):
     """/health/status says healthy and CLOSED whatever /health says."""
 
-    def status_content(self, states: tuple[ServiceState, ...]) -> dict[str, Any]:
+    def status_content(self, states: tuple[ServiceState, ...]) -> dict[str, JsonValue]:
         content = super().status_content(states)
-        mlflow = {"status": "healthy", "circuit_breaker": {"state": "CLOSED"}}
+        mlflow: dict[str, JsonValue] = {"status": "healthy", "circuit_breaker": {"state": "CLOSED"}}
         return content | {
             "overall_health": "healthy",
             "mlflow": mlflow,
-            "services": content["services"] | {"mlflow": "healthy"},
+            "services": services_of(content) | {"mlflow": "healthy"},
         }
 
 
@@ -234,9 +235,9 @@ class StatusFails(Health):
 class QueueNeverLoads(Health):
     """The queue's check fails by an import error of the service's own, whatever the queue is."""
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         content = await super().health_content(detailed)
-        services = content["services"] | {"message_queue": "unhealthy"}
+        services = services_of(content) | {"message_queue": "unhealthy"}
         status = "degraded" if content["status"] == "healthy" else content["status"]
         error = {"message_queue_error": "cannot import name 'Publisher' from 'events'"} if detailed else {}
         return content | {"status": status, "services": services} | error
@@ -293,7 +294,7 @@ class LeaksConnections(Health):
 
     leaked: list[Any] = []  # noqa: RUF012 - kept for the life of the process: that is the leak
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         pool = self.gateway.database
         if detailed and pool.in_use < pool.max_connections:
             with contextlib.suppress(Exception):
@@ -306,11 +307,11 @@ class SlowWhileMlflowIsDown(Health):
 
     delay_s = 0.5
 
-    async def health_content(self, detailed: bool) -> dict[str, Any]:
+    async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
         if self.gateway.breaker.state != BreakerState.CLOSED:
             await asyncio.sleep(self.delay_s)
         return await super().health_content(detailed)
 
 
-def _naive(content: dict[str, Any]) -> dict[str, Any]:
-    return content | {"timestamp": content["timestamp"].partition("+")[0]}
+def _naive(content: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return content | {"timestamp": str(content["timestamp"]).partition("+")[0]}

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 from starlette.types import Receive, Scope, Send
 
 from hokusai_sandbox.gateway.answers import refusal
@@ -143,7 +143,7 @@ class NoMlflowMetrics(Metrics):
 class FallbackIncomplete(Metrics):
     """Without a Prometheus client half of the fields are missing."""
 
-    def fallback(self) -> dict[str, Any]:
+    def fallback(self) -> dict[str, JsonValue]:
         return {"requests_total": super().fallback()["requests_total"]}
 
 
