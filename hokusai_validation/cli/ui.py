@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -23,10 +23,13 @@ import yaml
 
 from hokusai_validation.assets.metadata import DOCUMENTS_VARIABLE
 from hokusai_validation.cli import execution, family, sandbox_use
-from hokusai_validation.errors import PortTaken, StackDidNotStart, UsageError
+from hokusai_validation.errors import HokusaiError, PortTaken, StackDidNotStart, UsageError
 from hokusai_validation.runner.parentage import end_with_parent
 from hokusai_validation.store import scratch
 from hokusai_validation.store.storage import is_local
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 60.0
@@ -195,7 +198,8 @@ class _Servers:
 def _servers(
     locations: list[dict[str, str]], port: int, folder: Path, documents: _Documents | None
 ) -> Iterator[_Servers]:
-    with execution.instance():
+    with execution.instance() as instance:
+        _make_pools_known(instance)
         log = Path(os.environ["DAGSTER_HOME"]) / "ui.log"
     log.unlink(missing_ok=True)
     made = _Servers(locations, port, folder, log, documents)
@@ -203,6 +207,20 @@ def _servers(
         yield made
     finally:
         made.stop()
+
+
+def _make_pools_known(instance: "DagsterInstance") -> None:
+    """Dagster knows a pool, and its limit, from the pool's first use on: of the very first runs of a target two
+    would begin at once, and the target's lock would end the second. Of a target that comes while the UI is up
+    it still does."""
+    from hokusai_validation.assets.resources import identifier
+    from hokusai_validation.resources.injected import TargetResource
+    from hokusai_validation.target import targets_dir
+
+    for path in sorted(targets_dir().glob("*.toml")):
+        with contextlib.suppress(HokusaiError):  # the UI shows a sensor that says what is wrong with it
+            pool = identifier(TargetResource(str(path)).name())
+            instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
 
 
 def _python(module: str, *words: str) -> list[str]:

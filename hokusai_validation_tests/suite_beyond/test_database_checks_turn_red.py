@@ -303,16 +303,6 @@ class TestLimits:
         assert seen.status is Status.FAILED
         assert (Kind.POOL_EXHAUSTED, "postgres") in seen.seen
 
-    def test_a_pool_without_an_end_is_red(self, place: Place) -> None:
-        class Endless(Database):
-            def pool(self, *_: object, **__: object) -> Any:
-                from sqlalchemy.pool import QueuePool
-
-                return QueuePool(lambda: self.connect(), pool_size=1, max_overflow=-1)  # type: ignore[arg-type]
-
-        endless = Endless(place.database.settings, place.password)
-        assert place.judge(CHECKS["fills"], database=endless).status is Status.FAILED
-
     def test_a_statement_that_is_not_cancelled_is_red(self, place: Place) -> None:
         class Patient(Database):
             @contextmanager

@@ -24,9 +24,6 @@ TIMES = """query Times($run: ID!) { runOrError(runId: $run) { ... on Run { start
 RUNS = "{ runsOrError { ... on Runs { results { runId status } } } }"
 NODES = """{ assetNodes { assetKey { path } groupName kinds description hasAssetChecks
   owners { ... on TeamAssetOwner { team } } } }"""
-SET_LIMIT = """mutation Limit($key: String!, $limit: Int!) {
-  setConcurrencyLimit(concurrencyKey: $key, limit: $limit)
-}"""
 CHECKS = """query Checks($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization {
     runId status evaluation { severity } } } } } } } }"""
