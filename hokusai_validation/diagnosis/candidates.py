@@ -1,7 +1,7 @@
 """Possible causes: for every sign that a kind can be told by, where it holds (a component, the edge
 from one asker, one instance of several), and when."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
@@ -9,23 +9,30 @@ from typing import TypeAlias
 
 from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
 from hokusai_validation.diagnosis.kinds import GENERAL, OF, UNWELL, Kind, proposed_by
+from hokusai_validation.diagnosis.onward import (
+    REFUSED_FROM,
+    SLOW_ANSWER_MS,
+    gateway_edges,
+    of_a_witness,
+    onward,
+    silent,
+)
 from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, in_turn, timing
 from hokusai_validation.diagnosis.signs import GATEWAY, REACH, TLS, Refined
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind as F
-from hokusai_validation.observation import Edge
 from hokusai_validation.observation import ErrorClass as E
 from hokusai_validation.report import Cause, Duty
 from hokusai_validation.topology import Role
 
 REDIRECTED_FROM = 300
-REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
-SLOW_ANSWER_MS = 250.0  # at least, to call what times out slow rather than broken at times
 MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at times
 LEAST_CONSTANT = 2  # failures of an operation, on average, to say that it fails always
 # Questions that are not put to the component itself: their good answers say nothing of its connections.
-_ABOUT = frozenset({"aws.state", "state", "dns.resolve", "dns.resolve.ipv6", "tls.certificate"})
-MET = "reported.error"  # what a component says it met on the way of a question
+# Of these every instance was asked, so that one alone is one of several.
+_LISTED = frozenset({F.COMMIT_UNEXPECTED, F.TARGET_UNHEALTHY})
+# What a component met on the way of a question, and the answer that it had to ask another for.
+_MET = frozenset({"reported.error", "reported.answer", "reported.log"})
 _PROBES = frozenset({"live", "health", "ready", "version"})
 _CLOSED = frozenset({Refined.HOP_FAILED, E.RESET, E.CLOSED_EARLY})
 _SERVER_SIDE = GATEWAY | {E.SERVER_ERROR}
@@ -76,10 +83,10 @@ class Candidate:
 def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...]:
     """Every cause that something seen proposes; one for each key."""
     good = _witnesses(evidence)
-    unreached = _unreached(evidence, good)
+    blamed = gateway_edges(evidence)
     groups: Groups = {}
     for one in evidence:
-        for kind, place, each in _proposals(_onward(_silent(one, good), unreached), graph):
+        for kind, place, each in _proposals(onward(silent(one, good), blamed), graph):
             operation = each.operation if kind.cause is Cause.WRONG_STATUS else ""
             groups.setdefault((kind.cause, place, operation), (kind, []))[1].append(each)
     _changed_secrets(groups)
@@ -164,99 +171,10 @@ def _proposals(each: Evidence, graph: Graph) -> Iterator[tuple[Kind, str, Eviden
         yield kind, each.asker if kind.at_asker and each.asker in graph else each.place, each
 
 
-def _silent(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Evidence:
-    """A question that was never answered, read at the first part of its way that is to blame: one that
-    answers whatever does not lead on, and nothing that does, only waits for the next."""
-    if each.sign is not E.READ_TIMEOUT or not each.item or not each.steady or each.reported or each.repeated:
-        return each
-    slow = _slow_edge(each, good)
-    if slow is not None:
-        return replace(each, place=slow.to, asker=slow.source, last_hop=False, origin=each)
-    place, asker, passed = each.place, each.asker, {each.place}
-    while True:
-        well = [one for one in good.get(place, ()) if one.asker == asker]
-        onward = [
-            edge.to
-            for edge in each.path
-            if edge.source == place and not edge.optional and edge.to not in passed
-        ]
-        if not well or not onward:
-            break
-        needing = any(_leads(one, place, onward[0]) for one in well)
-        place, asker = onward[0], place
-        passed.add(place)
-        if not needing:
-            return replace(each, place=place, asker=asker, last_hop=False, origin=each)
-    if place == each.place or any(one.asker == asker for one in good.get(place, ())):
-        return each  # all of its way answers others
-    return replace(each, place=place, asker=asker, last_hop=False, origin=each)
-
-
-def _unreached(evidence: Iterable[Evidence], good: Mapping[str, Sequence[Evidence]]) -> set[tuple[str, str]]:
-    """The edges that nothing comes over: a component answers as a gateway does whatever leads on over
-    one (several operations), and answers well what does not."""
-    asked: dict[tuple[str, str], set[str]] = {}
-    for each in evidence:
-        for edge in each.path if _of_a_gateway(each) else ():
-            if edge.source == each.place and not edge.optional:
-                asked.setdefault((edge.source, edge.to), set()).add(each.operation)
-    return {
-        (source, to)
-        for (source, to), operations in asked.items()
-        if len(operations) > 1
-        and not any(one.asker == source and not _a_claim(one) for one in good.get(to, ()))
-        and any(not _leads(one, source, to) and not _a_claim(one) for one in good.get(source, ()))
-    }
-
-
-def _of_a_gateway(each: Evidence) -> bool:
-    """Whether a component itself answered for somebody behind it, and did not say how that one failed."""
-    seen = each.observation
-    wrote = seen is not None and seen.answered_by in (each.place, each.instance)
-    return wrote and each.item and each.steady and each.sign in GATEWAY and not each.reported
-
-
-def _onward(each: Evidence, unreached: Set[tuple[str, str]]) -> Evidence:
-    """A gateway's answer, read at the first edge that nothing comes over."""
-    if not _of_a_gateway(each):
-        return each
-    for edge in each.path:
-        if edge.source == each.place and (edge.source, edge.to) in unreached:
-            return replace(
-                each,
-                sign=Refined.NEXT_FAILED,
-                place=edge.to,
-                asker=edge.source,
-                last_hop=False,
-                origin=each.origin or each,
-            )
-    return each
-
-
 def _a_claim(each: Evidence) -> bool:
     """Whether a component says it of another without having been asked for that one's work: what was met
-    on the way of a question (`reported.error`) is none."""
-    return each.reported and each.operation != MET
-
-
-def _slow_edge(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Edge | None:
-    """The last edge of the way over which good answers are slow, while those without it are fast."""
-    found = None
-    for edge in each.path[1:]:
-        if edge.optional:
-            continue
-        asked = [one for one in good.get(edge.source, ()) if one.elapsed_ms is not None and not one.reported]
-        over = [one.elapsed_ms for one in asked if one.elapsed_ms and _leads(one, edge.source, edge.to)]
-        without = [
-            one.elapsed_ms for one in asked if one.elapsed_ms and not _leads(one, edge.source, edge.to)
-        ]
-        if over and without and median(over) >= max(SLOW_ANSWER_MS, 3 * median(without)):
-            found = edge
-    return found
-
-
-def _leads(one: Evidence, source: str, to: str) -> bool:
-    return any(edge.source == source and edge.to == to for edge in one.path)
+    on the way of a question is none."""
+    return each.reported and each.operation not in _MET
 
 
 def _behind(each: Evidence, graph: Graph) -> Iterator[tuple[Kind, str, Evidence]]:
@@ -355,21 +273,14 @@ def _compares(good: Evidence, sign: Evidence) -> bool:
     reported = good.operation.startswith("reported.") and sign.operation.startswith("reported.")
     if reported or good.operation == sign.operation:
         return True
-    return sign.sign in REACH | {Refined.NEXT_FAILED} and not (_of_a_witness(good) or _of_a_witness(sign))
-
-
-def _of_a_witness(each: Evidence) -> bool:
-    """Whether somebody else was asked about the place: AWS's control plane answers as well when it is out."""
-    seen = each.observation
-    of_aws = seen is not None and seen.subject is not None and each.operation.startswith("aws.")
-    return of_aws or each.operation in _ABOUT
+    return sign.sign in REACH and not (of_a_witness(good) or of_a_witness(sign))
 
 
 def _lone_instance(
     place: str, signs: Sequence[Evidence], witnesses: Sequence[Evidence], graph: Graph
 ) -> tuple[str, str] | None:
     """The one instance that the signs are of, and whose it is, where another one is well."""
-    if all(each.sign is F.COMMIT_UNEXPECTED for each in signs):
+    if all(each.sign in _LISTED for each in signs):
         return _odd_one(signs, graph)
     names = {each.instance for each in signs if each.instance is not None}
     if len(names) != 1:

@@ -15,7 +15,7 @@ from hokusai_validation.diagnosis.candidates import Candidate
 from hokusai_validation.diagnosis.evidence import Evidence
 from hokusai_validation.diagnosis.paths import before, beyond
 from hokusai_validation.diagnosis.scoring import log_likelihood
-from hokusai_validation.diagnosis.signs import HARD, NEVER_MISJUDGED, REACH, SLOWER
+from hokusai_validation.diagnosis.signs import HARD, HOP, NEVER_MISJUDGED, REACH, SLOWER
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass
@@ -52,6 +52,7 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         near |= {edge.to for seen in one.row.observations for edge in seen.path}
         elsewhere = all(each.dialled not in graph for each in one.row.observations)
         makes = cause.kind.behind or one.sign in cause.kind.soft | cause.kind.near
+        makes |= one.sign in REACH and bool(cause.kind.near & HOP)  # unreachable for one, for another too
         return VAGUE if makes and (cause.place in near or elsewhere) else 0.0
     if cause.instance and one.instance and cause.instance != one.instance:
         return 0.0

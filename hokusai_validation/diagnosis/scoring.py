@@ -7,7 +7,7 @@ likelihood (1 - p)^n for n of them; one that came and went speaks of its own tim
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import log
 from statistics import mode
 
@@ -101,7 +101,8 @@ def in_turn(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
     distances: list[int] = []
     for asked in sequences.values():
         asked.sort(key=lambda each: (each.first, each.key))
-        bad = [number for number, each in enumerate(asked) if each in failed]
+        upto = list(accumulate(each.count for each in asked))  # good ones side by side are one
+        bad = [number for number, each in zip(upto, asked, strict=True) if each in failed]
         if len(bad) >= LEAST_IN_TURN:
             distances += [later - earlier for earlier, later in pairwise(bad)]
     if not distances:

@@ -67,6 +67,7 @@ HOP: Set[Sign] = frozenset({Refined.HOP_FAILED, Refined.HOP_TIMED_OUT})
 # The connection itself failed, or nothing came over it.
 REACH: Set[Sign] = HOP | frozenset(
     {
+        Refined.NEXT_FAILED,
         E.REFUSED,
         E.CONNECT_TIMEOUT,
         E.UNREACHABLE,

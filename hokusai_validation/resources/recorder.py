@@ -3,7 +3,7 @@
 import secrets
 import threading
 
-from hokusai_validation.observation import ErrorClass, Observation, Outcome
+from hokusai_validation.observation import Edge, ErrorClass, Observation, Outcome
 from hokusai_validation.resources import folding
 from hokusai_validation.resources.places import Places
 
@@ -44,6 +44,34 @@ class Recorder:
             found = self._held.get(name)
             if found is not None and not found.ok and found.status is not None:
                 self._held[name] = _as_promised(found)
+
+    def settled_by(self, name: str, asker: str, part: str) -> None:
+        """An answer that the asker could not have given without asking `part`: a good one of that, too."""
+        with self._lock:
+            found = self._held.get(name)
+        if found is None:
+            return
+        protocol = next((edge.protocol for edge in found.path if edge.to == part), "tcp")
+        self.add(
+            found.model_copy(
+                update={
+                    "operation": "reported.answer",
+                    "asker": asker,
+                    "dialled": part,
+                    "host": "",
+                    "port": None,
+                    "path": (Edge(source=asker, to=part, protocol=protocol),),
+                    "answered_by": None,
+                    "subject": None,
+                    "outcome": Outcome.OK,
+                    "error_class": None,
+                    "native": None,
+                    "status": None,
+                    "expected": None,
+                    "samples": None,
+                }
+            )
+        )
 
     def unmet(self, name: str, expected: str, error_class: ErrorClass) -> None:
         """A promise was not kept by an answer: an observation of its own, beside the answer's."""

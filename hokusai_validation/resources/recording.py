@@ -306,6 +306,15 @@ def met(observation: str) -> None:
         _current.met(observation)
 
 
+def settled_by(observation: str, asker: str, role: str) -> None:
+    """The answer recorded under that id is one that `asker` (a role) had to ask another for."""
+    if _current is not None and observation:
+        names = _current.places.names
+        part = names.get(role)
+        if part is not None:
+            _current.settled_by(observation, names.get(asker) or asker, part)
+
+
 def unmet(observation: str, expected: str, error_class: ErrorClass) -> None:
     """It is not: which promise (a short name of ours), and in which way."""
     if _current is not None and observation:

@@ -1,6 +1,5 @@
 """What is there: ECS, Cloud Map and its names, load balancers and their rules, stores."""
 
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -8,8 +7,6 @@ import pytest
 
 from hokusai_validation.errors import (
     AwsNotFound,
-    ConnectionRefused,
-    ConnectTimedOut,
     NotConfigured,
     NotJudged,
     RequestFailed,
@@ -20,6 +17,7 @@ from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.health_check_path import unserved_path
 from hokusai_validation.probes.routes import wanted_routes
 from hokusai_validation.probes.target_groups import balancers_of, serving_groups
+from hokusai_validation.probes.whose import Whose
 from hokusai_validation.resources import recording
 from hokusai_validation.resources.aws import states
 from hokusai_validation.resources.aws.client import Aws
@@ -27,6 +25,7 @@ from hokusai_validation.resources.aws.models import DiscoveryService, Listener, 
 from hokusai_validation.resources.aws.routing import Decision, Request, knows_host, possible, secure
 from hokusai_validation.resources.aws.states import Works
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.reaching import accepted
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Aws as Settings
 from hokusai_validation.target import Target
@@ -169,20 +168,28 @@ class TestCloudMap:
         if wrong:
             pytest.fail("; ".join(dict.fromkeys(wrong)))
 
-    def test_instances_reachable(self, target: Target, aws: Aws, evidence: Evidence) -> None:
+    def test_instances_reachable(
+        self, target: Target, aws: Aws, resolver: Resolver, evidence: Evidence
+    ) -> None:
         """Something accepts connections at each registered instance."""
         if not target.dns.search_private:
             raise NotConfigured("private addresses can't be reached from here (`dns.search_private`)")
         wrong: list[str] = []
+        whose = Whose(target)
         for component, service in self._services(target, aws, evidence).items():
-            for instance in service.instances if service is not None else ():
-                address = instance.address or instance.ipv6 or instance.cname
-                if instance.port is None or not address:
+            for registered in service.instances if service is not None else ():
+                address, port = registered.address or registered.ipv6 or registered.cname, registered.port
+                if port is None or not address:
                     continue
+                instance = whose.instance(address, port)
+                # What is registered is the way of whoever looks the name up; the part itself is asked elsewhere.
+                with recording.unrecorded():
+                    question = recording.ask("tcp.connect", "", address, port)
                 try:
-                    _connect(address, instance.port)
+                    where = f"{address}:{port}"
+                    accepted(resolver, address, port, CONNECT_TIMEOUT_S, call=where, question=question)
                 except RequestFailed as error:
-                    evidence.failure(error, component)
+                    evidence.failure(error, instance or component)
                     wrong.append(f"{component}: {error}")
         if wrong:
             pytest.fail(" ".join(wrong))
@@ -193,18 +200,6 @@ class TestCloudMap:
         found = {each.name: each for each in namespace.services}
         evidence.record("registered", {name: each.instances for name, each in found.items()})
         return {component: found.get(name) for component, name in settings.discovery_names.items()}
-
-
-def _connect(address: str, port: int) -> None:
-    where = f"{address}:{port}"
-    try:
-        socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_S).close()
-    except ConnectionRefusedError:
-        raise ConnectionRefused(f"{where}: connection refused.") from None
-    except TimeoutError:
-        raise ConnectTimedOut(f"{where}: no connection within {CONNECT_TIMEOUT_S:g} s.") from None
-    except OSError as error:
-        raise ConnectTimedOut(f"{where}: no connection: {error}.") from None
 
 
 class TestBalancing:
@@ -232,6 +227,7 @@ class TestBalancing:
             raise NotConfigured("no target group configured")
         wrong: list[str] = []
         untold: list[str] = []
+        whose = Whose(target)
         for component, groups in serving_groups(settings, aws).items():
             targets = {group.name: aws.balancing.target_health(group) for group in groups}
             evidence.record(component, targets)
@@ -245,7 +241,12 @@ class TestBalancing:
                     seen = unserved_path(group, targets[group.name])
                     if seen is not None:
                         evidence.fact(FactKind.HEALTH_CHECK_PATH, component, seen)
-                for seen in health.sick or (states.sentence(name, health, each_state),):
+                for sick in health.sick:
+                    at = whose.instance(sick.target.id, sick.target.port) or component
+                    evidence.fact(FactKind.TARGET_UNHEALTHY, at, str(sick))
+                    wrong.append(str(sick))
+                if not health.sick:
+                    seen = states.sentence(name, health, each_state)
                     evidence.fact(FactKind.TARGET_UNHEALTHY, component, seen)
                     wrong.append(seen)
         if wrong:

@@ -91,13 +91,24 @@ def _among(status: str, yes: set[str], no: set[str]) -> Works:
     return Works.YES if known in yes else Works.NO if known in no else Works.UNTOLD
 
 
+class SickTarget(AwsModel):
+    """A target that should serve, and does not."""
+
+    group: str
+    target: TargetHealth
+
+    def __str__(self) -> str:
+        found = self.target
+        reason = f"{found.reason}: {found.description}" if found.description else found.reason
+        return f"{self.group}: {found.id}:{found.port} is {found.state or 'in no state'} ({reason})"
+
+
 class GroupHealth(AwsModel):
-    """What the targets of a component's groups come to. `sick` are sentences about targets that should
-    serve and do not; `waiting` those that are not told yet; `untold` those that nobody checks."""
+    """What the targets of a component's groups come to. `sick` should serve and do not; `waiting` those that are not told yet; `untold` those that nobody checks."""
 
     serving: int = 0
     registered: int = 0
-    sick: tuple[str, ...] = ()
+    sick: tuple[SickTarget, ...] = ()
     waiting: int = 0
     untold: int = 0
 
@@ -114,14 +125,14 @@ class GroupHealth(AwsModel):
         parts = [f"{self.serving} of {self.registered} targets healthy"]
         parts += [f"{self.waiting} not checked yet"] if self.waiting else []
         parts += [f"{self.untold} without health checks"] if self.untold else []
-        return ", ".join([*parts, *self.sick])
+        return ", ".join([*parts, *map(str, self.sick)])
 
 
 def targets(groups: Mapping[str, Sequence[TargetHealth]]) -> GroupHealth:
     """The health of a component by its target groups (in a blue/green deployment there are two, one of
     which is idle): targets that leave or are not in use neither serve nor count against it."""
     serving = registered = waiting = untold = 0
-    sick: list[str] = []
+    sick: list[SickTarget] = []
     for name, found in groups.items():
         for each in found:
             state = each.state
@@ -130,8 +141,7 @@ def targets(groups: Mapping[str, Sequence[TargetHealth]]) -> GroupHealth:
             waiting += state == "initial"
             untold += state == "unavailable"
             if state not in ("healthy", "initial", "unavailable", "draining", "unhealthy.draining", "unused"):
-                reason = f"{each.reason}: {each.description}" if each.description else each.reason
-                sick.append(f"{name}: {each.id}:{each.port} is {state or 'in no state'} ({reason})")
+                sick.append(SickTarget(group=name, target=each))
     return GroupHealth(
         serving=serving, registered=registered, sick=tuple(sick), waiting=waiting, untold=untold
     )
