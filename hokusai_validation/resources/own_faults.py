@@ -11,15 +11,18 @@ _guard = threading.Lock()
 _on = 0
 _labels: Counter[str] = Counter()
 _ended_at: float | None = None
+_since: float | None = None
+_past: list[tuple[float, float]] = []
 
 
 @contextlib.contextmanager
 def on(*labels: str) -> Iterator[None]:
     """Faults of ours are on in the block; `labels` are their kinds and places (`refuse:api-1->mlflow`),
     where they are not told by `put_on`."""
-    global _on, _ended_at
+    global _on, _ended_at, _since
     with _guard:
         _on += 1
+        _since = time.monotonic() if _since is None else _since
     for label in labels:
         put_on(label)
     try:
@@ -30,6 +33,9 @@ def on(*labels: str) -> Iterator[None]:
         with _guard:
             _on -= 1
             _ended_at = time.monotonic()
+            if not _on and _since is not None:
+                _past.append((_since, _ended_at))
+                _since = None
 
 
 def put_on(label: str) -> None:
@@ -63,3 +69,9 @@ def since_last_s() -> float:
         if _on:
             return 0.0
         return float("inf") if _ended_at is None else time.monotonic() - _ended_at
+
+
+def times() -> tuple[tuple[float, float], ...]:
+    """When faults of ours were on in this process, by the monotonic clock, up to now where one is."""
+    with _guard:
+        return (*_past, *(() if _since is None else ((_since, time.monotonic()),)))

@@ -15,9 +15,11 @@ _ANSWERED = range(400, 500)
 
 class Recorder:
     """The observations of one attempt. `prefix` makes their ids unique in a run; `trace_id` and `span_id`
-    are of W3C Trace Context, the attempt being the span."""
+    are of W3C Trace Context, the attempt being the span. One that `watches` is no test's: what it hears neither
+    was provoked by one nor tells how long another may wait."""
 
-    def __init__(self, places: Places, prefix: str = "") -> None:
+    def __init__(self, places: Places, prefix: str = "", *, watches: bool = False) -> None:
+        self.watches = watches
         self.places = places
         self.trace_id = secrets.token_hex(16)
         self.span_id = secrets.token_hex(8)

@@ -5,6 +5,7 @@ thread. Without one (the command line, a library) nothing is kept.
 """
 
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,8 +79,12 @@ class Question:
 
     @property
     def asked(self) -> Asked | None:
-        """What it is known by when it is put again; None where nobody records."""
-        return None if self._recorder is None else Asked(self._host, self._port, self.operation.name)
+        """What it is known by when it is put again; None where nobody records, or a watch asks."""
+        return (
+            None
+            if self._recorder is None or self._recorder.watches
+            else Asked(self._host, self._port, self.operation.name)
+        )
 
     @property
     def elapsed_ms(self) -> float:
@@ -214,7 +219,7 @@ class Question:
     ) -> None:
         if self._recorder is None or self.id:
             return
-        if error is not None and error.error_class in _provoked:
+        if error is not None and error.error_class in _provoked and not self._recorder.watches:
             outcome, error = Outcome.OK, None
         self.id = self._recorder.add(
             Observation(
@@ -245,6 +250,7 @@ class Question:
 
 _NOBODY = Question(None, Operation("", Kind.READ), Place(""), "", None)  # told, it keeps nothing
 _current: Recorder | None = None
+_of_thread = threading.local()  # `recorder`: of one thread alone
 _provoked: frozenset[ErrorClass] = frozenset()
 _about: str | None = None
 
@@ -258,6 +264,16 @@ def recording(recorder: Recorder) -> Iterator[Recorder]:
         yield recorder
     finally:
         _current = before
+
+
+@contextmanager
+def recording_thread(recorder: Recorder) -> Iterator[None]:
+    """What is asked in the block by this thread is told to that recorder, whatever test runs meanwhile."""
+    _of_thread.recorder = recorder
+    try:
+        yield
+    finally:
+        del _of_thread.recorder
 
 
 @contextmanager
@@ -297,34 +313,35 @@ def unrecorded() -> Iterator[None]:
 
 def current() -> Recorder | None:
     """Who is told at present."""
-    return _current
+    own: Recorder | None = getattr(_of_thread, "recorder", None)
+    return own or _current
 
 
 def met(observation: str) -> None:
     """The answer recorded under that id is what was promised."""
-    if _current is not None and observation:
-        _current.met(observation)
+    if (recorder := current()) is not None and observation:
+        recorder.met(observation)
 
 
 def settled_by(observation: str, asker: str, role: str) -> None:
     """The answer recorded under that id is one that `asker` (a role) had to ask another for."""
-    if _current is not None and observation:
-        names = _current.places.names
+    if (recorder := current()) is not None and observation:
+        names = recorder.places.names
         part = names.get(role)
         if part is not None:
-            _current.settled_by(observation, names.get(asker) or asker, part)
+            recorder.settled_by(observation, names.get(asker) or asker, part)
 
 
 def unmet(observation: str, expected: str, error_class: ErrorClass) -> None:
     """It is not: which promise (a short name of ours), and in which way."""
-    if _current is not None and observation:
-        _current.unmet(observation, expected, error_class)
+    if (recorder := current()) is not None and observation:
+        recorder.unmet(observation, expected, error_class)
 
 
 def logged(component: str, text: str, failure: Observation) -> bool:
     """What a component wrote down of a failure: where its lines tell of an error of a part behind it,
     that is an observation of that part, at the failure's time. Gives whether they do."""
-    recorder = _current
+    recorder = current()
     error = classification.of_text(text)
     role = None if error is None else _LOGGED.get(error.native.system)
     part = None if recorder is None or role is None else recorder.places.names.get(role)
@@ -352,7 +369,7 @@ def logged(component: str, text: str, failure: Observation) -> bool:
 
 def ask_http(method: str, url: str, *, with_key: bool = False) -> Question:
     """A request that is about to be sent."""
-    recorder = _current
+    recorder = current()
     if recorder is None:
         return _NOBODY
     host, port = address(url)
@@ -370,7 +387,7 @@ def ask_http(method: str, url: str, *, with_key: bool = False) -> Question:
 
 def ask(name: str, role: str, host: str, port: int | None, *, instance: str | None = None) -> Question:
     """A question of another protocol, by its name in the table of operations, put to a role."""
-    recorder = _current
+    recorder = current()
     if recorder is None:
         return _NOBODY
     operation, scheme = operations.find(name), "http"
@@ -384,7 +401,7 @@ def ask(name: str, role: str, host: str, port: int | None, *, instance: str | No
 
 def ask_tls(host: str, port: int) -> Question:
     """A server that is about to be asked for its certificate."""
-    recorder = _current
+    recorder = current()
     if recorder is None:
         return _NOBODY
     place = _placed(recorder, recorder.places.at(host, port))
@@ -394,7 +411,7 @@ def ask_tls(host: str, port: int) -> Question:
 def ask_aws(action: str, arguments: Mapping[str, object]) -> Question:
     """A call of AWS, by its IAM action. It is about the component that its arguments name; S3's is the
     store itself, which is asked over its own interface."""
-    recorder = _current
+    recorder = current()
     if recorder is None:
         return _NOBODY
     places = recorder.places
@@ -408,7 +425,7 @@ def ask_aws(action: str, arguments: Mapping[str, object]) -> Question:
 
 def ask_name(name: str, record: str = "A") -> Question:
     """A name that is about to be looked up. Its IPv6 addresses say nothing of its IPv4 ones."""
-    recorder = _current
+    recorder = current()
     if recorder is None:
         return _NOBODY
     place = Place(recorder.places.names_of(name))

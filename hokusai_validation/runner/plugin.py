@@ -7,8 +7,8 @@ rows. Tests that only read run side by side, with `--processes`; those that chan
 """
 
 import time
-from collections.abc import Generator
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,8 +32,10 @@ from hokusai_validation.runner.settings import add_options, read_settings
 from hokusai_validation.runner.state import STATE, State
 from hokusai_validation.runner.timelimit import TEARDOWN_LEAST_S, Allowance, limit_s
 from hokusai_validation.runner.warming import preload
+from hokusai_validation.runner.watch import Watch
 
 EVIDENCE = pytest.StashKey[Evidence]()
+WATCH = pytest.StashKey[Watch]()
 RAISED = pytest.StashKey[list[outcome.Raised]]()
 
 ALLOWANCE = pytest.StashKey[Allowance]()
@@ -139,9 +141,10 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     state = session.config.stash.get(STATE, None)
     if state is None:
         return (yield)
-    if state.settings.processes > 1:
-        _side_by_side(session, state)
-    done = yield
+    with _watched(session, state):
+        if state.settings.processes > 1:
+            _side_by_side(session, state)
+        done = yield
     for deferred in state.second.waiting:
         if session.shouldstop or not state.second.worth(deferred):
             _stands(deferred)
@@ -162,6 +165,20 @@ def _stands(deferred: attempts.Deferred) -> None:
         if str(report.outcome) == "rerun":
             report.outcome = "failed"
             deferred.item.ihook.pytest_runtest_logreport(report=report)
+
+
+@contextmanager
+def _watched(session: pytest.Session, state: State) -> Iterator[None]:
+    """From the first test on, for the test that tells of it."""
+    if not any("watch" in getattr(item, "fixturenames", ()) for item in session.items):
+        yield
+        return
+    watch = Watch.begin(state.settings.target, state.secrets, state.places)
+    session.config.stash[WATCH] = watch
+    try:
+        yield
+    finally:
+        watch.end()
 
 
 def _side_by_side(session: pytest.Session, state: State) -> None:

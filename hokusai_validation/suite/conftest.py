@@ -19,10 +19,11 @@ from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.runner.plugin import EVIDENCE
+from hokusai_validation.runner.plugin import EVIDENCE, WATCH
 from hokusai_validation.runner.selection import entry_of
 from hokusai_validation.runner.state import STATE
 from hokusai_validation.runner.timelimit import not_counted
+from hokusai_validation.runner.watch import Watch
 from hokusai_validation.store.book import Abandoned
 from hokusai_validation.target import Target
 
@@ -103,6 +104,12 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
     """Where this test puts what it saw."""
     made: Evidence = request.node.stash[EVIDENCE]
     return made
+
+
+@pytest.fixture
+def watch(pytestconfig: pytest.Config) -> Watch:
+    """What looked at the parts since the phase's first test."""
+    return pytestconfig.stash[WATCH]
 
 
 @pytest.fixture(scope="session")

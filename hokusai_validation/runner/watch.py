@@ -1,0 +1,222 @@
+"""Whether the parts were there while others were tested: each is asked something small every second, from the
+phase's first test to its last. What is out for seconds is met by a test only by chance.
+
+A process of its own asks, forked before the tests' processes, so that no thread of it is theirs. What is seen
+while a fault of ours is on, or after one until the same question was answered well again, counts for nothing;
+nor does what was asked while we stood still, nor that a breaker keeps calls back: that is of failures before."""
+
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, NoReturn
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hokusai_validation.errors import HokusaiError
+from hokusai_validation.observation import ErrorClass, Observation
+from hokusai_validation.resources import own_faults
+from hokusai_validation.resources.database import Database
+from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.places import Places
+from hokusai_validation.resources.recorder import Recorder
+from hokusai_validation.resources.recording import recording_thread
+from hokusai_validation.resources.redis import Redis
+from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.runner.parentage import end_with
+from hokusai_validation.runner.stall import StallWatch
+from hokusai_validation.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+PERIOD_S = 1.0
+# A question that got no answer is put again at once, with more time: a busy machine is no outage.
+LIMIT_S, AGAIN_S = 1.5, 4.0
+_WAITED = frozenset({ErrorClass.READ_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
+
+Ask = Callable[[float], object]  # seconds that it may take
+
+
+@dataclass(frozen=True)
+class Look:
+    """One question that is asked again and again."""
+
+    ask: Ask
+    close: Callable[[], object]
+
+
+class Looked(BaseModel):
+    """What one of them, by its number, came to, and when by the monotonic clock."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    look: int
+    began_s: float
+    ended_s: float
+    observations: tuple[Observation, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        """Whether all was well."""
+        return all(each.ok for each in self.observations)
+
+
+def steady(
+    looked: Iterable[Looked], ours: Sequence[tuple[float, float]], recovery_s: float
+) -> Iterator[Looked]:
+    """Those that no fault of ours can have spoilt. `ours`: from when to when one was on. Pure."""
+    well_since: dict[int, float] = {}  # look -> the end of the fault after which it was well
+    for each in sorted(looked, key=lambda one: one.began_s):
+        if any(begin <= each.ended_s and each.began_s <= end for begin, end in ours):
+            continue
+        last = max((end for _, end in ours if end < each.began_s), default=None)
+        if last is not None and well_since.get(each.look) != last:
+            if each.well:
+                well_since[each.look] = last
+            elif each.began_s - last <= recovery_s:
+                continue
+        yield each
+
+
+@dataclass
+class Watch:
+    """Of one suite process; `record` is the file that its lines are in."""
+
+    recovery_s: float
+    record: IO[bytes]
+    pid: int
+    seen: tuple[Observation, ...] | None = field(default=None)
+
+    @classmethod
+    def begin(cls, target: Target, secrets: Secrets, places: Places) -> "Watch":
+        """Ask from now on what the target file tells the addresses of."""
+        record = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115 (it is closed by `end`)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _live(target, secrets, places, record, parent)
+        return cls(target.limits.recovery_s, record, pid)
+
+    def end(self) -> tuple[Observation, ...]:
+        """What counts of what was seen, in the order of asking. May be called again."""
+        if self.seen is None:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)  # it holds nothing but connections
+                os.waitpid(self.pid, 0)
+            self.record.seek(0)
+            lines = self.record.read().split(b"\n")
+            self.record.close()
+            found = [each for line in lines if (each := _read(line)) is not None]
+            kept = steady(found, own_faults.times(), self.recovery_s)
+            self.seen = tuple(seen for each in kept for seen in each.observations)
+        return self.seen
+
+
+def _read(line: bytes) -> Looked | None:
+    """The last line is cut where its process was ended."""
+    try:
+        return Looked.model_validate_json(line)
+    except ValidationError:
+        return None
+
+
+def _live(target: Target, secrets: Secrets, places: Places, record: IO[bytes], parent: int) -> NoReturn:
+    """The life of the process that asks."""
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the tests' to act on
+        end_with(parent)
+        stalls = StallWatch()
+        stalls.start()
+        threads = [
+            threading.Thread(target=_again_and_again, args=(number, look, places, record, stalls))
+            for number, look in enumerate(_looks(target, secrets))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        os._exit(0)
+
+
+def _again_and_again(number: int, look: Look, places: Places, record: IO[bytes], stalls: StallWatch) -> None:
+    while True:
+        began_s = time.monotonic()
+        seen = _observed(look, places, LIMIT_S)
+        if any(each.error_class in _WAITED for each in seen):
+            seen = _observed(look, places, AGAIN_S)
+        if not stalls.since(began_s):
+            looked = Looked(look=number, began_s=began_s, ended_s=time.monotonic(), observations=seen)
+            record.write(looked.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        time.sleep(max(0.0, PERIOD_S - (time.monotonic() - began_s)))
+
+
+def _observed(look: Look, places: Places, limit_s: float) -> tuple[Observation, ...]:
+    recorder = Recorder(places, watches=True)
+    # A failure is recorded where it was asked.
+    with recording_thread(recorder), contextlib.suppress(HokusaiError, OSError):
+        look.ask(limit_s)
+    return tuple(each for each in recorder.so_far() if each.error_class is not ErrorClass.BREAKER_OPEN)
+
+
+def _looks(target: Target, secrets: Secrets) -> list[Look]:
+    resolver = Resolver(target.dns.resolver)
+    found: list[Look] = []
+
+    def http(base: str, path: str) -> None:
+        client = HttpClient(base, tls=target.tls, resolver=resolver)
+        found.append(Look(lambda limit_s: client.get(path, timeout_s=limit_s), client.close))
+
+    detailed = "/health?detailed=true"
+    for instance in target.instances:
+        http(instance.url, detailed)
+    if target.url is not None:
+        http(target.url, "/live" if target.instances else detailed)
+    if target.auth is not None and target.auth.url:
+        http(target.auth.url, "/health")
+    if target.mlflow is not None and target.mlflow.url:
+        http(target.mlflow.url, "/api/2.0/mlflow/experiments/search?max_results=1")
+        http(target.mlflow.url, "/api/2.0/mlflow-artifacts/artifacts?path=")
+    if target.database is not None:
+        session = _Session(target, secrets)
+        found.append(Look(session.ask, session.close))
+    if target.redis is not None:
+        redis = Redis.from_target(target, secrets)
+        found.append(Look(lambda limit_s: redis.ping(), redis.close))
+    return found
+
+
+class _Session:
+    """One kept session of the database: a watch that opened one each second would be counted by tests that
+    count them."""
+
+    def __init__(self, target: Target, secrets: Secrets) -> None:
+        self._target, self._secrets = target, secrets
+        self._database: Database | None = None
+        self._connection: Connection | None = None
+
+    def ask(self, limit_s: float) -> None:
+        """Raises the leaves of RequestFailed."""
+        if self._database is None:
+            self._database = Database.from_target(self._target, self._secrets)
+        if self._connection is None:
+            self._connection = self._database.connect(connect_timeout_s=limit_s)
+        try:
+            self._database.rows(self._connection, "SELECT 1", limit_s=limit_s)
+        except HokusaiError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the session."""
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                self._connection.close()
+            self._connection = None
