@@ -168,6 +168,10 @@ class ProtocolViolated(RequestFailed):
     """The answer was not HTTP, or not what its headers said."""
 
 
+class StatementRefused(ProtocolViolated):
+    """The database does not run such a statement: its text is wrong, or it writes where only reading is allowed."""
+
+
 class AnswerTooLarge(RequestFailed):
     """The answer was longer than the limit; reading stopped there."""
 

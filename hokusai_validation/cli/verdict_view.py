@@ -7,6 +7,7 @@ from rich.table import Table
 
 from hokusai_validation.report import Report
 from hokusai_validation.reporting.escape import terminal
+from hokusai_validation.reporting.views import accepted
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase, Status, final_attempts
 
 COLOURS = {"healthy": "green", "degraded": "yellow", "inconclusive": "magenta", "unhealthy": "red"}
@@ -48,7 +49,9 @@ def show(console: Console, report: Report, folder: str) -> None:
     for notice in report.notices[:REASONS]:
         console.print(f"  target file: {terminal(notice, 600)}", highlight=False)
     for finding in report.findings[:REASONS]:
-        console.print(f"  {finding.priority.value} {terminal(finding.title)}", highlight=False)
+        said = accepted(report, *finding.explains)
+        title = f"{finding.title} ({said})" if said else finding.title
+        console.print(f"  {finding.priority.value} {terminal(title, 600)}", highlight=False)
     console.print(f"\nreport: {terminal(folder, 4000)}/report.html", highlight=False, soft_wrap=True)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import singledispatch
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
@@ -21,6 +22,7 @@ from hokusai_validation.checks import (
     TlsCheck,
     Wanted,
 )
+from hokusai_validation.errors import StatementRefused, TargetInvalid
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass
 from hokusai_validation.permission import Gate
@@ -36,6 +38,9 @@ from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.sections import SecretRef
 from hokusai_validation.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 SEEN_LIMIT = 120
 
@@ -54,7 +59,7 @@ class Asker:
         """Ask a check's question, of hosts that the target permits only.
 
         Raises NotPermitted; ExpectationUnmet with what is otherwise than expected; the leaves of
-        RequestFailed; SecretMissing."""
+        RequestFailed; SecretMissing; TargetInvalid where the check's own statement is at fault."""
         for host in check.hosts:
             self._gate.host(host)
         self.evidence.record("check", {"kind": check.kind, "asks": check.asks, "says": check.says})
@@ -155,9 +160,7 @@ def _sql(check: SqlCheck, asker: Asker) -> list[str]:
         connect_timeout_s=check.timeout_s, statement_timeout_s=check.timeout_s
     ) as connection:
         database.rows(connection, "BEGIN TRANSACTION READ ONLY")
-        # A cursor takes a query only, and its answer is read no further than asked for.
-        database.rows(connection, f"DECLARE answer CURSOR FOR {check.statement}")
-        rows = database.rows(connection, f"FETCH {ROWS_LIMIT} FROM answer")
+        rows = _read(check, database, connection)
         database.rows(connection, "ROLLBACK")
     asker.evidence.record("rows", len(rows))
     expected, found = check.expect, []
@@ -166,6 +169,19 @@ def _sql(check: SqlCheck, asker: Asker) -> list[str]:
     if expected.value is not None:
         found += _differs("first value", _plain(rows[0][0]) if rows else None, expected.value)
     return found
+
+
+def _read(check: SqlCheck, database: Database, connection: "Connection") -> list[tuple[object, ...]]:
+    """The rows of a check's statement. What is wrong with its text is the check's own defect, not the target's."""
+    try:
+        with recording.provoked(ErrorClass.BAD_REQUEST, ErrorClass.READ_ONLY):
+            # A cursor takes a query only, and its answer is read no further than asked for.
+            database.rows(connection, f"DECLARE answer CURSOR FOR {check.statement}")
+            return database.rows(connection, f"FETCH {ROWS_LIMIT} FROM answer")
+    except StatementRefused as error:
+        raise TargetInvalid(
+            f"Check '{check.name}' can't be asked, its `statement` is at fault: {error} Correct it in the target file."
+        ) from None
 
 
 @answered.register

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from hokusai_validation.report import Finding, Priority, Report
+from hokusai_validation.reporting import views
 from hokusai_validation.reporting.escape import code_block, markdown
 
 MEANING = {
@@ -31,7 +32,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield from ("", f"## {priority}, {MEANING[priority]}")
         for finding in findings:
             number += 1
-            yield from _finding(number, finding)
+            yield from _finding(number, finding, views.accepted(report, *finding.explains))
     yield from _recommendations(report)
 
 
@@ -49,10 +50,12 @@ def _overview(report: Report) -> Iterator[str]:
         )
 
 
-def _finding(number: int, finding: Finding) -> Iterator[str]:
+def _finding(number: int, finding: Finding, accepted: str) -> Iterator[str]:
     mark = " (quick win)" if finding.quick_win else ""
     yield from ("", f"### {number}. {markdown(finding.title)}{mark}", "")
     yield f"- Impact: {markdown(finding.impact, 500)}"
+    if accepted:
+        yield f"- It is {markdown(accepted, 600)}"
     yield f"- Component: {markdown(finding.component)}, team {markdown(finding.team)}, about {finding.effort_h:g} h"
     if finding.since is not None:
         yield f"- Since {finding.since:%Y-%m-%d %H:%M %Z}, seen in {finding.seen_runs} runs"

@@ -57,6 +57,8 @@ def _causes(report: Report) -> Iterator[str]:
         yield ""
         yield f"{markdown(finding.impact, 500)} Component: {markdown(finding.component)}{since};"
         yield f"explains {len(finding.explains)} tests. Details and remedy: `handoff.md`."
+        if said := views.accepted(report, *finding.explains):
+            yield f"It is {markdown(said, 600)}."
         yield ""
 
 
@@ -102,7 +104,9 @@ def _rows(report: Report) -> Iterator[str]:
     )
     for row in rows:
         status = f"{row.status}{' (critical)' if row.critical else ''}"
-        yield f"| {row.id} | {markdown(row.test)} | {status} | {markdown(row.message)} |"
+        said = views.accepted(report, row.test)
+        seen = f"{markdown(row.message)}{f' ({markdown(said)})' if said else ''}"
+        yield f"| {row.id} | {markdown(row.test)} | {status} | {seen} |"
 
 
 def _trend(report: Report) -> Iterator[str]:

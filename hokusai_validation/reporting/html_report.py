@@ -4,6 +4,7 @@ carries a content security policy that lets only its own script run, by its hash
 import base64
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 from hokusai_validation.catalogue import find
@@ -69,6 +70,7 @@ def _content(report: Report) -> dict[str, Any]:
         },
         "run_timeline": run_timeline.run_timeline(report),
         "ids": {row.test: row.id for row in rows},
+        "accepted": partial(views.accepted, report),
         "matrix": views.matrix(report),
         "endpoints": views.endpoints(report),
         "edges": views.edges(report),

@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 from hokusai_validation.report import Report
 from hokusai_validation.reporting.escape import xml
+from hokusai_validation.reporting.views import accepted
 from hokusai_validation.result import Phase, Result, Status, final_attempts
 
 _TAG = {Status.FAILED: "failure", Status.BROKEN: "error", Status.SKIPPED: "skipped"}
@@ -45,6 +46,9 @@ def _suite(phase: Phase, rows: list[Result], report: Report) -> ET.Element:
         )
         tag = _TAG.get(row.status)
         if tag is not None:
-            outcome = ET.SubElement(case, tag, message=xml(row.message))
+            said = accepted(report, row.test)
+            outcome = ET.SubElement(
+                case, tag, message=xml(f"{row.message} ({said})" if said else row.message)
+            )
             outcome.text = xml(row.detail) or None
     return suite

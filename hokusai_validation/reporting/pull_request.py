@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hokusai_validation.report import Report, Verdict
 from hokusai_validation.reporting.escape import code_block, markdown
-from hokusai_validation.reporting.views import percent
+from hokusai_validation.reporting.views import accepted, percent
 
 MARKS = {
     Verdict.HEALTHY: "✅",
@@ -44,6 +44,8 @@ def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings[:FINDINGS]:
         yield ""
         yield f"**{finding.priority}** {markdown(finding.title)} ({finding.confidence}): {markdown(finding.impact)}"
+        if said := accepted(report, *finding.explains):
+            yield from ("", f"- It is {markdown(said, 400)}")
         if finding.remedy:
             yield ""
             yield f"- Change: {markdown(finding.remedy[0], 400)}"

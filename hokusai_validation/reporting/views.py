@@ -149,6 +149,17 @@ def not_passed(report: Report) -> tuple[Result, ...]:
     )
 
 
+def accepted(report: Report, *tests: str) -> str:
+    """By whom, until when and why the target file's waivers accept some failed tests; empty where they don't."""
+    said = []
+    for each in report.waived:
+        covered = len(set(tests) & set(each.tests))
+        share = "" if covered == len(tests) else f" for {covered} of {len(tests)} tests"
+        if covered:
+            said.append(f"accepted by {each.owner} until {each.until}{share}: {each.reason}")
+    return "; ".join(said)
+
+
 def skipped_reasons(report: Report) -> tuple[tuple[str, int], ...]:
     """Why tests were not executed, the most frequent reason first."""
     counts: dict[str, int] = defaultdict(int)

@@ -23,6 +23,7 @@ from hokusai_validation.errors import (
     ProtocolViolated,
     ReadTimedOut,
     RequestFailed,
+    StatementRefused,
     StatementTimedOut,
     TargetInvalid,
     TlsFailed,
@@ -276,4 +277,6 @@ def _failure(found: Classified, error: Exception, call: str, limit_s: float) -> 
         return TlsFailed(f"{call}: TLS failed: {first}")
     if kind in _BROKEN or code.startswith("08"):
         return ConnectionReset(f"{call}: the connection broke: {first}")
+    if kind in (ErrorClass.BAD_REQUEST, ErrorClass.READ_ONLY):
+        return StatementRefused(f"{call}: {first}")
     return ProtocolViolated(f"{call}: {first}")

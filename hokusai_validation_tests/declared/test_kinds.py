@@ -17,6 +17,7 @@ from hokusai_validation.errors import (
     NotPermitted,
     RequestFailed,
     StatementTimedOut,
+    TargetInvalid,
     TlsFailed,
 )
 from hokusai_validation.observation import Observation
@@ -27,7 +28,9 @@ from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import Status
 from hokusai_validation.runner.evidence import Evidence
+from hokusai_validation.runner.outcome import status_of
 from hokusai_validation.sections import Database
 from hokusai_validation.target import Target
 from hokusai_validation_tests.declared.services import shop
@@ -110,10 +113,30 @@ def test_sql_changes_nothing(postgres: int, statement: str) -> None:
     owner = Connections(settings, SecretStr(servers.MLFLOW))
     owner.query("create table if not exists kept (n int)")
     owner.query("create sequence if not exists seq")
-    with pytest.raises(RequestFailed, match=r"read-only|read-write|DECLARE CURSOR|not allowed here"):
+    with pytest.raises(TargetInvalid, match=r"read-only|read-write|DECLARE CURSOR|not allowed here"):
         sql(postgres, statement)
     assert owner.query("select count(*) from kept") == [(0,)]
     assert owner.query("select is_called from seq") == [(False,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "raised"),
+    [
+        ("select from where", TargetInvalid),
+        ("select 1 +", TargetInvalid),
+        ("select 'a'::int", TargetInvalid),
+        ("select * from not_there", RequestFailed),
+        ("select gone from pg_class", RequestFailed),
+    ],
+)
+def test_a_statement_with_a_defect_is_the_checks_own_and_a_missing_table_the_targets(
+    postgres: int, statement: str, raised: type[Exception]
+) -> None:
+    with pytest.raises(raised) as told:
+        sql(postgres, statement)
+    broken = status_of(told.value) is Status.BROKEN
+    assert broken is (raised is TargetInvalid)
+    assert ("Check 'it' can't be asked" in str(told.value)) is broken
 
 
 def test_sql_ends_at_its_time_out(postgres: int) -> None:

@@ -10,6 +10,7 @@ from hokusai_validation.diagnosis.verdict import exit_status
 from hokusai_validation.diagnosis.waivers import refusals
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Report, Verdict
+from hokusai_validation.reporting import handoff, health_report, html_report, junit, pull_request
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.target import Target
 from hokusai_validation_tests.diagnosis.rows import (
@@ -60,6 +61,20 @@ def test_a_cause_at_its_place_is_waived_with_all_that_it_explains() -> None:
     assert accepted.findings[0].key == found.key
     elsewhere = reported(target(waivers=[waiver(cause=found.cause.value, place="redis")]), refused)
     assert elsewhere.verdict is Verdict.UNHEALTHY
+
+
+def test_what_is_accepted_is_said_at_its_finding_and_its_row() -> None:
+    refused = failed(LOGIN, fact(FactKind.PASSWORD_REFUSED, "postgres"))
+    said = f"accepted by data until {DAY}: known"
+    report = reported(target(waivers=[waiver(test="F301")]), refused)
+    page = html_report.render(report).decode()
+    row = page.partition('id="test-F301"')[2].partition("</tr>")[0]
+    finding = page.partition('<article class="finding">')[2].partition("</article>")[0]
+    for text in (row, finding, junit.render(report).decode()):
+        assert said in text
+    for document in (health_report, handoff, pull_request):
+        assert said in document.render(report).decode().replace("\\", "")
+    assert "accepted by" not in html_report.render(reported(target(), refused)).decode()
 
 
 def test_another_critical_failure_counts() -> None:
