@@ -2,7 +2,8 @@
 the same record, its objects in a bucket, by `PipesECSClient`."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 POLL_S = 6
+# In the bucket, of what a phase and its task say to each other: worth nothing when both are over (deploy/stack.yaml).
+PIPES_PREFIX = "pipes/"
 START_LIMIT_S = 300.0
 LONGEST_S = 3000.0
 
@@ -72,7 +75,9 @@ class SuiteTask:
         patient: Any = PatientEcs(clients.ecs, start_limit_s=START_LIMIT_S)
         pipes = PipesECSClient(
             client=patient,
-            context_injector=PipesS3ContextInjector(bucket=settings.bucket, client=clients.s3),
+            context_injector=PipesS3ContextInjector(
+                bucket=settings.bucket, client=clients.s3, key_prefix=PIPES_PREFIX
+            ),
             message_reader=_reader(settings.bucket, clients.s3, asked.told),
         )
         longest_s = limit_s(phase_entries(asked.phase, asked.target.target))
@@ -136,6 +141,11 @@ def _reader(bucket: str, s3: "S3Client", told: Told) -> dg.PipesMessageReader:
     class Reader(PipesS3MessageReader):
         """Hands on progress as it arrives, and only whole messages to Dagster's thread, which ends at
         another."""
+
+        @contextmanager
+        def get_params(self) -> Iterator[PipesParams]:
+            with super().get_params() as params:
+                yield {**params, "key_prefix": f"{PIPES_PREFIX}{params['key_prefix']}"}
 
         def download_messages_chunk(self, index: int, params: PipesParams) -> str | None:
             chunk: str | None = super().download_messages_chunk(index, params)

@@ -73,6 +73,10 @@ def test_rows_come_back_from_the_task(
     address = record.in_bucket(bucket, "a-run", PHASE.value)
     assert dg.materialize([phase]).success
     received = record.read_bucket(address, fargate.s3).rows
+    # What was said on the way lies where it ends by rule.
+    kept = fargate.s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert {each["Key"].partition("/")[0] for each in kept} <= {"pipes", "rows"}
+    assert any(each["Key"].startswith("pipes/") for each in kept)
     reported = {row.id for row in received if row.message != "not selected"}
     assert reported >= {entry.id for entry in phase_entries(PHASE)}
     assert {row.target for row in received} == {"inside"}

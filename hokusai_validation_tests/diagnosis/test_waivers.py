@@ -74,7 +74,7 @@ def test_what_is_accepted_is_said_at_its_finding_and_its_row() -> None:
         assert said in text
     for document in (health_report, handoff, pull_request):
         assert said in document.render(report).decode().replace("\\", "")
-    assert "accepted by" not in html_report.render(reported(target(), refused)).decode()
+    assert "It is accepted by" not in html_report.render(reported(target(), refused)).decode()
 
 
 def test_another_critical_failure_counts() -> None:
