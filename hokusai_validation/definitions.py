@@ -5,6 +5,7 @@ that can't be used costs its own target alone: a sensor that carries its name fa
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +22,7 @@ from hokusai_validation.assets.resources import (
 )
 from hokusai_validation.automation import deployments
 from hokusai_validation.automation.alerts import build_alert_sensors
+from hokusai_validation.automation.failed_runs import build_failed_runs_sensor
 from hokusai_validation.automation.jobs import Job
 from hokusai_validation.automation.schedules import build_schedules
 from hokusai_validation.catalogue import of_checks
@@ -63,12 +65,25 @@ def build(
     Raises TargetNotFound, TargetInvalid."""
     overrides = tuple(each for each in (gateway, key, aws, database, mlflow, redis) if each is not None)
     held = target or TargetResource(source, overrides)
-    name = held.name()
     kept = results or ResultsResource()
+    own = _of_target(held, kept, process or ProcessResource.from_environment())
+    return dg.Definitions.merge(own, _of_all({held.name(): held}, kept))
+
+
+def _of_all(targets: Mapping[str, TargetResource], kept: ResultsResource) -> dg.Definitions:
+    """The sensors that are for every target together."""
+    return dg.Definitions(
+        sensors=[*build_alert_sensors(targets, kept), build_failed_runs_sensor(targets, kept)]
+    )
+
+
+def _of_target(held: TargetResource, kept: ResultsResource, process: ProcessResource) -> dg.Definitions:
+    """All of a target but the sensors that are for every target together."""
+    name = held.name()
     resources = {
         target_key(name): held.definition(name, kept),
         results_key(name): fixed(kept, "Where results lie."),
-        process_key(name): fixed(process or ProcessResource.from_environment(), "How suites run."),
+        process_key(name): fixed(process, "How suites run."),
         frames_key(name): store_io_manager(kept),
     }
     own = of_checks(held.checks())
@@ -96,7 +111,7 @@ def build(
         asset_checks=checks,
         jobs=jobs,
         schedules=build_schedules(name),
-        sensors=[after_deployments, *build_alert_sensors(name, held, kept)],
+        sensors=[after_deployments],
         executor=dg.in_process_executor,
         resources=resources,
     )
@@ -119,19 +134,22 @@ def build_all(folder: Path) -> dg.Definitions:
     """The definitions of every target file in a folder, whichever of them can be used."""
     merged = [dg.Definitions(executor=dg.in_process_executor)]
     taken: dict[str, Path] = {}
+    usable: dict[str, TargetResource] = {}
     results, process = ResultsResource(), ProcessResource.from_environment()
     for path in sorted(folder.glob("*.toml")):
         try:
-            name = identifier(TargetResource(str(path)).name())
+            held = TargetResource(str(path))
+            name = identifier(held.name())
             if name in taken:
                 raise TargetInvalid(
                     f"Target files {taken[name]} and {path} are of one name to Dagster, which takes `-` for"
                     " `_`: give one of them another `name`."
                 )
-            merged.append(build(str(path), results=results, process=process))
-            taken[name] = path
+            merged.append(_of_target(held, results, process))
+            taken[name], usable[held.name()] = path, held
         except HokusaiError as error:
             merged.append(dg.Definitions(sensors=[_unusable(path, str(error))]))
+    merged.append(_of_all(usable, results))
     return dg.Definitions.merge(*merged)
 
 

@@ -320,19 +320,35 @@ class After(Section):
     removed: FollowUp = FollowUp.LIGHT
 
 
-class Automation(Section):
+class Slack(Section):
+    """A channel that an app of Slack's posts to by `chat.postMessage` (scope `chat:write`): each cause has a thread."""
+
+    token: SecretRef
+    channel: Annotated[str, Field(min_length=1)]
+    url: Url = "https://slack.com/api/chat.postMessage"
+
+
+class Channel(Section):
+    """Who is told of critical causes: a `webhook` of Slack's form, a topic, a channel with threads."""
+
+    webhook: SecretRef | None = None
+    sns_topic_arn: str | None = None
+    slack: Slack | None = None
+
+
+class Automation(Channel):
     """What follows by itself: how long a rollout must be quiet before its run, after how long an
     unfinished one no longer holds the others up, what runs after what, the SQS queue that
-    EventBridge tells of deployments (polling stays in any case), who is told of critical causes
-    (`webhook`: a URL of Slack's form), and the UI's base URL for the link."""
+    EventBridge tells of deployments (polling stays in any case), who is told of critical causes, and
+    which `teams` of the topology are told of their own; the base URLs of the UI and of the reports for the links."""
 
     quiet_s: Annotated[float, Field(ge=0)] = 60.0
     patience_s: Annotated[float, Field(gt=0)] = 3600.0
     after: After = After()
     deployment_queue_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    sns_topic_arn: str | None = None
-    webhook: SecretRef | None = None
+    teams: Mapping[str, Channel] = Field(default_factory=dict)
     ui_url: Url | None = None
+    reports_url: Url | None = None
 
 
 class Target(Section):

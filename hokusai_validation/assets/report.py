@@ -23,6 +23,7 @@ from hokusai_validation.redaction import shown
 from hokusai_validation.report import Report, Verdict
 from hokusai_validation.reporting import emf
 from hokusai_validation.reporting.folder import DOCUMENTS
+from hokusai_validation.reporting.news import News
 from hokusai_validation.result import to_frame
 from hokusai_validation.store import scratch
 
@@ -63,6 +64,7 @@ def build(target_name: str) -> dg.AssetsDefinition:
             # A task's output goes to CloudWatch Logs, which makes metrics of these lines.
             sys.stdout.write(emf.render(made).decode())
         anchors.anchor(context.instance, made.target, made.run_id, store.reports / made.target / made.run_id)
+        store.keep_news(made.target, News.of(made).model_dump_json().encode())
         all_targets = wall.refresh(store, made.finished_at)
         progress.notify(progress.Event(NAME, seconds=time.monotonic() - begun))
         documents = {name: f"{place}/{name}" for name in DOCUMENTS}

@@ -5,7 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from hokusai_validation.report import Finding, Priority, Report, Verdict
+from hokusai_validation.report import Priority, Verdict
+from hokusai_validation.reporting.news import News
 
 SLACK_LIMIT = 2_900  # characters; Slack refuses a text block over 3,000
 
@@ -29,10 +30,12 @@ class Kind(StrEnum):
 
 
 class Item(BaseModel):
-    """One cause in an announcement."""
+    """One cause in an announcement; `key` and `signature` are those that it is known again by."""
 
     model_config = ConfigDict(frozen=True)
 
+    key: str
+    signature: str
     kind: Kind
     title: str
     priority: Priority | None = None
@@ -67,8 +70,12 @@ class Announcement(BaseModel):
             lines.append(f"- {item.kind}: {item.title}{where}{' ' + item.impact if item.impact else ''}")
         return "\n".join([*lines, "", f"Run {self.run_id}: {self.link}"])
 
+    def of(self, item: Item) -> "Announcement":
+        """The same of one cause alone."""
+        return self.model_copy(update={"items": (item,)})
+
     def slack(self) -> dict[str, object]:
-        """The body of an incoming webhook; nothing a target said can mention people or make links."""
+        """A message of Slack's form; nothing a target said can mention people or make links."""
         escaped = self.text().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         if len(escaped) > SLACK_LIMIT:
             escaped = escaped[:SLACK_LIMIT].rsplit("&", 1)[0] + "…"
@@ -76,53 +83,46 @@ class Announcement(BaseModel):
         return {"text": escaped, "blocks": [block]}
 
 
-def announce(told: Told, report: Report, link: str) -> Announcement | None:
-    """What a channel has not been told yet; None when there is nothing new.
-
-    Only critical matters are spoken of: P0 and P1 causes, and an unhealthy verdict."""
-    open_now = {item.key: item for item in report.findings if item.priority in (Priority.P0, Priority.P1)}
+def announce(told: Told, news: News, link: str, team: str | None = None) -> Announcement | None:
+    """What a channel has not been told yet; None when there is nothing new. The channel of a `team` is told of
+    its own causes; every other one of all, and of an unhealthy verdict."""
+    open_now = {each.key: each for each in news.causes if team in (None, each.team)}
     items = [
         Item(
+            key=key,
+            signature=cause.signature,
             kind=Kind.NEW if key not in told.causes else Kind.CHANGED,
-            title=item.title,
-            priority=item.priority,
-            component=item.component,
-            impact=item.impact,
+            title=cause.title,
+            priority=cause.priority,
+            component=cause.component,
+            impact=cause.impact,
         )
-        for key, item in open_now.items()
-        if told.causes.get(key) != _signature(item)
+        for key, cause in open_now.items()
+        if told.causes.get(key) != cause.signature
     ]
     # A run that could not judge does not show that a cause is gone.
-    if report.verdict is not Verdict.INCONCLUSIVE:
+    judged = news.verdict is not Verdict.INCONCLUSIVE
+    gone = [key for key in told.causes if key not in open_now]
+    if judged:
         items += [
-            Item(kind=Kind.OVER, title=told.titles.get(key, key))
-            for key in told.causes
-            if key not in open_now
+            Item(key=key, signature=Kind.OVER, kind=Kind.OVER, title=told.titles.get(key, key))
+            for key in gone
         ]
-        kept: dict[str, str] = {}
-        titles: dict[str, str] = {}
-    else:
-        kept = {key: value for key, value in told.causes.items() if key not in open_now}
-        titles = {key: told.titles.get(key, key) for key in kept}
-    turned = (report.verdict is Verdict.UNHEALTHY) != (told.verdict == Verdict.UNHEALTHY.value)
-    judged = report.verdict is not Verdict.INCONCLUSIVE
-    if not items and not (turned and judged):
+    kept = {} if judged else {key: told.causes[key] for key in gone}
+    turned = (news.verdict is Verdict.UNHEALTHY) != (told.verdict == Verdict.UNHEALTHY.value)
+    if not items and not (turned and judged and team is None):
         return None
     return Announcement(
-        target=report.target,
-        run_id=report.run_id,
-        verdict=report.verdict,
-        headline=report.headline,
+        target=news.target,
+        run_id=news.run_id,
+        verdict=news.verdict,
+        headline=news.headline,
         link=link,
         items=tuple(items),
         told=Told(
-            verdict=report.verdict.value if judged else told.verdict,
-            causes=kept | {key: _signature(item) for key, item in open_now.items()},
-            titles=titles | {key: item.title for key, item in open_now.items()},
+            verdict=news.verdict.value if judged else told.verdict,
+            causes=kept | {key: cause.signature for key, cause in open_now.items()},
+            titles={key: told.titles.get(key, key) for key in kept}
+            | {key: cause.title for key, cause in open_now.items()},
         ),
     )
-
-
-def _signature(finding: Finding) -> str:
-    """What makes a known cause news again: another priority, component or kind, not another count."""
-    return f"{finding.cause}|{finding.component}|{finding.priority}"

@@ -249,6 +249,22 @@ class ResultStore:
                     continue
         return tuple(reversed(found))
 
+    def keep_news(self, target: str, news: bytes) -> None:
+        """Keep what people may have to be told of the newest run.
+
+        Raises ReportNotWritten."""
+        write_whole(self._news_file(target), news)
+
+    def news(self, target: str) -> bytes | None:
+        """What was kept so last; None where nothing was. One file is read."""
+        try:
+            return self._news_file(target).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _news_file(self, target: str) -> "UPath":
+        return self.base / "newest" / target / "news.json"
+
     def targets(self) -> tuple[str, ...]:
         """Every target with a run on record, by name."""
         try:

@@ -5,14 +5,15 @@ import json
 import pytest
 
 from hokusai_validation.automation.announcements import Announcement, Kind, Told, announce
-from hokusai_validation.report import Finding, Priority, Report, Verdict
+from hokusai_validation.report import Finding, Priority, Verdict
+from hokusai_validation.reporting.news import News
 from hokusai_validation_tests.reporting.sample import HOSTILE, report
 
 LINK = "https://dagster.example/runs/1"
 
 
-def having(*findings: Finding, verdict: Verdict = Verdict.UNHEALTHY) -> Report:
-    return report().model_copy(update={"findings": findings, "verdict": verdict})
+def having(*findings: Finding, verdict: Verdict = Verdict.UNHEALTHY) -> News:
+    return News.of(report().model_copy(update={"findings": findings, "verdict": verdict}))
 
 
 def finding(key: str = "mlflow:process_down", priority: Priority = Priority.P1) -> Finding:

@@ -107,7 +107,8 @@ def tick(account: Account, made: dg.DagsterInstance) -> None:
 
 def tell(account: Account, made: dg.DagsterInstance) -> None:
     """The sensors that tell people of the run's report."""
-    webhook, sns = build_alert_sensors(TARGET, TargetResource(str(account.target)), ResultsResource())
+    of = {TARGET: TargetResource(str(account.target))}
+    webhook, sns, _ = build_alert_sensors(of, ResultsResource())
     context = dg.build_sensor_context(instance=made)
     with context, pytest.raises(NotDelivered):  # nobody is behind the address
         webhook(context)
