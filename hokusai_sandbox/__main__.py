@@ -4,7 +4,6 @@ which reads how it goes from the pipe whose number is in `SANDBOX_REPORT`."""
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 
 from hokusai_sandbox import folders
 from hokusai_sandbox.keeper import clear, keep
+from hokusai_validation import file_lock
 from hokusai_validation.errors import HokusaiError, StackError
 from hokusai_validation.store import scratch
 
@@ -93,15 +93,12 @@ def _locked(directory: Path) -> TextIO | None:
     handle = (directory / "lock").open("w")
     deadline = time.monotonic() + 3.0  # one that is just ending
     while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                handle.close()
-                return None
-            time.sleep(0.05)
-        else:
+        if file_lock.taken(handle.fileno()):
             return handle
+        if time.monotonic() > deadline:
+            handle.close()
+            return None
+        time.sleep(0.05)
 
 
 def _clear_leftovers(directory: Path) -> None:

@@ -5,7 +5,6 @@ folders of its data and of its programs; where it can't, copies are made where i
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -14,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hokusai_validation import file_lock
 from hokusai_validation.errors import StackDidNotStart
 from hokusai_validation.store import scratch
 
@@ -68,7 +68,7 @@ def new_run_folder() -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; waits for another process that holds it."""
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        file_lock.take(handle.fileno())
         yield
 
 

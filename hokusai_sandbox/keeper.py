@@ -10,7 +10,8 @@ import signal
 import time
 from pathlib import Path
 
-from hokusai_sandbox.process import adopt_orphans, descendants, die_with_parent, send
+from hokusai_sandbox.process import descendants, send
+from hokusai_validation.descent import adopt_orphans, die_with_parent
 from hokusai_validation.store import scratch
 
 LOOK_S = 0.2

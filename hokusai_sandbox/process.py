@@ -5,7 +5,6 @@ which ends the others in order.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -16,19 +15,7 @@ from pathlib import Path
 
 import psutil
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """To be called in a child: the kernel sends the signal when the thread that forked ends."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
-
-
-def adopt_orphans() -> None:
-    """Descendants whose parent dies become children of this process, not of init."""
-    _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+from hokusai_validation.descent import die_with_parent
 
 
 def descendants(pid: int) -> list[int]:

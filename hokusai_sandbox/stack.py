@@ -17,6 +17,7 @@ import psutil
 
 from hokusai_sandbox.environment import base_environment
 from hokusai_sandbox.process import descendants
+from hokusai_validation import file_lock
 from hokusai_validation.errors import PortTaken, StackDidNotStart, StackError, UsageError
 
 START_LIMIT_S = 150.0  # above the supervisor's own limits, the first start's template included
@@ -229,13 +230,8 @@ def _memory(supervisor: int) -> int:
 
 
 def _held(lock: Path) -> bool:
-    import fcntl
-
     try:
         with lock.open("r") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not file_lock.taken(handle.fileno())
     except OSError:
         return False
-    return False

@@ -6,8 +6,9 @@ import subprocess
 
 import psutil
 
-from hokusai_sandbox.process import die_with_parent, send
+from hokusai_sandbox.process import send
 from hokusai_sandbox.supervisor import Supervisor
+from hokusai_validation.descent import die_with_parent
 
 MAX_BALLAST_BYTES = 2 * 1024**3
 

@@ -1,9 +1,10 @@
 """Who holds a fault says so again and again; when it falls silent, the fault is undone."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+
+from hokusai_validation.links.lease_table import LeaseTable
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -22,7 +23,7 @@ class Leases:
 
     def __init__(self, undo: Callable[[str], Awaitable[None]]) -> None:
         self._undo = undo
-        self._ends: dict[str, tuple[float, asyncio.TimerHandle]] = {}
+        self._table = LeaseTable(self._expire)
         self._running: set[asyncio.Task[None]] = set()
 
     def hold(self, lease: object, seconds: object) -> "dict[str, JsonValue]":
@@ -37,44 +38,32 @@ class Leases:
             or not 0 < seconds <= MAX_LEASE_S
         ):
             raise LeaseInvalid(f"a lease's seconds must lie between 0 and {MAX_LEASE_S:g}, not {seconds!r}")
-        if lease not in self._ends and len(self._ends) >= MAX_LEASES:
+        if lease not in self._table and len(self._table) >= MAX_LEASES:
             raise LeaseInvalid(f"there are {MAX_LEASES} leases already")
-        self._forget(lease)
-        timer = asyncio.get_running_loop().call_later(seconds, self._expire, lease)
-        self._ends[lease] = (time.monotonic() + seconds, timer)
+        self._table.renew(lease, seconds)
         return {"id": lease, "seconds": seconds}
 
     def known(self, lease: str) -> bool:
         """Whether the lease is held."""
-        return lease in self._ends
+        return lease in self._table
 
     async def end(self, lease: str) -> bool:
         """End a lease and undo what is under it. False when there was none."""
-        if not self._forget(lease):
+        if not self._table.drop(lease):
             return False
         await self._undo(lease)
         return True
 
     async def end_all(self) -> None:
         """End every lease."""
-        for lease in tuple(self._ends):
+        for lease in self._table:
             await self.end(lease)
 
     def describe(self) -> "list[JsonValue]":
         """Every lease with the seconds it has left."""
-        now = time.monotonic()
-        return [
-            {"id": lease, "left_s": round(max(0.0, end - now), 3)} for lease, (end, _) in self._ends.items()
-        ]
-
-    def _forget(self, lease: str) -> bool:
-        held = self._ends.pop(lease, None)
-        if held is not None:
-            held[1].cancel()
-        return held is not None
+        return [{"id": lease, "left_s": self._table.left_s(lease)} for lease in self._table]
 
     def _expire(self, lease: str) -> None:
-        self._ends.pop(lease, None)
         task = asyncio.get_running_loop().create_task(_awaited(self._undo(lease)))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -122,8 +122,10 @@ def await_services(scene: Scene, states: Mapping[str, str], *, limit_s: float) -
 
 def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
     """The states in `/health` once every part that is relied on is well. What a fault of ours left behind
-    is waited for; what was there before is not."""
+    is waited for; what was there before is not, nor what is out itself though our fault was elsewhere."""
     started = time.monotonic()
+    aftermath_s = scene.target.limits.recovery_s / 4
+    out_since: float | None = None
     while True:
         seen = scene.services()
         unwell = [part for part in relies_on if seen.get(part, "healthy") not in WELL]
@@ -131,10 +133,18 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
         if not unwell:
             return seen
         waited_s = time.monotonic() - started
-        recovering = own_faults.since_last_s() < scene.target.limits.recovery_s / 4
-        recovering &= bool(unwell) and scene.target.named(unwell[0]) not in _unhealthy
-        if waited_s > CONFIRM_S and (not recovering or direct.out(unwell[0], scene.target)):
-            _note(scene, unwell[0], seen[unwell[0]])
+        name = scene.target.named(unwell[0])
+        recovering = own_faults.since_last_s() < aftermath_s and name not in _unhealthy
+        if waited_s > CONFIRM_S:
+            if not recovering:
+                _note(scene, unwell[0], seen[unwell[0]])
+            # One look may come too late on a busy machine; a part that a fault of ours hit starts again.
+            elif own_faults.since_at_s(name) >= aftermath_s and direct.out(unwell[0], scene.target):
+                out_since = out_since or time.monotonic()
+                if time.monotonic() - out_since >= CONFIRM_S:
+                    _note(scene, unwell[0], seen[unwell[0]])
+            else:
+                out_since = None
         time.sleep(POLL_S)
         if Role.TRACKING_SERVER in unwell:
             scene.counted()

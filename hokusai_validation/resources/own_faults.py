@@ -10,6 +10,7 @@ from collections.abc import Iterator
 _guard = threading.Lock()
 _on = 0
 _labels: Counter[str] = Counter()
+_taken_off_at: dict[str, float] = {}
 _ended_at: float | None = None
 _since: float | None = None
 _past: list[tuple[float, float]] = []
@@ -48,6 +49,7 @@ def taken_off(label: str) -> None:
     """It was taken off."""
     with _guard:
         _labels[label] -= 1
+        _taken_off_at[label] = time.monotonic()
         if _labels[label] <= 0:
             del _labels[label]
 
@@ -69,6 +71,19 @@ def since_last_s() -> float:
         if _on:
             return 0.0
         return float("inf") if _ended_at is None else time.monotonic() - _ended_at
+
+
+def since_at_s(part: str) -> float:
+    """The same of the faults at a part itself (`kill:mlflow`), those on the ways to it aside."""
+    with _guard:
+        if any(_at(label, part) for label in _labels):
+            return 0.0
+        ended = [at for label, at in _taken_off_at.items() if _at(label, part)]
+    return time.monotonic() - max(ended) if ended else float("inf")
+
+
+def _at(label: str, part: str) -> bool:
+    return label.partition(":")[2] == part
 
 
 def times() -> tuple[tuple[float, float], ...]:

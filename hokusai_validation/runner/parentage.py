@@ -1,16 +1,15 @@
 """A process of ours ends when whoever started it is gone, whichever way that went."""
 
-import contextlib
-import ctypes
 import os
 import signal
 import sys
 import threading
 from types import FrameType
 
+from hokusai_validation.descent import die_with_parent
+
 PARENT_VARIABLE = "HOKUSAI_PARENT_PID"
 CLEAN_UP_S = 5.0
-_PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
@@ -26,8 +25,7 @@ def end_with(parent: int) -> None:
     """On Linux, be sent SIGTERM when the parent process dies (what was asked before a fork does not hold)."""
     if not sys.platform.startswith("linux"):
         return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:  # it died before we could ask
         os._exit(3)
 

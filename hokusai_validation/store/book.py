@@ -4,13 +4,13 @@ one that nobody holds knows what a killed run may have left behind, and nothing 
 the same run could not remove is taken over without a word."""
 
 import contextlib
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hokusai_validation import file_lock
 from hokusai_validation.errors import LockUnusable
 from hokusai_validation.store.locks import lock_folder, target_key
 from hokusai_validation.target import Target
@@ -91,7 +91,7 @@ class Book:
             if self._file is None:
                 path = lock_folder() / f"{self._key}.{os.getpid()}-{secrets.token_hex(4)}.{SUFFIX}"
                 self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file_lock.taken(self._file)
                 self._path = path
                 os.write(self._file, f"{_RUN} {self._run_id}\n".encode())
             os.write(self._file, f"{kind} {text}\n".encode())
@@ -101,9 +101,7 @@ class Book:
         tests: list[str] = []
         for path in sorted(lock_folder().glob(f"{self._key}.*.{SUFFIX}")):
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not file_lock.taken(file):
                 os.close(file)  # its process lives
                 continue
             lines = os.pread(file, SIZE_LIMIT_BYTES, 0).decode(errors="replace").splitlines()

@@ -11,7 +11,6 @@ has what keeps runs of several machines apart.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from hokusai_validation import file_lock
 from hokusai_validation.effective import Identity, digest
 from hokusai_validation.errors import LockUnusable, TargetBusy
 from hokusai_validation.target import Target
@@ -69,19 +69,18 @@ class FileLock:
         deadline = time.monotonic() + wait_s
         while True:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if self._is_there(file):
-                    break
-                os.close(file)  # its holder removed it in between
-            except OSError:
-                os.close(file)
-                if time.monotonic() < deadline:
-                    time.sleep(_POLL_S)
-                    continue
-                holder = self.holder()
-                told = f" by process {holder.pid} ({holder.what}, since {holder.since})" if holder else ""
-                raise TargetBusy(f"{self._busy}{told}; wait for its end, or stop it.") from None
+            free = file_lock.taken(file)
+            if free and self._is_there(file):
+                break
+            os.close(file)
+            if free:  # its holder removed it in between
+                continue
+            if time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+                continue
+            holder = self.holder()
+            told = f" by process {holder.pid} ({holder.what}, since {holder.since})" if holder else ""
+            raise TargetBusy(f"{self._busy}{told}; wait for its end, or stop it.")
         holder = Holder(os.getpid(), what, datetime.now(UTC).isoformat(timespec="seconds"))
         os.ftruncate(file, 0)
         os.pwrite(file, json.dumps(asdict(holder)).encode(), 0)
@@ -107,14 +106,13 @@ class FileLock:
         except OSError:
             return None
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+            if file_lock.taken(file, shared=True):
+                return None
             with contextlib.suppress(ValueError, TypeError, OSError):
                 return Holder(**json.loads(os.pread(file, 4096, 0)))
             return Holder(0, "unknown", "unknown")
         finally:
             os.close(file)
-        return None
 
 
 class _ProcessLock:

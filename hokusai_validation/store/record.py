@@ -5,7 +5,6 @@ A record is a file, or a folder in a bucket with an object a row (`00001.jsonl`,
 where no file outlives it. Several processes may write to one.
 """
 
-import fcntl
 import os
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue, ValidationError
 
+from hokusai_validation import file_lock
 from hokusai_validation.bounds import own_account
 from hokusai_validation.errors import RecordNotWritten, UsageError
 from hokusai_validation.phase_rows import Trouble, TroubleKind
@@ -86,7 +86,7 @@ class FilePlace:
         """One line, whole and synced. Where a line was cut before (a process died, a disk was full),
         that one ends here and stays by itself."""
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            file_lock.take(self._handle)
             try:
                 size = os.lseek(self._handle, 0, os.SEEK_END)
                 cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
@@ -95,7 +95,7 @@ class FilePlace:
                     left = left[os.write(self._handle, left) :]
                 os.fsync(self._handle)
             finally:
-                fcntl.flock(self._handle, fcntl.LOCK_UN)
+                file_lock.leave(self._handle)
         except OSError as error:
             raise RecordNotWritten(
                 f"Rows could not be written to {self._path}: {error.strerror}. Free some space, then run again."

@@ -2,13 +2,14 @@
 while its process lives, and the next one to make such a folder removes those whose file nobody holds."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from hokusai_validation import file_lock
 
 OWNER = ".owner"
 # What has no such file is of an earlier version, and of no process that lives.
@@ -71,7 +72,7 @@ def _owner(base: Path, prefix: str) -> tuple[Path, int]:
     """A new file, held by this process."""
     while True:
         file, name = tempfile.mkstemp(prefix=prefix, suffix=OWNER, dir=base)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        file_lock.take(file)
         if os.fstat(file).st_nlink:
             return Path(name), file
         os.close(file)  # another one took it for abandoned in between
@@ -80,12 +81,9 @@ def _owner(base: Path, prefix: str) -> tuple[Path, int]:
 def _remove_abandoned(owner: Path) -> None:
     file = os.open(owner, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return  # its process lives
-    else:
-        shutil.rmtree(owner.with_suffix(""), ignore_errors=True)
-        owner.unlink(missing_ok=True)
+        if file_lock.taken(file):  # else its process lives
+            shutil.rmtree(owner.with_suffix(""), ignore_errors=True)
+            owner.unlink(missing_ok=True)
     finally:
         os.close(file)
 

@@ -14,8 +14,8 @@ import httpx
 import psutil
 
 from hokusai_sandbox.ports import LOOPBACK, Reservations
-from hokusai_sandbox.process import die_with_parent
 from hokusai_sandbox.stack import Stack
+from hokusai_validation.descent import die_with_parent
 from hokusai_validation_tests.suite.wrong_services import WrongService, served
 
 INSTANCE = "api-1"

@@ -19,10 +19,10 @@ from hokusai_sandbox.environment import base_environment
 from hokusai_sandbox.plan import DATABASE_USER, EDGES, GIT_COMMIT, INSTANCES, PORT_NAMES, Plan
 from hokusai_sandbox.plan import Secrets as SandboxSecrets
 from hokusai_sandbox.ports import Reservations
-from hokusai_sandbox.process import die_with_parent
 from hokusai_sandbox.scenarios import Scenario
 from hokusai_sandbox.services import declared_environment
 from hokusai_sandbox.target_file import write_secrets, write_target
+from hokusai_validation.descent import die_with_parent
 from hokusai_validation.errors import NameNotResolved
 from hokusai_validation.resources.aws.calls import AwsCalls
 from hokusai_validation.resources.aws.client import Aws

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from hokusai_sandbox.ports import Reservations
-from hokusai_sandbox.process import die_with_parent
+from hokusai_validation.descent import die_with_parent
 from hokusai_validation.errors import ConnectionRefused, LoginRefused, ReadTimedOut, TargetInvalid
 from hokusai_validation.facts import FactKind as Kind
 from hokusai_validation.resources.redis import Redis
