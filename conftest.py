@@ -15,12 +15,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Folders whose tests start processes and wait for states, but watch no clock and share no stack: two of
-# them may run at once. All others are marked `alone`.
-TOGETHER = {
-    *("assets", "automation", "cli", "declared", "deploy", "diagnosis", "endurance", "hostile", "reporting"),
-    *("resources", "suite_plugin", "ui"),
-}
+# Folders whose tests watch a clock or share the stack: they run beside no other test, marked `alone`. All
+# others compute, or start processes and wait for states: two of them may run at once.
+ALONE = {"chaos", "links", "load", "suite", "suite_beyond", "whole", "hokusai_sandbox_tests"}
 # Whose files take longest: begun first, that none of them is left for the end, with one process idle.
 LONG = ("ui", "endurance", "cli")
 HERE = Path(__file__).parent
@@ -31,14 +28,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark what must not share the machine with another test, before any are chosen by it; and put
     the long ones first, after they were shuffled."""
     for item in items:
-        if _folder(item) not in TOGETHER or item.get_closest_marker("sandbox"):
+        if _folder(item) in ALONE or item.get_closest_marker("sandbox"):
             item.add_marker("alone")
     yield
     items.sort(key=lambda item: _folder(item) not in LONG)
 
 
 def _folder(item: pytest.Item) -> str:
-    """The room of a test: a folder of the product's tests, or `hokusai_sandbox_tests` as a whole."""
+    """The room of a test: a folder of the product's tests (the name of a file that is in none), or
+    `hokusai_sandbox_tests` as a whole."""
     package, folder = item.path.relative_to(HERE).parts[:2]
     return folder if package == "hokusai_validation_tests" else package
 
