@@ -17,10 +17,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Folders whose tests watch a clock or share the stack: they run beside no other test, marked `alone`. All
 # others compute, or start processes and wait for states: two of them may run at once.
-ALONE = {"chaos", "links", "load", "suite", "suite_beyond", "whole", "hokusai_sandbox_tests"}
+ALONE = {"chaos", "load", "suite", "suite_beyond", "whole", "hokusai_sandbox_tests"}
 # Whose files take longest: begun first, that none of them is left for the end, with one process idle.
 LONG = ("ui", "endurance", "cli")
-HERE = Path(__file__).parent
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -35,10 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def _folder(item: pytest.Item) -> str:
-    """The room of a test: a folder of the product's tests (the name of a file that is in none), or
-    `hokusai_sandbox_tests` as a whole."""
-    package, folder = item.path.relative_to(HERE).parts[:2]
-    return folder if package == "hokusai_validation_tests" else package
+    return item.path.parent.name
 
 
 @pytest.fixture(scope="session")
