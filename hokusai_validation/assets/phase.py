@@ -32,7 +32,6 @@ from hokusai_validation.result import Phase
 from hokusai_validation.runner.pipes import Known, gate_extras
 from hokusai_validation.runner.process import Ended
 from hokusai_validation.runner.rows import complete
-from hokusai_validation.runner.warming import warm_up
 from hokusai_validation.store import record
 from hokusai_validation.store.record import Recorded
 from hokusai_validation.store.results import ResultStore, Run
@@ -98,8 +97,6 @@ def _phase_result(
     run_id = context.run.run_id
     store.begin(Run(run_id=run_id, target=target.name, started_at=begun, asked=asked_phases(context)))
     progress.notify(progress.Event(phase.value, begun=True, expected=len(entries)))
-    if phase is Phase.ENVIRONMENT:
-        warm_up()
     folder = store.output_folder(target.name, run_id)
     redactor = Secrets(target.target, given=target.secrets).redactor
     with provisional.watching(
@@ -178,8 +175,10 @@ def _run_suite(
         else record.in_bucket(task.bucket, run_id, name)
     )
     # Not beside what is measured, and only for a phase that is to come.
-    prepares = phase is not Phase.LOAD and phase not in asked_phases(context)[-1:]
-    request = Request(phase, target, address, told, redactor, prepares)
+    measures = phase is Phase.LOAD
+    later = [each for each in asked_phases(context) if tuple(Phase).index(each) > tuple(Phase).index(phase)]
+    following = None if measures else next(iter(later), None)
+    request = Request(phase, target, address, told, redactor, following, warms_up=not measures)
     extras = {
         "target": target.target.model_dump(mode="json"),
         "run_id": run_id,

@@ -2,7 +2,7 @@
 progress comes back; its rows stand on its record."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,13 @@ from dagster_pipes import PipesDefaultMessageWriter, PipesExtras, PipesParams
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from hokusai_validation.assets.progress import Told
-from hokusai_validation.catalogue import phase_entries
+from hokusai_validation.catalogue import find, phase_entries
 from hokusai_validation.effective import EffectiveTarget
 from hokusai_validation.redaction import Redactor
-from hokusai_validation.result import Phase
+from hokusai_validation.result import Phase, Result
 from hokusai_validation.runner import process, standby
 from hokusai_validation.runner.process import Ended
+from hokusai_validation.runner.warming import warm_up
 from hokusai_validation.store import record, scratch
 from hokusai_validation.store.storage import default_options
 
@@ -72,15 +73,17 @@ class ProgressReader(dg.PipesMessageReader):
 
 @dataclass(frozen=True)
 class Request:
-    """What a suite is started for: a phase, the address of its record, who listens to its progress;
-    whether another one may be got ready meanwhile."""
+    """What a suite is started for: a phase, the address of its record, who listens to its progress; the
+    phase that follows, for which another one is got ready meanwhile; whether what is needed at the end is
+    too."""
 
     phase: Phase
     target: EffectiveTarget
     address: str
     told: Told
     redactor: Redactor
-    prepares: bool = False
+    following: Phase | None = None
+    warms_up: bool = False
 
 
 class Invocation(dg.PipesClientCompletedInvocation):
@@ -120,9 +123,9 @@ class SuiteProcess(dg.PipesClient):
         ) as session:
 
             def rows_so_far() -> int:
-                if growth.rows and asked.prepares:
-                    standby.prepare()
-                asked.told.read(growth.fresh())
+                fresh = growth.fresh()
+                self._prepare(fresh)
+                asked.told.read(fresh)
                 reader.poll()
                 return growth.rows
 
@@ -137,3 +140,17 @@ class SuiteProcess(dg.PipesClient):
                 redactor=asked.redactor,
             )
         return Invocation(session, ended)
+
+    def _prepare(self, fresh: Sequence[Result]) -> None:
+        """Use the time in which the suite waits for the target: some of it while tests run side by side,
+        most of it once they run alone."""
+        asked = self._request
+        if fresh and asked.following is not None:
+            standby.prepare()
+        entries = [find(row.test, asked.target.target) for row in fresh]
+        if not any(entry is not None and entry.exclusive for entry in entries):
+            return
+        if asked.following is not None:
+            standby.prepare_for(asked.following)
+        if asked.warms_up:
+            warm_up()

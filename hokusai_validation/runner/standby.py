@@ -1,5 +1,6 @@
 """A suite process that waits for its phase: its interpreter is started, and what every phase imports is
-imported, while the phase before it waits for the target."""
+imported, while the phase before it waits for the target. What takes seconds to import is left until that
+has only tests to come that run alone, most of whose time is waiting."""
 
 import contextlib
 import json
@@ -9,7 +10,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from pydantic import JsonValue
+
+from hokusai_validation.result import Phase
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
+from hokusai_validation.runner.warming import preload_for
 
 MODULE = "hokusai_validation.run_test_suite"
 OPTION = "--standby"
@@ -48,6 +53,12 @@ def prepare() -> None:
         _kept = start(command(OPTION), {}, stdin=subprocess.PIPE)
 
 
+def prepare_for(phase: Phase) -> None:
+    """Let the one that is ready get ready for a phase."""
+    if _kept is not None:
+        _tell(_kept, {"phase": phase.value})
+
+
 def start(
     words: Sequence[str], environment: Mapping[str, str], *, stdin: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
@@ -72,25 +83,37 @@ def take(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Po
     process = _taken()
     if process is None or process.stdin is None:
         return None
-    told = {"words": list(words[len(begins) :]), "environment": dict(environment)}
-    try:
-        process.stdin.write(json.dumps(told).encode() + b"\n")
-        process.stdin.close()
-        process.stdin = None
-    except OSError:  # it has died
+    if not _tell(process, {"words": list(words[len(begins) :]), "environment": dict(environment)}):
         process.kill()
         process.wait()
         return None
+    process.stdin.close()
+    process.stdin = None
     return process
+
+
+def _tell(process: "subprocess.Popen[bytes]", what: Mapping[str, JsonValue]) -> bool:
+    """Whether it could be told: it may have died."""
+    try:
+        if process.stdin is not None:
+            process.stdin.write(json.dumps(what).encode() + b"\n")
+            process.stdin.flush()
+    except OSError:
+        return False
+    return process.stdin is not None
 
 
 def wait() -> list[str] | None:
     """In the process that waits: the arguments of its command, its environment set; None where it is not
     needed any more."""
-    line = sys.stdin.buffer.readline(LINE_LIMIT_BYTES)
-    if not line:
-        return None
-    told = json.loads(line)
+    while True:
+        line = sys.stdin.buffer.readline(LINE_LIMIT_BYTES)
+        if not line:
+            return None
+        told = json.loads(line)
+        if "phase" not in told:
+            break
+        preload_for(Phase(told["phase"]))
     os.environ.update(told["environment"])
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)

@@ -1,9 +1,13 @@
 """Imports that take long, done where it costs nobody time: not while something is measured."""
 
 import contextlib
+import gc
 import importlib
 import os
 import threading
+from collections.abc import Mapping
+
+from hokusai_validation.result import Phase
 
 # What most reading tests come to use; the test processes have it from before they part.
 _SHARED = (
@@ -15,7 +19,19 @@ _SHARED = (
     "redis",
 )
 
+# What some tests of a phase come to use, and takes seconds.
+_OF_PHASE: Mapping[Phase, tuple[str, ...]] = {Phase.FUNCTIONAL: ("great_expectations", "mlflow.tracking")}
+
 _begun: threading.Thread | None = None
+
+
+def preload_for(phase: Phase) -> None:
+    """Import what only tests of this phase will use."""
+    _without_analytics()
+    for name in _OF_PHASE.get(phase, ()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()  # no collection walks it from here on
 
 
 def preload() -> None:
@@ -40,8 +56,13 @@ def warmed_up() -> None:
         _begun.join()
 
 
-def _import() -> None:
+def _without_analytics() -> None:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+
+def _import() -> None:
+    _without_analytics()
     try:
         import great_expectations  # noqa: F401
     except ImportError:

@@ -4,6 +4,7 @@ whoever keeps it."""
 import sys
 from pathlib import Path
 
+from hokusai_validation.result import Phase
 from hokusai_validation.runner import standby
 from hokusai_validation.runner.standby import MODULE
 
@@ -20,6 +21,17 @@ def test_a_command_runs_in_the_process_that_waits(tmp_path: Path) -> None:
     begun = standby.start(_words(tmp_path), {})
     started, _ = begun.communicate(timeout=120)
     assert (process.returncode, waited) == (begun.returncode, started)
+    assert process.returncode == 2
+    assert waited.startswith(b"error: Target ")
+
+
+def test_one_that_gets_ready_for_a_phase_runs_its_command_then(tmp_path: Path) -> None:
+    with standby.keeping():
+        standby.prepare_for(Phase.FUNCTIONAL)
+        standby.prepare_for(Phase.FUNCTIONAL)
+        process = standby.take(_words(tmp_path), {})
+        assert process is not None
+        waited, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert waited.startswith(b"error: Target ")
 
