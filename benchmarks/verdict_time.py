@@ -1,10 +1,10 @@
 """How long a verdict takes, healthy and broken, and how long the first right finding.
 
-    python -m benchmarks.verdict_time [--runs 5] [--only "postgres hanging"] [--json]
+    python -m benchmarks.verdict_time [--runs 5] [--only "postgres hanging"] [--json] [--picture FILE.svg]
 
 Each run is the command that a person types, against a sandbox of its own that is up already. `light_s` is
-a run without load and faults; `first_right_s` is when `provisional.json` first named the part that is out.
-Medians of `--runs`; the machine should be quiet.
+a run without load and faults; `first_right_s` is when `provisional.json` first named the part that is out,
+`found` what the report leads with. Medians of `--runs`; the machine should be quiet.
 """
 
 import json
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,20 +35,23 @@ BLOCKING = "blocks_on_health+probes_need_key"
 
 @dataclass(frozen=True)
 class Taken:
-    """One run: its seconds, when the first right finding was told (None: never), and its exit status."""
+    """One run: its seconds, when the first right finding was told (None: never), its exit status, and the
+    finding that its report leads with (`process_down@postgres`)."""
 
     seconds: float
     first_right_s: float | None
     status: int
+    found: str
 
 
 @dataclass(frozen=True)
 class OutageTime:
-    """Of one outage, medians."""
+    """Of one outage, medians; `found` is of the last run."""
 
     name: str
     light_s: float
     first_right_s: float | None
+    found: str
 
 
 @contextmanager
@@ -88,7 +91,14 @@ def run(folder: Path, *options: str, part: str | None = None) -> Taken:
             if part is not None and first is None and _names(Path(base), part):
                 first = time.monotonic() - started
             time.sleep(POLL_S)
-        return Taken(time.monotonic() - started, first, process.returncode)
+        return Taken(time.monotonic() - started, first, process.returncode, _found(Path(base)))
+
+
+def _found(base: Path) -> str:
+    for path in base.glob("results/reports/*/*/report.json"):
+        for finding in json.loads(path.read_text(encoding="utf-8"))["findings"]:
+            return f"{finding['cause']}@{finding['component']}"
+    return ""
 
 
 def _names(base: Path, part: str) -> bool:
@@ -131,6 +141,7 @@ def _outage(outage: Outage, target: Target, folder: Path, runs: int) -> OutageTi
         outage.name,
         round(median(each.seconds for each in taken), 1),
         round(median(firsts), 1) if len(firsts) == len(taken) else None,
+        taken[-1].found,
     )
 
 
@@ -140,7 +151,8 @@ def _outage(outage: Outage, target: Target, folder: Path, runs: int) -> OutageTi
 @click.option("--healthy/--no-healthy", default=True, help="Also the healthy runs.")
 @click.option("--blocking/--no-blocking", default=True, help="Also the gateway that blocks.")
 @click.option("--json", "as_json", is_flag=True)
-def main(runs: int, only: str, healthy: bool, blocking: bool, as_json: bool) -> None:
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the outages, as SVG.")
+def main(runs: int, only: str, healthy: bool, blocking: bool, as_json: bool, picture: Path | None) -> None:
     """Measure, and print a table or JSON."""
     measured: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="verdict-time-sandbox-") as place:
@@ -151,7 +163,10 @@ def main(runs: int, only: str, healthy: bool, blocking: bool, as_json: bool) -> 
                 measured["light_healthy_s"] = _median(folder, runs, *LIGHT)
                 measured["whole_healthy_s"] = _median(folder, runs)
             chosen = [each for each in OUTAGES if only in each.name]
-            measured["outages"] = [asdict(_outage(each, target, folder, runs)) for each in chosen]
+            outages = [_outage(each, target, folder, runs) for each in chosen]
+            measured["outages"] = [asdict(each) for each in outages]
+    if picture is not None:
+        picture.write_text(drawn(outages), encoding="utf-8")
     if blocking:
         with (
             tempfile.TemporaryDirectory(prefix="verdict-time-sandbox-") as place,
@@ -164,6 +179,39 @@ def main(runs: int, only: str, healthy: bool, blocking: bool, as_json: bool) -> 
     for name, value in measured.items():
         for line in value if isinstance(value, list) else [value]:
             click.echo(f"{name:<18} {line}")
+
+
+def drawn(outages: Sequence[OutageTime]) -> str:
+    """A bar an outage: its run, from its first right finding on filled."""
+    row, left, width, below = 22, 150, 720, 30
+    longest = max((each.light_s for each in outages), default=1.0)
+    step = next(each for each in (10, 20, 30, 60, 120, 300) if longest / each <= 8 or each == 300)
+    height = row * len(outages) + below
+
+    def at(seconds: float) -> float:
+        return left + seconds / longest * (width - left - 60)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+        ' font-size="12"><title>Seconds of a light run, and when its first right finding was told</title>'
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
+    ]
+    for seconds in range(0, round(longest) + 1, step):
+        x = at(seconds)
+        parts.append(f'<path d="M{x:.1f} 0V{height - below}" stroke="#dddddd"/>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle" fill="#555555">{seconds} s</text>'
+        )
+    for number, each in enumerate(outages):
+        y, first, end = number * row + 5, each.first_right_s, at(each.light_s)
+        parts.append(f'<text x="{left - 8}" y="{y + 10}" text-anchor="end" fill="#222222">{each.name}</text>')
+        parts.append(f'<rect x="{left}" y="{y}" width="{end - left:.1f}" height="12" fill="#c9d3df"/>')
+        if first is not None:
+            x = at(first)
+            parts.append(f'<rect x="{x:.1f}" y="{y}" width="{end - x:.1f}" height="12" fill="#c0392b"/>')
+        told = f"{each.light_s:.0f} s" if first is None else f"{first:.0f} / {each.light_s:.0f} s"
+        parts.append(f'<text x="{end + 4:.1f}" y="{y + 10}" fill="#222222">{told}</text>')
+    return "\n".join((*parts, "</svg>", ""))
 
 
 def _median(folder: Path, runs: int, *options: str) -> float:
