@@ -22,6 +22,7 @@ COMMAND = (sys.executable, "-m", "hokusai_validation.run_test_suite")
 LIGHT = tuple(phase for phase in Phase if phase not in (Phase.LOAD, Phase.CHAOS))
 PHASE_LIMIT_S = 900.0
 BUSY_LOOPS = 2
+READING = "2"  # test processes for the tests that only read: as many as the phases start
 _LOOP = "while True: pass"
 
 
@@ -52,7 +53,18 @@ def run_light(file: Path, target: Target, *, busy: bool, on_functional: Callable
 
 def _run(phase: Phase, file: Path, run_id: str, folder: str) -> PhaseRows:
     rows = Path(folder) / f"{phase.value}.jsonl"
-    options = ["--target", str(file), "--phase", phase.value, "--rows", str(rows), "--run-id", run_id]
+    options = [
+        "--target",
+        str(file),
+        "--phase",
+        phase.value,
+        "--rows",
+        str(rows),
+        "--run-id",
+        run_id,
+        "-n",
+        READING,
+    ]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI")}
     with (Path(folder) / "output.txt").open("w+") as output:
         try:
