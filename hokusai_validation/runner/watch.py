@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.observation import ErrorClass, Observation
-from hokusai_validation.resources import own_faults
+from hokusai_validation.resources import own_faults, unknown_key
 from hokusai_validation.resources.database import Database
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
@@ -167,23 +168,27 @@ def _observed(look: Look, places: Places, limit_s: float) -> tuple[Observation, 
 
 
 def _looks(target: Target, secrets: Secrets) -> list[Look]:
+    """Each part by its own address, and each way between parts that can be asked over."""
     resolver = Resolver(target.dns.resolver)
     found: list[Look] = []
 
-    def http(base: str, path: str) -> None:
-        client = HttpClient(base, tls=target.tls, resolver=resolver)
-        found.append(Look(lambda limit_s: client.get(path, timeout_s=limit_s), client.close))
+    def http(base: str | None, *asked: Callable[[HttpClient, float], object]) -> None:
+        for ask in asked if base else ():
+            client = HttpClient(base or "", tls=target.tls, resolver=resolver)
+            found.append(Look(partial(ask, client), client.close))
 
-    detailed = "/health?detailed=true"
-    for instance in target.instances:
-        http(instance.url, detailed)
-    if target.url is not None:
-        http(target.url, "/live" if target.instances else detailed)
-    if target.auth is not None and target.auth.url:
-        http(target.auth.url, "/health")
-    if target.mlflow is not None and target.mlflow.url:
-        http(target.mlflow.url, "/api/2.0/mlflow/experiments/search?max_results=1")
-        http(target.mlflow.url, "/api/2.0/mlflow-artifacts/artifacts?path=")
+    doors = [each.url for each in target.instances] or ([target.url] if target.url else [])
+    for door in doors:
+        http(door, _path("/health?detailed=true"), _unknown_key)
+    if target.instances:
+        http(target.url, _path("/live"))
+    http(target.endpoints.auth, _path("/health"))
+    http(target.auth.url if target.auth else None, _path("/health"))
+    http(
+        target.mlflow.url if target.mlflow else None,
+        _path("/api/2.0/mlflow/experiments/search?max_results=1"),
+        _path("/api/2.0/mlflow-artifacts/artifacts?path="),
+    )
     if target.database is not None:
         session = _Session(target, secrets)
         found.append(Look(session.ask, session.close))
@@ -191,6 +196,14 @@ def _looks(target: Target, secrets: Secrets) -> list[Look]:
         redis = Redis.from_target(target, secrets)
         found.append(Look(lambda limit_s: redis.ping(), redis.close))
     return found
+
+
+def _path(path: str) -> Callable[[HttpClient, float], object]:
+    return lambda client, limit_s: client.get(path, timeout_s=limit_s)
+
+
+def _unknown_key(client: HttpClient, limit_s: float) -> object:
+    return unknown_key.ask(client, timeout_s=limit_s)
 
 
 class _Session:

@@ -4,7 +4,6 @@ What a service itself tells of its way to another comes first (`/api/health/mlfl
 health answer); where links with counters stand on the edge, bytes must really have passed.
 """
 
-import secrets as tokens
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -16,7 +15,7 @@ from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.symptoms import note_symptom, symptom
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import recording
+from hokusai_validation.resources import unknown_key
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.links import LinkClient
 from hokusai_validation.runner.evidence import Evidence
@@ -166,12 +165,9 @@ def _api_to_auth(target: Target, client: HttpClient, evidence: Evidence, via: st
 
 
 def _unknown_key_refused(client: HttpClient, evidence: Evidence, via: str) -> str | None:
-    unknown = f"hk_live_{tokens.token_hex(16)}"
-    answer = client.get("/", headers={"authorization": f"Bearer {unknown}"})
+    answer = unknown_key.ask(client)
     evidence.answer(f"an unknown key at {via}", answer)
-    if answer.status == 401:
-        recording.met(answer.observation)
-        recording.settled_by(answer.observation, Role.API_GATEWAY, Role.AUTH)
+    if answer.status == unknown_key.REFUSED:
         return None
     seen = f"{via} answered {answer.status} to an unknown key: {shown(answer.text, 120)!r}"
     if answer.status < 500:
