@@ -30,7 +30,7 @@ LIGHT = ("--no-load", "--no-chaos")
 RUN_LIMIT_S = 900.0
 HEALTHY_WITHIN_S = 90.0
 POLL_S = 0.1
-BLOCKING = "blocks_on_health+probes_need_key"
+BLOCKING = "blocks_for_two_minutes"
 
 
 @dataclass(frozen=True)

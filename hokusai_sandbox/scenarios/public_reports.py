@@ -205,4 +205,10 @@ SCENARIOS = (
         ),
         changes=({"do": "sql", "statements": ["UPDATE alembic_version SET version_num = '0000deadbeef'"]},),
     ),
+    Scenario(
+        "blocks_for_two_minutes",
+        "The API's health endpoints block the process for two minutes whenever MLflow is away, and are asked for"
+        " a key.",
+        defects=("blocks_on_health=120", "probes_need_key"),
+    ),
 )

@@ -43,3 +43,18 @@ def test_c1_and_c6_fail_and_say_that_live_stopped_answering(sandbox: Stack, tmp_
 def test_a_whole_stack_of_them_fails_and_says_so(tmp_path: Path) -> None:
     with Stack.start(tmp_path / "sandbox", scenario="blocks_on_health") as stack:
         fails_and_says_so(stack.target_file, tmp_path)
+
+
+@pytest.mark.sandbox
+@pytest.mark.soak
+def test_one_that_blocks_for_two_minutes_and_wants_a_key_is_judged_all_the_same(tmp_path: Path) -> None:
+    with (
+        Stack.start(tmp_path / "sandbox", scenario="blocks_for_two_minutes") as stack,
+        SuiteRuns(tmp_path) as runs,
+    ):
+        rows = runs.run(stack.target_file, "-k", CHOSEN, files=("test_failure_recovery.py",))
+    found = {row.id: (row.status, row.message) for row in rows.values() if row.id in ("C1", "C6")}
+    assert {name: status for name, (status, _) in found.items()} == {
+        "C1": Status.FAILED,
+        "C6": Status.FAILED,
+    }, found

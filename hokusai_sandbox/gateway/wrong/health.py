@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import itertools
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,11 +26,16 @@ BLOCKING_PAUSE_S = 0.3
 class BlocksOnHealth(Health):
     """Asks MLflow with a blocking client and retries, on the event loop."""
 
+    delay_s = 0.0  # for so long, and a few times at least
+
     async def health_content(self, detailed: bool) -> dict[str, JsonValue]:
-        for _ in range(BLOCKING_TRIES):
+        until = time.monotonic() + self.delay_s
+        for tries in itertools.count(1):
             if self._answers():
                 break
             time.sleep(BLOCKING_PAUSE_S)  # noqa: ASYNC251 - blocking is the defect
+            if tries >= BLOCKING_TRIES and time.monotonic() >= until:
+                break
         return await super().health_content(detailed)
 
     def _answers(self) -> bool:
