@@ -10,7 +10,7 @@ import pytest
 
 from hokusai_validation.errors import NotJudged, NotPermitted, ProtocolViolated
 from hokusai_validation.facts import FactKind
-from hokusai_validation.probes.baseline import in_steady_state
+from hokusai_validation.probes.baseline import Baseline, in_steady_state
 from hokusai_validation.probes.clean_up import clear
 from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.instances import ApiInstance
@@ -171,14 +171,15 @@ class TestProxyRouting:
     def test_callers_key_is_not_forwarded(
         self,
         target: Target,
-        proxied: Scene,
         instance: ApiInstance,
         links: LinkClient,
         secrets: Secrets,
+        relied_on: tuple[str, ...],
         evidence: Evidence,
     ) -> None:
         """However the key is sent, the same bytes go on to MLflow: counted at the link."""
         assert target.keys.good is not None
+        Baseline.of((instance,), target, relied_on, evidence)
         key = secrets.value(target.keys.good).get_secret_value()
         ways = {
             "as bearer token": {"authorization": f"Bearer {key}"},
