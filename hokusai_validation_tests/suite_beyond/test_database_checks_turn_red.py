@@ -44,6 +44,7 @@ from hokusai_validation_tests.judging import Judgement, judge
 
 pytestmark = pytest.mark.sandbox
 COPY = "beyond_copy"
+SESSIONS_END_S = 30.0
 ADMIN = SecretRef(env="HOKUSAI_SANDBOX_POSTGRES_PASSWORD")
 
 
@@ -69,6 +70,16 @@ class Place:
         with self.database.session(user="postgres", password=self.admin_password, name=name) as connection:
             for statement in statements:
                 self.database.rows(connection, statement)
+
+    def await_no_session(self, connection: Any) -> None:
+        """Until the server has ended what tests before have closed: it takes a moment for each."""
+        query = (
+            "select count(*) from pg_stat_activity where datname = current_database() and usename = 'mlflow'"
+        )
+        deadline = time.monotonic() + SESSIONS_END_S
+        while self.database.rows(connection, query)[0][0]:
+            assert time.monotonic() < deadline, "sessions of earlier tests do not end"
+            time.sleep(0.02)
 
     @contextmanager
     def changed(self, do: str, undo: str) -> Iterator[None]:
@@ -167,7 +178,8 @@ class TestLogins:
         assert place.judge(CHECKS["mlflow"], target).status is Status.FAILED  # the connection is mlflow's
 
     def test_a_session_of_another_user_is_red(self, place: Place) -> None:
-        with place.database.session(user="postgres", password=place.admin_password):
+        with place.database.session(user="postgres", password=place.admin_password) as other:
+            place.await_no_session(other)
             seen = place.judge(CHECKS["only mlflow"])
         assert seen.seen == {(Kind.WRONG_DATABASE_USER, "postgres")}
         assert "postgres (1)" in seen.message
