@@ -182,10 +182,10 @@ def _run(request: Request) -> int:
 
 def _write_summary(path: Path, outcome: Outcome) -> None:
     """Raises ReportNotWritten."""
-    from hokusai_validation.reporting import pull_request
+    from hokusai_validation.reporting import markdown_pages
 
     try:
-        path.write_bytes(pull_request.render(outcome.report))
+        path.write_bytes(markdown_pages.summary(outcome.report))
     except OSError as error:
         raise ReportNotWritten(
             f"The summary could not be written to {path}: {error.strerror}; it lies in {outcome.folder} as well."

@@ -10,17 +10,13 @@ from hokusai_validation.errors import ReportNotWritten
 from hokusai_validation.report import Report
 from hokusai_validation.reporting import (
     emf,
-    failing_services,
-    handoff,
-    health_report,
     html_report,
     json_report,
     junit,
     manifest,
+    markdown_pages,
     openmetrics,
-    pull_request,
     table,
-    working_services,
 )
 from hokusai_validation.store import scratch
 from hokusai_validation.store.storage import base_path, is_local
@@ -32,12 +28,12 @@ if TYPE_CHECKING:
 DOCUMENTS: Mapping[str, Callable[[Report], bytes]] = {
     "report.json": json_report.render,
     "report.html": html_report.render,
-    "health_report.md": health_report.render,
-    "working_services.md": working_services.render,
-    "failing_services.md": failing_services.render,
-    "handoff.md": handoff.render,
+    "health_report.md": markdown_pages.health_report,
+    "working_services.md": markdown_pages.working_services,
+    "failing_services.md": markdown_pages.failing_services,
+    "handoff.md": markdown_pages.handoff,
     "junit.xml": junit.render,
-    "summary.md": pull_request.render,
+    "summary.md": markdown_pages.summary,
     "metrics.prom": openmetrics.render,
     "metrics.emf.jsonl": emf.render,
     "test_results.csv": table.render_csv,

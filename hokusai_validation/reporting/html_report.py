@@ -19,9 +19,7 @@ from hokusai_validation.reporting import (
 )
 from hokusai_validation.reporting.charts import Series, line_chart, linear_axis, strip
 from hokusai_validation.reporting.escape import one_line, plain
-from hokusai_validation.reporting.handoff import MEANING
-from hokusai_validation.reporting.health_report import SCORE_TITLES
-from hokusai_validation.reporting.working_services import milliseconds
+from hokusai_validation.reporting.markdown_pages import MEANING, SCORE_TITLES, milliseconds
 from hokusai_validation.result import Phase, Result, Status
 
 # What a row may add to the page; the whole of it stands in report.json.

@@ -10,7 +10,7 @@ from hokusai_validation.diagnosis.verdict import exit_status
 from hokusai_validation.diagnosis.waivers import refusals
 from hokusai_validation.facts import FactKind
 from hokusai_validation.report import Report, Verdict
-from hokusai_validation.reporting import handoff, health_report, html_report, junit, pull_request
+from hokusai_validation.reporting import html_report, junit, markdown_pages
 from hokusai_validation.result import Phase, Result, Status
 from hokusai_validation.target import Target
 from hokusai_validation_tests.diagnosis.rows import (
@@ -72,8 +72,8 @@ def test_what_is_accepted_is_said_at_its_finding_and_its_row() -> None:
     finding = page.partition('<article class="finding">')[2].partition("</article>")[0]
     for text in (row, finding, junit.render(report).decode()):
         assert said in text
-    for document in (health_report, handoff, pull_request):
-        assert said in document.render(report).decode().replace("\\", "")
+    for render in (markdown_pages.health_report, markdown_pages.handoff, markdown_pages.summary):
+        assert said in render(report).decode().replace("\\", "")
     assert "It is accepted by" not in html_report.render(reported(target(), refused)).decode()
 
 

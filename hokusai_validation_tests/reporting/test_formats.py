@@ -14,22 +14,24 @@ from hypothesis import strategies as st
 from hokusai_validation.errors import ReportNotWritten
 from hokusai_validation.reporting import (
     escape,
-    failing_services,
-    handoff,
-    health_report,
     html_report,
     json_report,
     junit,
     manifest,
+    markdown_pages,
     table,
-    working_services,
     write,
 )
 from hokusai_validation.reporting.folder import DOCUMENTS
 from hokusai_validation.result import Phase, Status, from_frame
 from hokusai_validation_tests.reporting.sample import HOSTILE, report
 
-MARKDOWN = [health_report.render, working_services.render, failing_services.render, handoff.render]
+MARKDOWN = [
+    markdown_pages.health_report,
+    markdown_pages.working_services,
+    markdown_pages.failing_services,
+    markdown_pages.handoff,
+]
 
 
 def test_the_schema_in_the_package_is_the_models() -> None:
@@ -168,7 +170,7 @@ def test_a_report_goes_to_a_bucket_whole() -> None:
 
 
 def test_what_went_wrong_on_the_rows_way_and_with_which_target_stands_in_the_documents() -> None:
-    for render in (health_report.render, html_report.render):
+    for render in (markdown_pages.health_report, html_report.render):
         text = render(report()).decode()
         assert "went wrong on the rows" in text
         assert text.count("ended: ") == len(Phase)

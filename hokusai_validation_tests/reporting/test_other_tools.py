@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from hokusai_validation.reporting import openmetrics, pull_request, wall
+from hokusai_validation.reporting import markdown_pages, openmetrics, wall
 from hokusai_validation_tests.reporting.sample import report
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -47,7 +47,7 @@ def test_the_metrics_name_verdict_scores_and_findings_and_end_as_openmetrics_do(
 
 
 def test_the_summary_of_a_pull_request_leads_with_the_verdict_and_runs_no_mark_up() -> None:
-    text = pull_request.render(report()).decode()
+    text = markdown_pages.summary(report()).decode()
     assert text.startswith("### ❌ sandbox: unhealthy")
     assert "<script>" not in text
     assert report().findings[0].remedy[0][:20] in text
