@@ -353,6 +353,48 @@ class Waived(Frozen):
     until: date
 
 
+class CoveredTest(Frozen):
+    """One test of a requirement and how its last attempt ended; `no row` when it gave none."""
+
+    id: str
+    test: str
+    status: str
+    critical: bool
+
+
+class Requirement(Frozen):
+    """One of FR1 to FR5. `counts` is by status."""
+
+    requirement: str
+    says: str
+    tests: tuple[CoveredTest, ...]
+    counts: Mapping[str, int]
+
+
+class Endpoint(Frozen):
+    """One endpoint of the contract. `seen` is how often each promised status was answered (0: never);
+    `others` the statuses that nobody promised."""
+
+    method: str
+    path: str
+    seen: Mapping[str, int]
+    others: Mapping[str, int] = Field(default_factory=dict)
+
+    @property
+    def exercised(self) -> bool:
+        """Whether it answered at all."""
+        return any(self.seen.values()) or bool(self.others)
+
+
+class Coverage(Frozen):
+    """Of one set of rows. Answers count where a test put them into its evidence."""
+
+    requirements: tuple[Requirement, ...]
+    endpoints: tuple[Endpoint, ...]
+    promised_statuses: int
+    seen_statuses: int
+
+
 class Report(Frozen):
     """The whole outcome of a run."""
 
@@ -370,6 +412,7 @@ class Report(Frozen):
     findings: tuple[Finding, ...] = ()
     stack: tuple[StackNode, ...] = ()
     performance: tuple[Performance, ...] = ()
+    coverage: Coverage | None = None
     waived: tuple[Waived, ...] = ()
     notices: tuple[str, ...] = ()  # of the target file: what in it does not hold
     trend: Trend = Trend()

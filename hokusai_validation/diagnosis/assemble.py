@@ -87,5 +87,6 @@ def assemble(
         performance=performances(final_attempts(rows)),
         trend=trend([row for row in rows if row.run_id == run_id], past, here),
         provenance=provenance(seen, sources, target, deployed_at_end),
-        evidence={"coverage": coverage(rows).model_dump(mode="json"), **(evidence or {})},
+        coverage=coverage(rows),
+        evidence=evidence or {},
     )

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import JsonValue
 
 from hokusai_validation.catalogue import REQUIREMENTS, entries
+from hokusai_validation.report import Coverage, CoveredTest, Endpoint, Requirement
 from hokusai_validation.result import Result, final_attempts
 
 NO_ROW = "no row"
@@ -35,54 +36,6 @@ CONTRACT: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("POST", "/api/v1/keys/validate", (200, 401, 429)),
     ("POST", "/api/v1/usage/{key_id}", (200,)),
 )
-
-
-class CoverageModel(BaseModel):
-    """Base of everything below."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CoveredTest(CoverageModel):
-    """One test of a requirement and how its last attempt ended; `no row` when it gave none."""
-
-    id: str
-    test: str
-    status: str
-    critical: bool
-
-
-class Requirement(CoverageModel):
-    """One of FR1 to FR5. `counts` is by status."""
-
-    requirement: str
-    says: str
-    tests: tuple[CoveredTest, ...]
-    counts: Mapping[str, int]
-
-
-class Endpoint(CoverageModel):
-    """One endpoint of the contract. `seen` is how often each promised status was answered (0: never);
-    `others` the statuses that nobody promised."""
-
-    method: str
-    path: str
-    seen: Mapping[str, int]
-    others: Mapping[str, int] = Field(default_factory=dict)
-
-    @property
-    def exercised(self) -> bool:
-        """Whether it answered at all."""
-        return any(self.seen.values()) or bool(self.others)
-
-
-class Coverage(CoverageModel):
-    """Of one set of rows. Answers count where a test put them into its evidence."""
-
-    requirements: tuple[Requirement, ...]
-    endpoints: tuple[Endpoint, ...]
-    promised_statuses: int
-    seen_statuses: int
 
 
 def coverage(results: Iterable[Result]) -> Coverage:

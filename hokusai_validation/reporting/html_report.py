@@ -74,7 +74,7 @@ def _content(report: Report) -> dict[str, Any]:
         "edges": views.edges(report),
         "edge_name": views.edge_name,
         "requirements": views.requirements(report),
-        "contract": views.contract(report),
+        "contract": () if report.coverage is None else report.coverage.endpoints,
         "skipped_reasons": views.skipped_reasons(report),
         "catalogue_rows": [row for row in rows if (entry := find(row.test)) and entry.in_catalogue],
         "other_rows": [row for row in rows if not ((entry := find(row.test)) and entry.in_catalogue)],

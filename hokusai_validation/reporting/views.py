@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue
 
 from hokusai_validation.catalogue import REQUIREMENTS, entries, find
 from hokusai_validation.report import Report
@@ -54,17 +54,6 @@ class RequirementRow:
     text: str
     results: tuple[Result, ...]
     cell: Cell
-
-
-class ContractRow(BaseModel):
-    """One endpoint of the contract: how often each promised status was seen, and others that were."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    method: str
-    path: str
-    seen: Mapping[str, int]
-    others: Mapping[str, int] = {}
 
 
 def finals(report: Report) -> tuple[Result, ...]:
@@ -128,17 +117,6 @@ def requirements(report: Report) -> tuple[RequirementRow, ...]:
         RequirementRow(name, text, tuple(grouped[name]), cell(grouped[name]))
         for name, text in REQUIREMENTS.items()
     )
-
-
-def contract(report: Report) -> tuple[ContractRow, ...]:
-    """The contract's endpoints and how often each promised status was seen; empty where the report
-    carries no coverage."""
-    held = report.evidence.get("coverage")
-    rows = held.get("endpoints") if isinstance(held, Mapping) else None
-    try:
-        return tuple(ContractRow.model_validate(row) for row in rows) if isinstance(rows, list) else ()
-    except ValidationError:
-        return ()
 
 
 def not_passed(report: Report) -> tuple[Result, ...]:

@@ -12,7 +12,9 @@ from hokusai_validation.report import (
     Cause,
     Change,
     Counts,
+    Coverage,
     Deployment,
+    Endpoint,
     ErrorPattern,
     Finding,
     Performance,
@@ -204,12 +206,13 @@ def report() -> Report:
             ),
             package_version="0.1.0",
         ),
-        evidence={
-            "coverage": {
-                "endpoints": [
-                    {"method": "GET", "path": "/health", "seen": {"200": 3}, "others": {}},
-                    {"method": "GET", "path": HOSTILE, "seen": {"200": 0, "503": 1}, "others": {"418": 2}},
-                ]
-            }
-        },
+        coverage=Coverage(
+            requirements=(),
+            endpoints=(
+                Endpoint(method="GET", path="/health", seen={"200": 3}),
+                Endpoint(method="GET", path=HOSTILE, seen={"200": 0, "503": 1}, others={"418": 2}),
+            ),
+            promised_statuses=3,
+            seen_statuses=2,
+        ),
     )
