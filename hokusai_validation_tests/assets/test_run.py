@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -173,11 +174,13 @@ DAMAGING = """
 import os, random, runpy, sys
 import dagster_pipes
 
+dice = random.Random(sys.argv.pop(1))
+
 def write_message(self, message):
     line = (dagster_pipes.json.dumps(message) + "\\n").encode()
-    cut = line[: random.randrange(len(line))]
+    cut = line[: dice.randrange(len(line))]
     with open(self._path, "ab") as file:
-        file.write({0: cut, 1: cut + line, 2: b"", 3: line + line}[random.randrange(4)])
+        file.write({0: cut, 1: cut + line, 2: b"", 3: line + line}[dice.randrange(4)])
 
 dagster_pipes.PipesFileMessageWriterChannel.write_message = write_message
 sys.argv = sys.argv[1:]
@@ -190,8 +193,9 @@ def test_messages_that_are_cut_lost_or_doubled_cost_no_row(
 ) -> None:
     source = target_file(tmp_path, stub.url)
     command = process.command
+    seed = f"{random.randrange(2**32)}"  # drawn after the session's own, which pytest prints
     monkeypatch.setattr(
-        process, "command", lambda *given: [sys.executable, "-c", DAMAGING, *command(*given)[2:]]
+        process, "command", lambda *given: [sys.executable, "-c", DAMAGING, seed, *command(*given)[2:]]
     )
     told: list[progress.Event] = []
     with dg.DagsterInstance.ephemeral() as instance, progress.listening(told.append):
