@@ -43,7 +43,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A sandbox that is up, its own target file at `.target_file`. It ends with the session, also
     when the session is killed. `HOKUSAI_TEST_SANDBOX_DIR` names one that is up already and is used
     instead: tests start at once then, and leave it up."""
-    given = os.environ.get("HOKUSAI_TEST_SANDBOX_DIR")
+    # Two processes can't share one: their tests take its parts away from each other.
+    given = None if "PYTEST_XDIST_WORKER" in os.environ else os.environ.get("HOKUSAI_TEST_SANDBOX_DIR")
     running = Stack.running(Path(given)) if given else None
     if running is not None:
         yield running
