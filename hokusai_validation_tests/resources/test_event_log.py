@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import threading
 from pathlib import Path
 
 import dagster as dg
@@ -60,6 +61,43 @@ def test_engines_of_old_runs_make_room(tmp_path: Path, monkeypatch: pytest.Monke
         assert seen(kept)[0] == 3
 
 
+def test_who_follows_a_run_in_another_process_hears_of_its_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(SETTINGS)
+    heard: list[str] = []
+    more = threading.Event()
+
+    def hear(entry: dg.EventLogEntry, _: str) -> None:
+        heard.append(entry.run_id)
+        more.set()
+
+    with dg.DagsterInstance.get() as kept, dg.DagsterInstance.get() as other:
+        first = dg.materialize([thing], instance=kept)
+        other.watch_event_logs(first.run_id, None, hear)
+        kept.report_engine_event("one more", first.dagster_run)
+        assert more.wait(30)
+    assert set(heard) == {first.run_id}
+
+
+def test_a_file_that_was_removed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(SETTINGS)
+    with dg.DagsterInstance.get() as kept:
+        first = dg.materialize([thing], instance=kept)
+        storage = kept.event_log_storage
+        assert isinstance(storage, KeptSqliteEventLog)
+        for path in Path(storage.path_for_shard(first.run_id)).parent.glob(f"{first.run_id}*"):
+            path.unlink()
+        assert not kept.all_logs(first.run_id)
+        kept.report_engine_event("one more", first.dagster_run)
+        assert len(kept.all_logs(first.run_id)) == 1
+        storage.wipe()
+        assert not kept.all_logs(first.run_id)
+        assert dg.materialize([thing], instance=kept).success
+
+
 # What `KeptSqliteEventLog` overrides or calls is not Dagster's public interface; the pinned version has it so.
 RELIED_ON = {
     "_connect": "b8435f2665689760",
@@ -67,6 +105,10 @@ RELIED_ON = {
     "_initdb": "7a302d98eb61a34d",
     "from_config_value": "28e08f095dc13fb2",
     "conn_string_for_shard": "896bc510d776042e",
+    "path_for_shard": "0eaeb69bc81ba0a7",
+    "store_event": "f89aed40602438b9",
+    "wipe": "de02c63676e7d477",
+    "dispose": "df16dafbfa8427c1",
 }
 
 
