@@ -81,11 +81,10 @@ def _build(
                 failed += _tell(held.resolve(), news, heard, send)
             except HokusaiError as error:
                 failed.append(f"{target}: {error}")
-        after = Cursor(heard=heard)
-        if failed and after == before:
+        if failed and _anything(heard) == _anything(before.heard):
             raise NotDelivered(" ".join(failed))
         reason = " ".join([*said, *failed]) or "There is no new report."
-        return dg.SensorResult(skip_reason=reason, cursor=after.model_dump_json())
+        return dg.SensorResult(skip_reason=reason, cursor=Cursor(heard=heard).model_dump_json())
 
     return notify
 
@@ -96,6 +95,11 @@ def _news(store: ResultStore, target: str) -> News | None:
         return None if kept is None else News.model_validate_json(kept)
     except ValidationError:
         return None
+
+
+def _anything(heard: Mapping[str, Heard]) -> dict[str, Heard]:
+    """Without the channels that have heard nothing yet."""
+    return {key: each for key, each in heard.items() if each != Heard()}
 
 
 def _behind(heard: Mapping[str, Heard], target: str, run_id: str) -> bool:

@@ -155,6 +155,14 @@ def test_a_channel_that_is_down_is_tried_again_and_holds_nobody_up(tmp_path: Pat
     assert sorted(path for path, _ in room.heard) == ["/all", "/b", "/data"]
 
 
+def test_a_first_message_that_does_not_arrive_fails_the_tick(tmp_path: Path, room: Room) -> None:
+    stand = Stand(tmp_path, {"a": WEBHOOK})
+    room.down = {"/all"}
+    stand.publish("a", "run-1", finding("x"))
+    with pytest.raises(NotDelivered, match="a: The webhook answered 500"):
+        stand.tick("webhook")
+
+
 def test_slack_has_a_thread_for_each_cause(tmp_path: Path, room: Room) -> None:
     stand = Stand(tmp_path, {"a": SLACK.replace("URL", room.url)})
     stand.publish("a", "run-1", finding("x"), finding("y"))
