@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import JsonValue
 
-from hokusai_validation.bounds import connections
-from hokusai_validation.bounds.connections import Bounds
-
 if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.client import BaseClient
@@ -66,6 +63,10 @@ def _config() -> "Config":
 
 
 def _bounded(made: Client) -> Client:
+    # Here: what it imports would cost every command that looks at its results a quarter of a second.
+    from hokusai_validation.bounds import connections
+    from hokusai_validation.bounds.connections import Bounds
+
     connections.of_botocore(made, Bounds(REQUEST_LIMIT_S, ANSWER_LIMIT_BYTES))
     return made
 
