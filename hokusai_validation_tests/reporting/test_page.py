@@ -1,6 +1,9 @@
 """`report.html` in headless Chromium: usable by mouse, keyboard, screen reader, phone and printer."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,9 +11,27 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from hokusai_validation.catalogue import find
-from hokusai_validation.reporting import html_report
+from hokusai_validation.report import Report
+from hokusai_validation.reporting import html_report, wall
 from hokusai_validation_tests.browser import chromium
 from hokusai_validation_tests.reporting.sample import report
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+KEEP_VARIABLE = "HOKUSAI_PICTURED_REPORT"  # a report.json
+PAST = {
+    "shop": [
+        wall.PastRun(
+            run_id=f"run-{number}",
+            at=report().started_at,
+            verdict=verdict,
+            scores={"test_success": 0.9},
+            outcomes={"T::a": "failed" if number else "passed"},
+            p95_ms={"T::load": 120.0 + number},
+            open_causes=[wall.OpenCause("redis:process_down", report().started_at, number)],
+        )
+        for number, verdict in enumerate(("healthy", "degraded", "unhealthy"))
+    ]
+}
 
 pytestmark = pytest.mark.browser
 
@@ -83,29 +104,69 @@ def test_the_keyboard_reaches_the_content_and_the_filter(page: Page) -> None:
     raise AssertionError("60 tabs did not reach the search field")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(browser: Browser, file: str, scheme: str) -> None:
-    page = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
-    # axe puts its own script into the page, which the page's policy would refuse.
-    context = browser.new_context(bypass_csp=True, color_scheme="dark" if scheme == "dark" else "light")
+@dataclass(frozen=True)
+class Way:
+    """A way to look at the page: CSS pixels that it has, how many of the screen's each is, colours, paper."""
+
+    width: int = 1280
+    height: int = 800
+    scale: float = 1.0
+    dark: bool = False
+    printed: bool = False
+
+
+WAYS = {
+    "desktop": Way(),
+    "dark": Way(dark=True),
+    "phone": Way(360, 740, 2.0),
+    "print": Way(794, 1123, printed=True),  # A4 at 96 dpi
+    "zoomed to 200 %": Way(640, 400, 2.0),
+}
+
+
+@contextmanager
+def looked_at(browser: Browser, file: str, way: Way) -> Iterator[Page]:
+    """The page in that way."""
+    context = browser.new_context(
+        bypass_csp=True,  # axe puts its own script into the page, which the page's policy would refuse
+        color_scheme="dark" if way.dark else "light",
+        viewport={"width": way.width, "height": way.height},
+        device_scale_factor=way.scale,
+    )
     page = context.new_page()
     page.goto(file)
-    page.get_by_role("button", name="Unfold all").click()
-    found = Axe().run(page).response["violations"]
+    if way.printed:
+        page.emulate_media(media="print")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    yield page
     context.close()
-    serious = [
-        (item["id"], item["nodes"][0]["html"][:200])
-        for item in found
-        if item["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser: Browser, file: str) -> None:
-    page = browser.new_page(viewport={"width": 360, "height": 740})
-    page.goto(file)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.close()
+@pytest.mark.parametrize("document", ["report", "all targets"])
+@pytest.mark.parametrize("way", WAYS)
+def test_axe_finds_no_fault(browser: Browser, file: str, tmp_path: Path, way: str, document: str) -> None:
+    if document == "all targets":
+        (tmp_path / "index.html").write_bytes(wall.render(PAST, report().finished_at))
+        file = (tmp_path / "index.html").as_uri()
+    with looked_at(browser, file, WAYS[way]) as page:
+        if document == "report" and not WAYS[way].printed:
+            page.get_by_role("button", name="Unfold all").click()
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= WAYS[way].width
+
+
+@pytest.mark.skipif(
+    KEEP_VARIABLE not in os.environ, reason=f"{KEEP_VARIABLE} names no report.json to picture"
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_pictures_of_a_report_are_made_anew(browser: Browser, tmp_path: Path, way: str) -> None:
+    made = Report.model_validate_json(Path(os.environ[KEEP_VARIABLE]).read_bytes())
+    page_file = tmp_path / "report.html"
+    page_file.write_bytes(html_report.render(made))
+    with looked_at(browser, page_file.as_uri(), WAYS[way]) as page:
+        assert Axe().run(page).response["violations"] == []
+        page.screenshot(path=PICTURES / f"report-{way.partition(' ')[0]}.png")
 
 
 def test_dark_and_light_differ(browser: Browser, file: str) -> None:
