@@ -73,9 +73,8 @@ def day_of(day: date, runs: int, rows: int, evidence: "pa.Array", chance: random
 def fill(base: Path, targets: int, runs: int, rows: int) -> int:
     """The past; its size in bytes. A day's rows are made once and evidence is drawn anew for each file."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from hokusai_validation.store.dataset import FOLDER, ROW_GROUP
+    from hokusai_validation.store.dataset import FOLDER, write
 
     chance = random.Random(1)
     pool = pa.array([chance.randbytes(EVIDENCE_BYTES // 2).hex() for _ in range(20_000)])
@@ -89,7 +88,7 @@ def fill(base: Path, targets: int, runs: int, rows: int) -> int:
             folder.mkdir(parents=True)
             file = folder / "day-made.parquet"
             made = table.set_column(where, "evidence", drawn)
-            pq.write_table(made, file, row_group_size=ROW_GROUP, compression="zstd")
+            write(made, str(file))
             size += file.stat().st_size
         left -= RUNS_A_DAY
         day += timedelta(days=1)

@@ -142,8 +142,17 @@ def looked_at(browser: Browser, file: str, way: Way) -> Iterator[Page]:
     context.close()
 
 
-@pytest.mark.parametrize("document", ["report", "all targets"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("document", "way"),
+    [
+        *(("all targets", way) for way in WAYS),
+        *(("report", way) for way in ("desktop", "dark")),
+        *(
+            pytest.param("report", way, marks=pytest.mark.soak)
+            for way in ("phone", "print", "zoomed to 200 %")
+        ),
+    ],
+)
 def test_axe_finds_no_fault(browser: Browser, file: str, tmp_path: Path, way: str, document: str) -> None:
     if document == "all targets":
         (tmp_path / "index.html").write_bytes(wall.render(PAST, report().finished_at))
@@ -167,6 +176,11 @@ def test_pictures_of_a_report_are_made_anew(browser: Browser, tmp_path: Path, wa
     with looked_at(browser, page_file.as_uri(), WAYS[way]) as page:
         assert Axe().run(page).response["violations"] == []
         page.screenshot(path=PICTURES / f"report-{way.partition(' ')[0]}.png")
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, file: str) -> None:
+    with looked_at(browser, file, WAYS["phone"]) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= WAYS["phone"].width
 
 
 def test_dark_and_light_differ(browser: Browser, file: str) -> None:
