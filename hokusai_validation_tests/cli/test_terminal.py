@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -140,3 +141,49 @@ def cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)]
+)
+def test_no_colour_where_the_environment_wants_none(
+    given: dict[str, str], coloured: bool, tmp_path: Path
+) -> None:
+    """https://no-color.org: present and not empty, whatever its value."""
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM")
+    }
+    controller, terminal = os.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SHOWN],
+            env={**kept, "TERM": "xterm-256color", "COLUMNS": "80", **given},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        text = b""
+        while True:
+            try:
+                part = os.read(controller, 65536)
+            except OSError:  # how a terminal whose other end is closed ends on Linux
+                break
+            if not part:
+                break
+            text += part
+        assert process.wait(60) == 0, text
+    finally:
+        os.close(controller)
+    assert b"UNHEALTHY" in text
+    assert (re.search(rb"\x1b\[[0-9;]*3[0-7]m", text) is not None) is coloured
+
+
+SHOWN = """
+from rich.console import Console
+from hokusai_validation.cli.verdict_view import show_briefly
+from hokusai_validation.report import Verdict
+from hokusai_validation_tests.reporting.sample import report
+show_briefly(Console(), report().model_copy(update={"verdict": Verdict.UNHEALTHY}), "results")
+"""
