@@ -1,4 +1,4 @@
-"""What all tests share: one sandbox for the whole session, started when a test first asks for it."""
+"""What all tests share: one sandbox for a process that runs tests, started when a test first asks for it."""
 
 import os
 import signal
@@ -15,11 +15,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Folders whose tests measure, judge by a clock or share the sandbox: they run beside no other test, marked
-# `alone`. Of all others two may run at once: they compute, or start what they need and wait for states.
-ALONE = {"chaos", "load", "suite", "suite_beyond", "whole", "hokusai_sandbox_tests"}
+# Folders whose tests measure, or judge by a clock: they run beside no other test, marked `alone`. Of all
+# others two may run at once: they compute, or start what they need and wait for states. Those that ask for
+# the sandbox get one for each process that runs tests.
+ALONE = {"chaos", "load", "whole"}
 # Whose files take longest: begun first, that none of them is left for the end, with one process idle.
-LONG = {"ui", "endurance", "cli"}
+LONG = {"ui", "endurance", "cli", "suite", "suite_beyond"}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark what must not share the machine with another test, before any are chosen by it; and put
     the long ones first, after they were shuffled."""
     for item in items:
-        if _folder(item) in ALONE or item.get_closest_marker("sandbox"):
+        if _folder(item) in ALONE:
             item.add_marker("alone")
     yield
     items.sort(key=lambda item: _folder(item) not in LONG)

@@ -224,7 +224,9 @@ class Link:
         counters = None if self.forwards is None else Counters(bytes_up=self.bytes_up)
         return LinkState(edge, "a", "b", True, (), counters)
 
-    def get(self, path: str, *, headers: Mapping[str, str]) -> Answer:
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None, key: bool = False) -> Answer:
+        if headers is None:
+            return Answer("GET", path, 200, {}, b'{"services": {"mlflow": "healthy"}}', 1.0)
         self.bytes_up += self.forwards(headers) if self.forwards else 0
         return Answer("GET", path, 200, {}, b"{}", 1.0)
 
@@ -257,6 +259,7 @@ class TestProxy:
             instance=instance,
             links=link,
             secrets=Secrets(target),
+            relied_on=(),
         )
         assert (seen.status is Status.FAILED) == red
         assert seen.seen == ({(Kind.CALLER_KEY_FORWARDED, "api")} if red else set())
@@ -271,6 +274,7 @@ class TestProxy:
             instance=instance,
             links=link,
             secrets=Secrets(target),
+            relied_on=(),
         )
         assert seen.status is Status.BROKEN
         assert "don't count" in seen.message
