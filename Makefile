@@ -41,7 +41,8 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP)  ## the sandbox up, the eight phases, the verdict (ARGS="--no-load" and so on)
 	@HOKUSAI_PARENT_PID=$$PPID exec $(BIN)/hokusai-validation run $(ARGS)
 
-# In two parts: what may share the machine, and what runs alone. With ARGS one of them may choose nothing.
+# In two parts: what may share the machine, each process with a sandbox of its own, and what runs alone. With
+# ARGS one of them may choose nothing.
 test: $(STAMP)  ## the project's tests, with a short sample of every long one
 	@failed=0; \
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak and not alone" $(ARGS) || [ $$? = $(if $(ARGS),5,0) ] || failed=1; \
