@@ -21,6 +21,7 @@ from hokusai_validation.result import Category, Phase, Status
 
 if TYPE_CHECKING:
     import pandas as pd
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
 PAGE = "index.html"
 
@@ -33,7 +34,7 @@ class Checked:
     success: bool
     evaluated: int
     broken: tuple[str, ...]
-    outcome: Any
+    outcome: "ExpectationSuiteValidationResult"
 
 
 def check(frame: "pd.DataFrame", target: str) -> Checked:
@@ -101,10 +102,13 @@ def _own_tests(frame: "pd.DataFrame") -> list[str]:
     return sorted(set(frame.loc[frame["category"] == Category.CHECK.value, "test"]))
 
 
-def _about(result: Any) -> str:
-    column = result.expectation_config.kwargs.get("column", "")
+def _about(result: "ExpectationValidationResult") -> str:
+    config = result.expectation_config
+    if config is None:
+        return "an expectation without a name"
+    column = config.kwargs.get("column", "")
     unexpected = shown(result.result.get("partial_unexpected_list", ""), 200)
-    return f"{result.expectation_config.type} {column} {unexpected}".strip()
+    return f"{config.type} {column} {unexpected}".strip()
 
 
 _STYLE = """<meta http-equiv="Content-Security-Policy"

@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hokusai_validation.runner.timelimit import not_counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Of tables that MLflow's tracking and registry can't do without, in any version that counts.
 CORE = (
@@ -75,9 +78,6 @@ def held_to(wanted: Tables, seen: Tables) -> tuple[str, ...]:
     import os
     import warnings
 
-    with not_counted():
-        import pandas as pd
-
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -90,7 +90,7 @@ def held_to(wanted: Tables, seen: Tables) -> tuple[str, ...]:
             context.data_sources.add_pandas("database")
             .add_dataframe_asset("columns")
             .add_batch_definition_whole_dataframe("all")
-            .get_batch({"dataframe": _frame(pd, wanted, seen)})
+            .get_batch({"dataframe": _frame(wanted, seen)})
         )
         suite = gx.ExpectationSuite(
             name="schema",
@@ -109,8 +109,11 @@ def held_to(wanted: Tables, seen: Tables) -> tuple[str, ...]:
     )
 
 
-def _frame(pd: Any, wanted: Tables, seen: Tables) -> Any:
+def _frame(wanted: Tables, seen: Tables) -> "pd.DataFrame":
     """One column a table, its values the table's columns."""
+
+    with not_counted():
+        import pandas as pd
 
     def column(values: Sequence[str], length: int) -> list[str | None]:
         return [*values, *([None] * (length - len(values)))]
