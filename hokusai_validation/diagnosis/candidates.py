@@ -91,9 +91,12 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
             groups.setdefault((kind.cause, place, operation), (kind, []))[1].append(each)
     _changed_secrets(groups)
     doubts = _doubts(evidence)
+    passed = _passed_over(evidence)
     found: dict[str, Candidate] = {}
     for (_, place, operation), (kind, signs) in sorted(groups.items(), key=lambda item: item[0]):
-        for cause in _located(kind, place, operation, tuple(signs), good.get(place, []), graph):
+        for cause in _located(
+            kind, place, operation, tuple(signs), good.get(place, []), passed.get(place, []), graph
+        ):
             known = found.get(cause.key)
             cause = replace(cause, doubts=doubts.get(place, 0))
             found[cause.key] = cause if known is None else _merged(known, cause)
@@ -113,6 +116,15 @@ def _witnesses(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
             if not edge.optional and edge.to != each.place:
                 good.setdefault(edge.to, []).append(replace(each, asker=edge.source, place=edge.to))
     return good
+
+
+def _passed_over(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
+    """Component → what went wrong there in tests that did not mind."""
+    found: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        if not each.ok and not each.item and each.steady:
+            found.setdefault(each.place, []).append(each)
+    return found
 
 
 def _doubts(evidence: Iterable[Evidence]) -> dict[str, int]:
@@ -195,6 +207,7 @@ def _located(
     operation: str,
     signs: tuple[Evidence, ...],
     good: Sequence[Evidence],
+    passed: Sequence[Evidence],
     graph: Graph,
 ) -> Iterator[Candidate]:
     """The candidate of a kind at a place, narrowed to an instance or an asker where others are well."""
@@ -214,7 +227,9 @@ def _located(
         else:
             yield _converted(Candidate(kind.cause, kind, place, signs, found, instance=instance), own)
         return
-    turned = _one_in_turn(place, kind, signs, witnesses, graph)
+    kinds_of_sign = {each.sign for each in signs}
+    all_bad = (*signs, *(each for each in passed if each.sign in kinds_of_sign))
+    turned = _one_in_turn(place, kind, all_bad, witnesses, graph)
     if turned is not None:
         yield turned
         return
@@ -254,12 +269,17 @@ def _timed(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> Timing:
 def _not_of_others(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> list[Evidence]:
     """The witnesses; where operations fail always or not at all, only those of what fails: that is no
     share of anything."""
-    bad = {each.operation for each in signs}
-    mixed = {each.operation for each in witnesses} & bad
-    at_random = sum(each.count for each in signs if each.operation in mixed)
+    bad = {_asked(each) for each in signs}
+    mixed = {_asked(each) for each in witnesses} & bad
+    at_random = sum(each.count for each in signs if _asked(each) in mixed)
     if at_random > MIXED_SHARE * sum(each.count for each in signs) or len(signs) < LEAST_CONSTANT * len(bad):
         return list(witnesses)
-    return [each for each in witnesses if each.operation in mixed]
+    return [each for each in witnesses if _asked(each) in mixed]
+
+
+def _asked(each: Evidence) -> str:
+    """The operation; what was met on the way of others is one."""
+    return "reported" if each.operation in _MET else each.operation
 
 
 def _weight(found: Timing) -> tuple[int, float]:
@@ -311,7 +331,8 @@ def _one_in_turn(
     if owner not in graph or not in_turn(signs, witnesses):
         return None
     found = timing(signs, witnesses)
-    return Candidate(Cause.BAD_INSTANCE, replace(kind, every=False), owner, tuple(signs), found)
+    own = tuple(each for each in signs if each.item)
+    return Candidate(Cause.BAD_INSTANCE, replace(kind, every=False), owner, own, found)
 
 
 def _odd_one(signs: Sequence[Evidence], graph: Graph) -> tuple[str, str] | None:

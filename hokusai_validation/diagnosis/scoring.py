@@ -4,7 +4,7 @@ A good answer of the same place, asked by the same, in the same time, with no fa
 witness. A cause that always holds bears none; one that holds for a share p of what is asked has the
 likelihood (1 - p)^n for n of them; one that came and went speaks of its own time only."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
@@ -87,7 +87,7 @@ def closed_while_idle(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) 
     return after >= TIMES * quick
 
 
-LEAST_IN_TURN = 4  # failures of one sequence
+LEAST_IN_TURN = 6  # failures of one sequence
 IN_TURN = 0.9  # of their distances are the same
 
 
@@ -98,14 +98,15 @@ def in_turn(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
     sequences: dict[tuple[str, int, str], list[Evidence]] = {}
     for each in (*signs, *witnesses):
         sequences.setdefault((each.row.test, each.row.attempt, each.operation), []).append(each)
-    distances: list[int] = []
-    for asked in sequences.values():
-        asked.sort(key=lambda each: (each.first, each.key))
-        upto = list(accumulate(each.count for each in asked))  # good ones side by side are one
-        bad = [number for number, each in zip(upto, asked, strict=True) if each in failed]
-        if len(bad) >= LEAST_IN_TURN:
-            distances += [later - earlier for earlier, later in pairwise(bad)]
-    if not distances:
+    return any(_evenly(asked, failed) for asked in sequences.values())
+
+
+def _evenly(asked: Sequence[Evidence], failed: Set[Evidence]) -> bool:
+    ordered = sorted(asked, key=lambda each: (each.first, each.key))
+    upto = accumulate(each.count for each in ordered)  # good ones side by side are one
+    bad = [number for number, each in zip(upto, ordered, strict=True) if each in failed]
+    if len(bad) < LEAST_IN_TURN:
         return False
+    distances = [later - earlier for earlier, later in pairwise(bad)]
     usual = mode(distances)
     return usual > 1 and distances.count(usual) >= IN_TURN * len(distances)

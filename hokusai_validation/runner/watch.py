@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, NoReturn
 
@@ -85,6 +85,22 @@ def steady(
         yield each
 
 
+def lasting(looked: Iterable[Looked]) -> Iterator[Looked]:
+    """Without what went wrong once, the same question being answered well a second before and after: a
+    machine that is busy for a moment is no outage. In the order of asking. Pure."""
+    by_look: dict[int, list[Looked]] = {}
+    found = sorted(looked, key=lambda one: one.began_s)
+    for each in found:
+        by_look.setdefault(each.look, []).append(each)
+    alone = {
+        id(each)
+        for asked in by_look.values()
+        for before, each, after in zip((None, *asked), asked, (*asked[1:], None), strict=False)
+        if not each.well and all(other is None or other.well for other in (before, after))
+    }
+    yield from (each for each in found if id(each) not in alone)
+
+
 @dataclass
 class Watch:
     """Of one suite process; `record` is the file that its lines are in."""
@@ -92,7 +108,8 @@ class Watch:
     recovery_s: float
     record: IO[bytes]
     pid: int
-    seen: tuple[Observation, ...] | None = field(default=None)
+    seen: tuple[Observation, ...] | None = None
+    told: bool = False  # in a row
 
     @classmethod
     def begin(cls, target: Target, secrets: Secrets, places: Places) -> "Watch":
@@ -114,7 +131,7 @@ class Watch:
             lines = self.record.read().split(b"\n")
             self.record.close()
             found = [each for line in lines if (each := _read(line)) is not None]
-            kept = steady(found, own_faults.times(), self.recovery_s)
+            kept = lasting(steady(found, own_faults.times(), self.recovery_s))
             self.seen = tuple(seen for each in kept for seen in each.observations)
         return self.seen
 

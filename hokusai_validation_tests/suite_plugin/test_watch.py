@@ -13,7 +13,7 @@ from hokusai_validation.observation import ErrorClass, Kind, Observation, Outcom
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import now
-from hokusai_validation.runner.watch import Looked, Watch, steady
+from hokusai_validation.runner.watch import Looked, Watch, lasting, steady
 from hokusai_validation.target import Target
 from hokusai_validation_tests.links.program import until
 
@@ -67,7 +67,7 @@ def test_an_outage_of_seconds_is_met_and_has_its_end(service: _Server) -> None:
     service.start()
     assert until(lambda: met(b'"ok"', 0) or met(b'"status":200', 0), limit_s=30)
     service.stop()
-    assert until(lambda: met(b'"refused"', 0), limit_s=30)
+    assert until(lambda: met(b'"refused"', 1), limit_s=30)
     service.start()
     asked = len(_lines(watch))
     assert until(lambda: len(_lines(watch)) > asked + 1, limit_s=30)
@@ -122,3 +122,10 @@ def test_what_a_fault_of_ours_can_have_spoilt_does_not_count() -> None:
 def test_without_a_fault_of_ours_all_counts(drawn: list[tuple[float, bool, int]]) -> None:
     looked = [_looked(at_s, well=well, look=look) for at_s, well, look in drawn]
     assert len(list(steady(looked, [], recovery_s=60))) == len(looked)
+
+
+def test_what_went_wrong_once_is_no_outage() -> None:
+    looked = [_looked(at_s, well=at_s not in (2, 5, 6)) for at_s in range(9)]
+    looked.append(_looked(2.5, well=True, look=1))
+    assert [each.began_s for each in lasting(looked) if not each.well] == [5, 6]
+    assert len(list(lasting(looked))) == len(looked) - 1
