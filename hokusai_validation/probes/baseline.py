@@ -134,7 +134,9 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
             return seen
         waited_s = time.monotonic() - started
         name = scene.target.named(unwell[0])
-        recovering = own_faults.since_last_s() < aftermath_s and name not in _unhealthy
+        # The part that a fault of ours hit has all the time that the target promises itself.
+        hit = own_faults.since_at_s(name) < scene.target.limits.recovery_s
+        recovering = (hit or own_faults.since_last_s() < aftermath_s) and name not in _unhealthy
         if waited_s > CONFIRM_S:
             if not recovering:
                 _note(scene, unwell[0], seen[unwell[0]])

@@ -366,7 +366,8 @@ class TestKeyCache:
         made, client = keys.made(), scene.instance.client
         with scene.cut(Role.CACHE):
             for count in range(1, 4):
-                answer = keys.ask(bearer(made.key), client=client)
+                # One request each, whatever state MLflow is in.
+                answer = client.get(NOWHERE, headers=bearer(made.key))
                 if answer.status >= 500:
                     evidence.fact(
                         FactKind.OPTIONAL_REQUIRED,
