@@ -361,7 +361,8 @@ def _converted(found: Candidate, witnesses: Sequence[Evidence]) -> Candidate:
         return found
     if signs <= {E.READ_TIMEOUT, Refined.HOP_TIMED_OUT}:
         asked = {each.operation for each in found.signs}
-        if any(each.origin is not None for each in found.signs) and _slow(witnesses) and witnesses:
+        timed = [each for each in witnesses if each.elapsed_ms is not None and not _a_claim(each)]
+        if any(each.origin is not None for each in found.signs) and timed and _slow(timed):
             return replace(found, cause=Cause.SLOW_DEPENDENCY, kind=_like(Cause.SLOW_DEPENDENCY, found.kind))
         same = [each for each in witnesses if each.operation in asked]
         if any(each.operation == "live" for each in found.signs) and found.timing.duty is Duty.ALWAYS:

@@ -7,6 +7,7 @@ from hokusai_validation.diagnosis.candidates import Candidate
 from hokusai_validation.diagnosis.evidence import Evidence
 from hokusai_validation.diagnosis.kinds import Kind
 from hokusai_validation.diagnosis.scoring import Timing
+from hokusai_validation.diagnosis.signs import REACH
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.report import Cause, Duty
 
@@ -23,7 +24,12 @@ def compared(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...
 def _slow_instances(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
     """By operation and the address that was dialled, the medians of the instances' answers."""
     groups: dict[tuple[str, str], dict[str, list[Evidence]]] = {}
+    out = {each.place for each in evidence if each.item and each.sign in REACH}
     for each in evidence:
+        owner = graph.component_of(each.instance or "")
+        # Who waits for a part that is out waits for its share of it, one more than the other.
+        if any(edge.to in out and edge.to != owner for edge in each.path):
+            continue
         if each.ok and each.steady and not each.reported and each.instance and each.elapsed_ms is not None:
             seen = groups.setdefault((each.operation, _address(each)), {})
             seen.setdefault(each.instance, []).append(each)
