@@ -390,3 +390,44 @@ def test_an_unhealthy_target_that_is_one_instance_is_said_of_it() -> None:
     ]
     (finding,) = diagnose(rows, TARGET, at=AT)
     assert (finding.cause, finding.component, finding.instance) == (C.TARGET_UNHEALTHY, "api", "api-2")
+
+
+def test_a_part_that_answers_nothing_is_not_called_slow_for_a_word_of_another() -> None:
+    """That the API says it is well, without having asked it, is no slow answer."""
+    claim = Observation(
+        id="claim",
+        operation="reported.health",
+        asker="api",
+        dialled="mlflow",
+        instance="api-2",
+        path=(Edge(source="api", to="mlflow"),),
+        started_at=AT + timedelta(seconds=7),
+        ended_at=AT + timedelta(seconds=7),
+        outcome=Outcome.OK,
+    )
+    said = row_of("X::said", Status.PASSED, component="mlflow", observations=(claim,))
+    rows = [*World([Fault(E.READ_TIMEOUT, "mlflow")]).rows(), said]
+    assert diagnose(rows, TARGET, at=AT)[0].cause is C.NOT_ANSWERING
+
+
+def test_who_waits_for_a_part_that_is_out_is_no_slow_instance() -> None:
+    """One instance meets it more often than the other; neither is slow."""
+    rows = World([Fault(E.READ_TIMEOUT, "mlflow", asker="api")]).rows()
+    slow = [
+        Observation(
+            id=f"slow{number}",
+            operation="health.mlflow",
+            dialled="api",
+            instance=instance,
+            path=(Edge(source="validation", to="api"), Edge(source="api", to="mlflow", optional=True)),
+            started_at=AT + timedelta(seconds=number),
+            ended_at=AT + timedelta(seconds=number + 1),
+            outcome=Outcome.OK,
+            status=200,
+            numbers={"elapsed_ms": elapsed_ms},
+        )
+        for number in range(6)
+        for instance, elapsed_ms in (("api-1", 10.0), ("api-2", 900.0))
+    ]
+    rows.append(row_of("X::slow", Status.PASSED, observations=tuple(slow)))
+    assert {each.cause for each in diagnose(rows, TARGET, at=AT)} == {C.NOT_ANSWERING}
