@@ -126,8 +126,13 @@ def fact_of(error: RequestFailed, component: str, via: str | None = None) -> Fac
     )
 
 
+_REFUSALS = (401, 403)
+
+
 class HttpClient:
-    """A client for one base URL. `key` is sent as a bearer token where a call asks for it."""
+    """A client for one base URL. `key` is sent as a bearer token where a call asks for it, and where a path
+    that begins as one of `open_paths` refuses who comes without: that it asks for a key is one thing, what it
+    answers to those who have one another."""
 
     def __init__(
         self,
@@ -138,7 +143,9 @@ class HttpClient:
         key: SecretStr | None = None,
         timeout_s: float = 10.0,
         limit_bytes: int = ANSWER_LIMIT_BYTES,
+        open_paths: tuple[str, ...] = (),
     ) -> None:
+        self._open_paths = open_paths
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
         self._key = key
@@ -170,9 +177,15 @@ class HttpClient:
         key: bool = False,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        as_anybody: bool = False,
     ) -> Answer:
-        """GET; see `request`."""
-        return self.request("GET", path, key=key, headers=headers, timeout_s=timeout_s)
+        """GET; see `request`. `as_anybody`: without a key, whatever is answered."""
+        answer = self.request("GET", path, key=key, headers=headers, timeout_s=timeout_s)
+        refused = answer.status in _REFUSALS and not key and not headers and self._key is not None
+        if refused and not as_anybody and urlsplit(answer.url).path.startswith(self._open_paths):
+            again = self.request("GET", path, key=True, timeout_s=timeout_s)
+            return answer if again.status in _REFUSALS else again
+        return answer
 
     def post(
         self,

@@ -12,6 +12,7 @@ from hokusai_validation.permission import Gate
 from hokusai_validation.probes import baseline
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
 from hokusai_validation.probes.component_logs import ComponentLogs
+from hokusai_validation.probes.contract.check import PROBES
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.probes.ownership import noted_in
 from hokusai_validation.resources import recording
@@ -266,4 +267,11 @@ def _client(url: str, target: Target, secrets: Secrets, resolver: Resolver) -> H
         key = None if target.keys.good is None else secrets.value(target.keys.good)
     except SecretMissing as error:
         raise NotJudged(str(error)) from None
-    return HttpClient(url, tls=target.tls, resolver=resolver, key=key, timeout_s=target.limits.request_s)
+    return HttpClient(
+        url,
+        tls=target.tls,
+        resolver=resolver,
+        key=key,
+        timeout_s=target.limits.request_s,
+        open_paths=PROBES,
+    )
