@@ -95,7 +95,20 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
     found: dict[str, Candidate] = {}
     for (_, place, operation), (kind, signs) in sorted(groups.items(), key=lambda item: item[0]):
         for cause in _located(
-            kind, place, operation, tuple(signs), good.get(place, []), passed.get(place, []), graph
+            kind,
+            place,
+            operation,
+            tuple(signs),
+            good.get(place, []),
+            passed.get(place, []),
+            graph,
+            # A queue, say, is reached in what it lies in.
+            reached=any(
+                each.asker == VALIDATION
+                for at in {place, *graph.below(place)}
+                for each in good.get(at, ())
+                if not of_a_witness(each)
+            ),
         ):
             known = found.get(cause.key)
             cause = replace(cause, doubts=doubts.get(place, 0))
@@ -209,10 +222,14 @@ def _located(
     good: Sequence[Evidence],
     passed: Sequence[Evidence],
     graph: Graph,
+    *,
+    reached: bool,
 ) -> Iterator[Candidate]:
     """The candidate of a kind at a place, narrowed to an instance or an asker where others are well."""
     witnesses = [each for each in good if any(_compares(each, sign) for sign in signs)]
-    lone = _lone_instance(place, signs, witnesses, graph)
+    kinds_of_sign = {each.sign for each in signs}
+    all_bad = (*signs, *(each for each in passed if each.sign in kinds_of_sign))
+    lone = _lone_instance(place, all_bad, witnesses, graph)
     if lone is not None:
         instance, owner = lone
         own = [each for each in witnesses if each.instance == instance]
@@ -227,13 +244,11 @@ def _located(
         else:
             yield _converted(Candidate(kind.cause, kind, place, signs, found, instance=instance), own)
         return
-    kinds_of_sign = {each.sign for each in signs}
-    all_bad = (*signs, *(each for each in passed if each.sign in kinds_of_sign))
     turned = _one_in_turn(place, kind, all_bad, witnesses, graph)
     if turned is not None:
         yield turned
         return
-    if kind is UNWELL and not any(each.asker == VALIDATION for each in good):
+    if kind is UNWELL and not reached:
         return
     askers = {each.asker for each in signs}
     only = next(iter(askers)) if len(askers) == 1 else None

@@ -26,7 +26,7 @@ from hokusai_validation.diagnosis.signs import (
 )
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import Fact, FactKind
-from hokusai_validation.observation import Edge, ErrorClass, Observation
+from hokusai_validation.observation import Edge, ErrorClass, Observation, Outcome
 from hokusai_validation.result import Category, Result, Status, final_attempts
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role
@@ -275,7 +275,7 @@ def _of_facts(
             asker=via if via and via != component else VALIDATION,
             path=(),
             instance=graph.instance_of(fact.component) or graph.instance_of(fact.via),
-            operation="",
+            operation=_broken_promise(row, component, graph) if sign in ANSWERS else "",
             first=row.started_at,
             last=row.started_at + timedelta(seconds=row.duration_s),
             item=True,
@@ -284,3 +284,13 @@ def _of_facts(
             vague=otherwise or (connection and not told) or (recorded and sign is FactKind.PROTOCOL_VIOLATED),
             fact=fact,
         )
+
+
+def _broken_promise(row: Result, component: str, graph: Graph) -> str:
+    """The operation whose answer was not the promised one, where that is one of a component."""
+    found = {
+        each.operation
+        for each in row.observations
+        if each.outcome is Outcome.UNEXPECTED and graph.component_of(each.dialled) == component
+    }
+    return next(iter(found)) if len(found) == 1 else ""

@@ -63,9 +63,10 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         return MISJUDGED if _misjudged(cause, one, graph) else _at(cause, one)
     if found := _at(cause, one):
         return found
-    if one.sign is FactKind.HEALTH_CLAIMS_WELL and place == one.place and kind.every:
+    if one.sign is FactKind.HEALTH_CLAIMS_WELL and place == one.place and kind.behind:
         # One who has it at times, or has it where others don't, does not tell an untruth.
-        return NEAR if cause.asker is not None or cause.timing.duty is not Duty.ALWAYS else 0.0
+        some = cause.asker is not None or cause.timing.duty is not Duty.ALWAYS or not kind.every
+        return NEAR if some else 0.0
     if one.repeated and one.sign not in kind.own | kind.near:
         return 0.0
     ways = [beyond(one, each, graph, asker=cause.asker) for each in sorted(cause.met_at)]

@@ -50,7 +50,7 @@ class Kind:
     source: str = ""
 
 
-def _outage(cause: C, *own: Sign, near: Iterable[Sign] = (), source: str) -> Kind:
+def _outage(cause: C, *own: Sign, near: Iterable[Sign] = (), every: bool = True, source: str) -> Kind:
     """Without it, those who need it can't work."""
     return Kind(
         cause,
@@ -59,7 +59,7 @@ def _outage(cause: C, *own: Sign, near: Iterable[Sign] = (), source: str) -> Kin
         soft=SOFT,
         hard=HARD,
         behind=True,
-        every=True,
+        every=every,
         source=source,
     )
 
@@ -170,6 +170,7 @@ KINDS: tuple[Kind, ...] = (
         C.CONNECTIONS_EXHAUSTED,
         E.CONNECTIONS_EXHAUSTED,
         near={F.CONNECTIONS_NEAR_LIMIT, F.POOL_EXHAUSTED},
+        every=False,  # who has a connection keeps it
         source=_SQL + " 53300; redis, max number of clients",
     ),
     # the state of a store

@@ -151,6 +151,7 @@ SOFT: Set[Sign] = (
 )
 # What it shows when it can't do its work without it.
 HARD: Set[Sign] = SOFT | {
+    F.POOL_EXHAUSTED,
     E.SERVER_ERROR,
     E.UNAUTHORIZED,
     E.FORBIDDEN,

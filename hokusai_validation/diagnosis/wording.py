@@ -1,11 +1,13 @@
 """The sentences of a finding, filled in with what was seen: places, times, codes, shares."""
 
+from hokusai_validation import operations
 from hokusai_validation.diagnosis.advice import advice, fill
 from hokusai_validation.diagnosis.candidates import Candidate
 from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
 from hokusai_validation.diagnosis.signs import ANSWERS
 from hokusai_validation.report import Cause, Duty
 from hokusai_validation.target import Target
+from hokusai_validation.topology import Role
 
 
 class Wording:
@@ -46,7 +48,7 @@ def _when(cause: Candidate) -> str:
     if cause.cause is Cause.WRONG_STATUS and cause.operation:
         statuses = sorted({each.status for each in cause.signs if each.status is not None})
         said = f" is answered {' or '.join(str(each) for each in statuses)}" if statuses else ""
-        return f": {cause.operation}{said}"
+        return f": {_spelled(cause.operation)}{said}"
     if found.duty is Duty.ONCE and found.began and found.ended:
         length = (found.ended - found.began).total_seconds()
         return f": for at most {length:.0f} s from {found.began:%H:%M:%S} UTC"
@@ -65,10 +67,16 @@ def _subject(cause: Candidate) -> str:
 
 
 def _said(one: Evidence) -> str:
-    """`health.detailed at api-2 was answered 500`."""
-    what = one.operation or one.place
+    """`GET /health?detailed=true at api-2 was answered 500`."""
+    what = _spelled(one.operation) or one.place
     where = f" at {one.instance}" if one.instance else ""
     if one.status is not None:
         return f"{what}{where} was answered {one.status}"
     code = f" ({one.code})" if one.code else ""
     return f"{what}{where}: {str(one.sign).replace('_', ' ')}{code}"
+
+
+def _spelled(operation: str) -> str:
+    """An operation of the API's as a person would type it, where it is one request; else its name."""
+    found = operations.find(operation)
+    return found.example if found.example and found.role == Role.API_GATEWAY else operation

@@ -40,6 +40,7 @@ class Operation:
     kind: Kind
     role: str = ""
     needs: tuple[Way, ...] = ()
+    example: str = ""  # `GET /health?detailed=true`, where it is one request
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,11 @@ def _table() -> tuple[Mapping[str, Operation], tuple[_Route, ...], tuple[Way, ..
     routes = []
     for row in values["operation"]:
         needs = tuple(_way(text) for text in row.get("needs", ()))
-        operation = Operation(row["name"], Kind(row["kind"]), row.get("role", ""), needs)
+        methods, _, pattern = row.get("route", "").partition(" ")
+        plain = row.get("example") or (pattern if pattern == re.escape(pattern).replace("\\-", "-") else "")
+        example = f"{methods.partition(',')[0]} {plain}" if plain else ""
+        operation = Operation(row["name"], Kind(row["kind"]), row.get("role", ""), needs, example)
         rows.setdefault(operation.name, operation)
-        if "route" in row:
-            methods, _, pattern = row["route"].partition(" ")
+        if pattern:
             routes.append(_Route(operation, frozenset(methods.split(",")), re.compile(pattern)))
     return rows, tuple(routes), tuple(_way(text) for text in values["key"]["needs"])

@@ -32,6 +32,7 @@ POLL_S = 0.05
 SLACK_S = 3.0
 # How long a part has to come back before it is looked at past the API.
 LOOK_AFTER_S = 2.0
+SERVER_ERROR_FROM = 500
 FAILPOINT_LEASE_S = 20.0
 EXTRA_CALLS = 2
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -195,6 +196,9 @@ class Scene:
                 FactKind.HEALTH_ANSWER_WRONG,
                 via=self.name,
             )
+        if answers[-1].status >= SERVER_ERROR_FROM:
+            # Nobody can tell the breaker's state; that the endpoint fails is what is wrong.
+            has_status(answers[-1], 503, self.evidence, via=self.name)
         raise failure(
             f"{limit} failed calls in a row, and {self.name} does not say OPEN"
             f" (threshold {self.target.gateway.breaker_failure_threshold}): its last answer was"

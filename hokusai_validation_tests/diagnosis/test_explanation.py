@@ -431,3 +431,83 @@ def test_who_waits_for_a_part_that_is_out_is_no_slow_instance() -> None:
     ]
     rows.append(row_of("X::slow", Status.PASSED, observations=tuple(slow)))
     assert {each.cause for each in diagnose(rows, TARGET, at=AT)} == {C.NOT_ANSWERING}
+
+
+def _claims(part: str, instance: str, at_s: float, *, well: bool) -> Observation:
+    return Observation(
+        id=f"{instance}-{at_s}",
+        operation="reported.health",
+        asker="api",
+        dialled=part,
+        instance=instance,
+        path=(Edge(source="api", to=part),),
+        started_at=AT + timedelta(seconds=at_s),
+        ended_at=AT + timedelta(seconds=at_s),
+        outcome=Outcome.OK if well else Outcome.ERROR,
+        error_class=None if well else E.STATE,
+        native=None if well else Native(system="health", code="unhealthy"),
+    )
+
+
+def test_what_every_instance_says_is_not_said_of_the_one_whose_test_failed() -> None:
+    """A queue is called unwell by both, and what it lies in answers: one row failed, others did not mind."""
+    rows = [
+        *World([]).rows(),
+        row_of(
+            "X::minds",
+            Status.FAILED,
+            component="message_queue",
+            observations=(_claims("message_queue", "api-2", 1, well=False),),
+        ),
+        row_of(
+            "X::does_not",
+            Status.PASSED,
+            component="message_queue",
+            observations=tuple(
+                _claims("message_queue", instance, 2 + number, well=number % 2 == 1)
+                for number in range(4)
+                for instance in ("api-1", "api-2")
+            ),
+        ),
+    ]
+    (finding,) = diagnose(rows, TARGET, at=AT)
+    assert (finding.cause, finding.component, finding.instance) == (
+        C.HEALTH_ANSWER_WRONG,
+        "message_queue",
+        None,
+    )
+
+
+def test_who_keeps_its_connection_tells_no_untruth() -> None:
+    """With no connection left, one that has its own says that the database is well; a pool runs out."""
+    rows = [
+        *World([Fault(E.CONNECTIONS_EXHAUSTED, "postgres", code="53300")]).rows(),
+        row_of("X::views", Status.FAILED, facts=(fact(FactKind.HEALTH_CLAIMS_WELL, "postgres"),)),
+        row_of("X::pool", Status.FAILED, facts=(fact(FactKind.POOL_EXHAUSTED, "mlflow", via="api"),)),
+    ]
+    (finding,) = diagnose(rows, TARGET, at=AT)
+    assert finding.cause is C.CONNECTIONS_EXHAUSTED
+
+
+def test_an_answer_that_breaks_its_promise_while_a_fault_of_ours_is_on_is_said_with_its_request() -> None:
+    """`/health/mlflow` that fails as soon as the breaker is open says nothing of the breaker."""
+    broken = Observation(
+        id="o",
+        operation="health.mlflow",
+        dialled="api",
+        instance="api-1",
+        path=(Edge(source="validation", to="api"), Edge(source="api", to="mlflow", optional=True)),
+        started_at=AT,
+        ended_at=AT,
+        outcome=Outcome.UNEXPECTED,
+        error_class=E.SERVER_ERROR,
+        status=500,
+        expected="status 503",
+        faults_on=("refuse:api-1->mlflow",),
+    )
+    row = row_of(
+        "X::opens", Status.FAILED, facts=(fact(FactKind.UNEXPECTED_STATUS, "api"),), observations=(broken,)
+    )
+    (finding,) = diagnose([row], TARGET, at=AT)
+    assert (finding.cause, finding.component) == (C.WRONG_STATUS, "api")
+    assert "GET /health/mlflow" in finding.title
