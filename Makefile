@@ -33,7 +33,12 @@ $(STAMP): requirements.lock pyproject.toml
 	  $$found -m venv --clear $(VENV); \
 	fi
 	@echo "installing from requirements.lock (once)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	@# uv takes a tenth of pip's time; where it can't (an index that pip alone is told of), pip does.
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes \
+	  -r <(awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock)
+	@$(BIN)/uv pip install --python $(BIN)/python --system-certs --require-hashes --compile-bytecode --quiet \
+	  -r requirements.lock || \
+	  $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q hokusai_validation hokusai_sandbox
 	@touch $(STAMP)
