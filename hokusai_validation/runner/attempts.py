@@ -4,13 +4,15 @@ only until one of their kind has failed twice. What is certain is not asked agai
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import pytest
+from typing import TYPE_CHECKING
 
 from hokusai_validation.catalogue import Entry
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass, Outcome
 from hokusai_validation.result import Category, Result, Status
+
+if TYPE_CHECKING:  # the code location reads rows by this, and never imports pytest
+    import pytest
 
 # A second attempt would say little of a load or a fault, and doubles what is done to the target.
 NOT_REPEATED = (Category.LOAD, Category.CHAOS)
@@ -97,9 +99,9 @@ def standing_in(rows: Iterable[Result]) -> frozenset[Pair]:
 class Deferred:
     """A test whose first attempt failed, and how; `kind` is None for one that was skipped for what failed."""
 
-    item: pytest.Item
+    item: "pytest.Item"
     entry: Entry
-    reports: tuple[pytest.TestReport, ...]
+    reports: "tuple[pytest.TestReport, ...]"
     kind: Kind | None
     ended_at: float = field(default_factory=time.monotonic)
 
@@ -114,9 +116,9 @@ class SecondAttempts:
 
     def defer(
         self,
-        item: pytest.Item,
+        item: "pytest.Item",
         entry: Entry,
-        reports: list[pytest.TestReport],
+        reports: "list[pytest.TestReport]",
         row: Result,
         *,
         for_earlier: bool,

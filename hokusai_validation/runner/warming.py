@@ -42,10 +42,13 @@ def preload() -> None:
 
 
 def warm_up() -> None:
-    """Begin with Great Expectations, which takes seconds; once, beside whatever else happens in this process; an import that fails is told of
-    where it is needed."""
+    """Begin with Great Expectations, which takes seconds; once, beside whatever else happens in this process;
+    an import that fails is told of where it is needed."""
     global _begun
     if _begun is None:
+        # Its modules need each other in circles: two threads that begin with different ones see halves.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("sqlalchemy.orm")
         _begun = threading.Thread(target=_import, name="warm-up", daemon=True)
         _begun.start()
 

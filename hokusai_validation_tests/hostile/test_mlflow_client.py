@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 from pydantic import SecretStr
 
 from hokusai_validation.bounds.connections import Bounds
@@ -205,11 +206,12 @@ def test_artifacts_kept_on_the_registrys_word_alone_are_no_round_trip(
     with serving(Registry()) as registry:
         going = journey(registry)
         going.go("run_logged", Evidence(Target(name="stub")))
-        client = going.values["client"]
         monkeypatch.setattr(
-            client, "log_artifact", lambda run, file, place: kept.write_bytes(Path(file).read_bytes())
+            MlflowClient,
+            "log_artifact",
+            lambda client, run, file, place: kept.write_bytes(Path(file).read_bytes()),
         )
-        monkeypatch.setattr(client, "download_artifacts", lambda *_: str(kept))
+        monkeypatch.setattr(MlflowClient, "download_artifacts", lambda *_: str(kept))
         with pytest.raises(ExpectationUnmet, match="did not travel to the artifact endpoint"):
             going.go("artifact_round_trip", Evidence(Target(name="stub")))
 
