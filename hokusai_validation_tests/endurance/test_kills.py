@@ -34,6 +34,7 @@ def kill(bench: Bench, dice: random.Random, victim: str, whole_s: float, *words:
     bench.check()
 
 
+@pytest.mark.soak
 def test_three_kills_cost_nothing_that_was_reported(bench: Bench) -> None:
     dice = random.Random(SEED)
     whole_s = bench.finish(*SHORT)
