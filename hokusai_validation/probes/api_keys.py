@@ -1,7 +1,6 @@
 """API keys as the authentication tests use them: asked with in every form, made where the auth
 service lets us, and never left unmasked."""
 
-import secrets as random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -158,11 +157,6 @@ class Keys:
 def bearer(key: str) -> dict[str, str]:
     """The usual header."""
     return {"Authorization": f"Bearer {key}"}
-
-
-def unknown_key() -> str:
-    """A key of the right form that nobody made."""
-    return f"hk_live_{random.token_urlsafe(24)}"
 
 
 def contains_key(text: str, key: str) -> bool:

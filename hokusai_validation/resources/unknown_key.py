@@ -9,12 +9,16 @@ from hokusai_validation.topology import Role
 REFUSED = 401
 
 
+def unknown_key() -> str:
+    """A key of the right form that nobody made."""
+    return f"hk_live_{secrets.token_urlsafe(24)}"
+
+
 def ask(client: HttpClient, *, timeout_s: float | None = None) -> Answer:
     """The API's answer to such a key; one that it had to ask the auth service for is recorded as that one's.
 
     Raises the leaves of RequestFailed."""
-    unknown = f"hk_live_{secrets.token_hex(16)}"
-    answer = client.get("/", headers={"authorization": f"Bearer {unknown}"}, timeout_s=timeout_s)
+    answer = client.get("/", headers={"authorization": f"Bearer {unknown_key()}"}, timeout_s=timeout_s)
     if answer.status == REFUSED:
         recording.met(answer.observation)
         recording.settled_by(answer.observation, Role.API_GATEWAY, Role.AUTH)

@@ -15,7 +15,6 @@ from hokusai_validation.probes.api_keys import (
     Keys,
     bearer,
     contains_key,
-    unknown_key,
 )
 from hokusai_validation.probes.contract.answers import Refusal, ValidKey
 from hokusai_validation.probes.contract.check import PROBES, conforms, expect, has_status
@@ -25,6 +24,7 @@ from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.redis import Redis
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.resources.unknown_key import unknown_key
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation_tests.http_handler import Handler
 
-KEY = "hk_live_0123456789abcdef"
+KEY = "the-key-of-these-tests"
 
 
 class _Guarded(Handler):
@@ -44,7 +44,7 @@ def test_a_path_that_should_be_open_is_asked_again_with_the_key(url: str) -> Non
         assert client.get("/private").status == 401
 
 
-@pytest.mark.parametrize("key", [None, "hk_live_of_nobody_at_all"])
+@pytest.mark.parametrize("key", [None, "of-nobody-at-all"])
 def test_without_a_good_key_the_refusal_stands(url: str, key: str | None) -> None:
     with _client(url, key) as client:
         assert client.get("/health").status == 401

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hokusai_validation.probes.api_keys import contains_key, unknown_key
+from hokusai_validation.probes.api_keys import contains_key
 from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.unknown_key import unknown_key
 from hokusai_validation.suite.test_authentication import ACCEPTED_FORMS, BAD_KEYS, REFUSED_FORMS
 
 KEY = "hk_live_abcdefgh1234"
