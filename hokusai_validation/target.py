@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from hokusai_validation import target_file
+from hokusai_validation.announcing import Automation
 from hokusai_validation.checks import Check, RedisCheck, SqlCheck
 from hokusai_validation.errors import TargetInvalid, TargetNotFound
 from hokusai_validation.fields import (
@@ -300,55 +301,6 @@ class Alerts(Section):
     health_p99_ms: Milliseconds = 1000.0
     max_error_rate: Share = 0.01
     max_connection_share: Share = 0.8
-
-
-class FollowUp(StrEnum):
-    """What runs after a deployment: all phases, the light ones, or nothing."""
-
-    VALIDATE = "validate"
-    LIGHT = "light"
-    NOTHING = "nothing"
-
-
-class After(Section):
-    """What runs after a deployment that came to this end. `removed`: its service was deleted."""
-
-    finished: FollowUp = FollowUp.VALIDATE
-    failed: FollowUp = FollowUp.LIGHT
-    rolled_back: FollowUp = FollowUp.LIGHT
-    stopped: FollowUp = FollowUp.LIGHT
-    removed: FollowUp = FollowUp.LIGHT
-
-
-class Slack(Section):
-    """A channel that an app of Slack's posts to by `chat.postMessage` (scope `chat:write`): each cause has a thread."""
-
-    token: SecretRef
-    channel: Annotated[str, Field(min_length=1)]
-    url: Url = "https://slack.com/api/chat.postMessage"
-
-
-class Channel(Section):
-    """Who is told of critical causes: a `webhook` of Slack's form, a topic, a channel with threads."""
-
-    webhook: SecretRef | None = None
-    sns_topic_arn: str | None = None
-    slack: Slack | None = None
-
-
-class Automation(Channel):
-    """What follows by itself: how long a rollout must be quiet before its run, after how long an
-    unfinished one no longer holds the others up, what runs after what, the SQS queue that
-    EventBridge tells of deployments (polling stays in any case), who is told of critical causes, and
-    which `teams` of the topology are told of their own; the base URLs of the UI and of the reports for the links."""
-
-    quiet_s: Annotated[float, Field(ge=0)] = 60.0
-    patience_s: Annotated[float, Field(gt=0)] = 3600.0
-    after: After = After()
-    deployment_queue_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    teams: Mapping[str, Channel] = Field(default_factory=dict)
-    ui_url: Url | None = None
-    reports_url: Url | None = None
 
 
 class Target(Section):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hokusai_validation.announcing import Channel
 from hokusai_validation.automation import cursors
 from hokusai_validation.automation.announcements import Announcement, Told, announce
 from hokusai_validation.effective import EffectiveTarget
@@ -15,7 +16,7 @@ from hokusai_validation.errors import HokusaiError, NotDelivered
 from hokusai_validation.reporting.news import News
 from hokusai_validation.resources.injected import ResultsResource, TargetResource
 from hokusai_validation.store.results import ResultStore
-from hokusai_validation.target import Channel, Target
+from hokusai_validation.target import Target
 
 INTERVAL_S = 30
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from hokusai_validation.announcing import Automation, FollowUp
 from hokusai_validation.automation import cursors
 from hokusai_validation.automation.jobs import Job
 from hokusai_validation.automation.rollouts import Cursor, Decision, Fire, decide
 from hokusai_validation.errors import AwsNotFound, UsageError
 from hokusai_validation.resources.aws.rollouts import Outcome
 from hokusai_validation.resources.injected import TargetResource
-from hokusai_validation.target import Automation, FollowUp, Target, read_target
 from hokusai_validation.target import Aws as AwsSection
+from hokusai_validation.target import Target, read_target
 
 if TYPE_CHECKING:
     from hokusai_validation.resources.aws.client import Aws

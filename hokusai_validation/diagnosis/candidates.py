@@ -28,7 +28,6 @@ from hokusai_validation.topology import Role
 REDIRECTED_FROM = 300
 MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at times
 LEAST_CONSTANT = 2  # failures of an operation, on average, to say that it fails always
-# Questions that are not put to the component itself: their good answers say nothing of its connections.
 # Of these every instance was asked, so that one alone is one of several.
 _LISTED = frozenset({F.COMMIT_UNEXPECTED, F.TARGET_UNHEALTHY})
 # What a component met on the way of a question, and the answer that it had to ask another for.
@@ -339,8 +338,8 @@ def _one_in_turn(
     """One of several, not known which: it asks or answers in turn with others, and no instance is told
     apart."""
     askers = {each.asker for each in signs}
-    behind = {asker for asker in askers if asker in graph and graph.part(Role.LOAD_BALANCER) != asker}
-    owner = next(iter(behind)) if behind and askers == behind and len(behind) == 1 else place
+    only = next(iter(askers)) if len(askers) == 1 else place
+    owner = only if only in graph and only != graph.part(Role.LOAD_BALANCER) else place
     if any(each.instance is not None for each in signs) or not (kind.every or kind is UNWELL):
         return None
     if owner not in graph or not in_turn(signs, witnesses):

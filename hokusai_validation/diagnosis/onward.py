@@ -13,6 +13,7 @@ from hokusai_validation.observation import ErrorClass as E
 REFUSED_FROM = 400  # a refusal, though promised, may have come from any hop
 SLOW_ANSWER_MS = 250.0  # at least, to call what times out slow rather than broken at times
 BY_CHANCE = 0.05
+# Questions that are not put to the component itself: their good answers say nothing of its connections.
 _ABOUT = frozenset({"aws.state", "state", "dns.resolve", "dns.resolve.ipv6", "tls.certificate"})
 
 

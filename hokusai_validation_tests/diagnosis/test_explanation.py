@@ -3,9 +3,7 @@ and what must hold whatever is seen."""
 
 import random
 import time
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,14 +12,14 @@ from hypothesis import strategies as st
 from hokusai_validation.diagnosis import diagnose
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import Fact, FactKind
-from hokusai_validation.observation import Edge, Native, Observation, Outcome
 from hokusai_validation.observation import ErrorClass as E
+from hokusai_validation.observation import Observation, Outcome
 from hokusai_validation.report import Cause as C
 from hokusai_validation.report import Confidence, Finding, Priority
 from hokusai_validation.result import Result, Status
 from hokusai_validation_tests.diagnosis.rows import AT, TARGET, fact
 from hokusai_validation_tests.diagnosis.rows import row as row_of
-from hokusai_validation_tests.diagnosis.world import Fault, World, questions
+from hokusai_validation_tests.diagnosis.world import Fault, World
 
 P = Priority
 KIND = {
@@ -321,193 +319,3 @@ def test_the_search_for_the_smallest_set_ends_soon() -> None:
     found = diagnose(rows, TARGET, at=AT)
     print(f"{len(faults)} faults, {len(found)} findings: {time.perf_counter() - started:.3f} s")
     assert found
-
-
-def _asked_again_and_again(bad: Iterable[int]) -> Result:
-    """One test's 24 questions after the health of redis, through a balancer whose instances nobody tells
-    apart; those of `bad` numbers met a reset."""
-    wrong = set(bad)
-    seen = tuple(
-        Observation(
-            id=f"o{number}",
-            operation="reported.health",
-            asker="api",
-            dialled="redis",
-            path=(Edge(source="api", to="redis"),),
-            started_at=AT + timedelta(seconds=number * 0.05),
-            ended_at=AT + timedelta(seconds=number * 0.05 + 0.02),
-            outcome=Outcome.ERROR if number in wrong else Outcome.OK,
-            error_class=E.RESET if number in wrong else None,
-            native=Native(system="errno", code="ECONNRESET") if number in wrong else None,
-        )
-        for number in range(24)
-    )
-    return row_of("X::again", Status.FAILED, component="redis", observations=seen)
-
-
-@pytest.mark.parametrize("instances", [2, 3])
-def test_what_fails_every_nth_time_is_one_of_several_that_nobody_tells_apart(instances: int) -> None:
-    """A target file may name no instance; the turns of the balancer tell one from chance, also in a test
-    that passed."""
-    turns = _asked_again_and_again(range(1, 24, instances))
-    again = row_of("X::once", Status.FAILED, component="redis", observations=turns.observations[:2])
-    (finding,) = diagnose([turns.model_copy(update={"status": Status.PASSED}), again], TARGET, at=AT)
-    assert (finding.cause, finding.component, finding.instance) == (C.BAD_INSTANCE, "api", None)
-    assert "not known which" in finding.title
-
-
-def test_what_fails_by_chance_is_a_share() -> None:
-    (finding,) = diagnose([_asked_again_and_again((1, 4, 6, 11, 15, 17))], TARGET, at=AT)
-    assert (finding.cause, finding.component) == (C.INTERMITTENT_ERRORS, "redis")
-
-
-def test_a_clock_that_is_off_explains_what_the_store_that_refuses_it_did_not_do() -> None:
-    """The cause is at whoever asks the store; what fails is seen at the store."""
-    rows = [
-        *World([Fault(E.CLOCK_SKEW, "artifacts", code="RequestTimeTooSkewed")]).rows(),
-        row_of(
-            "X::lists",
-            Status.FAILED,
-            component="artifacts",
-            facts=(fact(FactKind.ARTIFACT_STORE_FAILED, "artifacts", via="mlflow"),),
-        ),
-    ]
-    assert [(each.cause, each.component) for each in diagnose(rows, TARGET, at=AT)] == [
-        (C.CLOCK_SKEW, "mlflow")
-    ]
-
-
-def test_an_unhealthy_target_that_is_one_instance_is_said_of_it() -> None:
-    """All targets of a group are listed; that it accepts no connection for us either is the same thing."""
-    rows = [
-        row_of("X::group", Status.FAILED, facts=(fact(FactKind.TARGET_UNHEALTHY, "api-2"),)),
-        row_of(
-            "X::connects",
-            Status.FAILED,
-            facts=(fact(FactKind.REFUSED, "api-2"),),
-            observations=(World([])._asked(next(questions()), 0, 0, random.Random(1)),),
-        ),
-    ]
-    (finding,) = diagnose(rows, TARGET, at=AT)
-    assert (finding.cause, finding.component, finding.instance) == (C.TARGET_UNHEALTHY, "api", "api-2")
-
-
-def test_a_part_that_answers_nothing_is_not_called_slow_for_a_word_of_another() -> None:
-    """That the API says it is well, without having asked it, is no slow answer."""
-    claim = Observation(
-        id="claim",
-        operation="reported.health",
-        asker="api",
-        dialled="mlflow",
-        instance="api-2",
-        path=(Edge(source="api", to="mlflow"),),
-        started_at=AT + timedelta(seconds=7),
-        ended_at=AT + timedelta(seconds=7),
-        outcome=Outcome.OK,
-    )
-    said = row_of("X::said", Status.PASSED, component="mlflow", observations=(claim,))
-    rows = [*World([Fault(E.READ_TIMEOUT, "mlflow")]).rows(), said]
-    assert diagnose(rows, TARGET, at=AT)[0].cause is C.NOT_ANSWERING
-
-
-def test_who_waits_for_a_part_that_is_out_is_no_slow_instance() -> None:
-    """One instance meets it more often than the other; neither is slow."""
-    rows = World([Fault(E.READ_TIMEOUT, "mlflow", asker="api")]).rows()
-    slow = [
-        Observation(
-            id=f"slow{number}",
-            operation="health.mlflow",
-            dialled="api",
-            instance=instance,
-            path=(Edge(source="validation", to="api"), Edge(source="api", to="mlflow", optional=True)),
-            started_at=AT + timedelta(seconds=number),
-            ended_at=AT + timedelta(seconds=number + 1),
-            outcome=Outcome.OK,
-            status=200,
-            numbers={"elapsed_ms": elapsed_ms},
-        )
-        for number in range(6)
-        for instance, elapsed_ms in (("api-1", 10.0), ("api-2", 900.0))
-    ]
-    rows.append(row_of("X::slow", Status.PASSED, observations=tuple(slow)))
-    assert {each.cause for each in diagnose(rows, TARGET, at=AT)} == {C.NOT_ANSWERING}
-
-
-def _claims(part: str, instance: str, at_s: float, *, well: bool) -> Observation:
-    return Observation(
-        id=f"{instance}-{at_s}",
-        operation="reported.health",
-        asker="api",
-        dialled=part,
-        instance=instance,
-        path=(Edge(source="api", to=part),),
-        started_at=AT + timedelta(seconds=at_s),
-        ended_at=AT + timedelta(seconds=at_s),
-        outcome=Outcome.OK if well else Outcome.ERROR,
-        error_class=None if well else E.STATE,
-        native=None if well else Native(system="health", code="unhealthy"),
-    )
-
-
-def test_what_every_instance_says_is_not_said_of_the_one_whose_test_failed() -> None:
-    """A queue is called unwell by both, and what it lies in answers: one row failed, others did not mind."""
-    rows = [
-        *World([]).rows(),
-        row_of(
-            "X::minds",
-            Status.FAILED,
-            component="message_queue",
-            observations=(_claims("message_queue", "api-2", 1, well=False),),
-        ),
-        row_of(
-            "X::does_not",
-            Status.PASSED,
-            component="message_queue",
-            observations=tuple(
-                _claims("message_queue", instance, 2 + number, well=number % 2 == 1)
-                for number in range(4)
-                for instance in ("api-1", "api-2")
-            ),
-        ),
-    ]
-    (finding,) = diagnose(rows, TARGET, at=AT)
-    assert (finding.cause, finding.component, finding.instance) == (
-        C.HEALTH_ANSWER_WRONG,
-        "message_queue",
-        None,
-    )
-
-
-def test_who_keeps_its_connection_tells_no_untruth() -> None:
-    """With no connection left, one that has its own says that the database is well; a pool runs out."""
-    rows = [
-        *World([Fault(E.CONNECTIONS_EXHAUSTED, "postgres", code="53300")]).rows(),
-        row_of("X::views", Status.FAILED, facts=(fact(FactKind.HEALTH_CLAIMS_WELL, "postgres"),)),
-        row_of("X::pool", Status.FAILED, facts=(fact(FactKind.POOL_EXHAUSTED, "mlflow", via="api"),)),
-    ]
-    (finding,) = diagnose(rows, TARGET, at=AT)
-    assert finding.cause is C.CONNECTIONS_EXHAUSTED
-
-
-def test_an_answer_that_breaks_its_promise_while_a_fault_of_ours_is_on_is_said_with_its_request() -> None:
-    """`/health/mlflow` that fails as soon as the breaker is open says nothing of the breaker."""
-    broken = Observation(
-        id="o",
-        operation="health.mlflow",
-        dialled="api",
-        instance="api-1",
-        path=(Edge(source="validation", to="api"), Edge(source="api", to="mlflow", optional=True)),
-        started_at=AT,
-        ended_at=AT,
-        outcome=Outcome.UNEXPECTED,
-        error_class=E.SERVER_ERROR,
-        status=500,
-        expected="status 503",
-        faults_on=("refuse:api-1->mlflow",),
-    )
-    row = row_of(
-        "X::opens", Status.FAILED, facts=(fact(FactKind.UNEXPECTED_STATUS, "api"),), observations=(broken,)
-    )
-    (finding,) = diagnose([row], TARGET, at=AT)
-    assert (finding.cause, finding.component) == (C.WRONG_STATUS, "api")
-    assert "GET /health/mlflow" in finding.title
