@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
 
 from hokusai_validation.facts import Fact
 from hokusai_validation.observation import Frozen
@@ -395,6 +395,19 @@ class Coverage(Frozen):
     seen_statuses: int
 
 
+class Reason(Frozen):
+    """A sentence that a verdict rests on, and the tests that it speaks of (by name)."""
+
+    text: str
+    tests: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_sentence(cls, given: object) -> object:
+        """Reports of earlier versions have the sentence alone, its tests within."""
+        return {"text": given} if isinstance(given, str) else given
+
+
 class Report(Frozen):
     """The whole outcome of a run."""
 
@@ -405,7 +418,7 @@ class Report(Frozen):
     finished_at: AwareDatetime
     verdict: Verdict
     headline: str
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     scores: Scores
     counts: Counts
     results: tuple[Result, ...]

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from hokusai_validation.report import Report
+from hokusai_validation.report import Reason, Report
 from hokusai_validation.reporting.escape import terminal
 from hokusai_validation.reporting.views import accepted
 from hokusai_validation.result import CATALOGUE_CATEGORIES, Category, Phase, Status, final_attempts
 
 COLOURS = {"healthy": "green", "degraded": "yellow", "inconclusive": "magenta", "unhealthy": "red"}
 REASONS = 8
+IDS = 5  # of a reason's tests
 
 
 def show(console: Console, report: Report, folder: str) -> None:
@@ -44,8 +45,9 @@ def show(console: Console, report: Report, folder: str) -> None:
     )
     colour = COLOURS[report.verdict.value]
     console.print(f"\n[bold {colour}]{report.verdict.value.upper()}[/]  {terminal(report.headline, 2000)}")
+    ids = {row.test: row.id for row in final}
     for reason in report.reasons[:REASONS]:
-        console.print(f"  - {terminal(reason, 600)}", highlight=False)
+        console.print(f"  - {terminal(_said(reason, ids), 600)}", highlight=False)
     for notice in report.notices[:REASONS]:
         console.print(f"  target file: {terminal(notice, 600)}", highlight=False)
     for finding in report.findings[:REASONS]:
@@ -108,3 +110,10 @@ def _by_category(report: Report) -> str:
             passed = sum(row.status is Status.PASSED for row in rows)
             parts.append(f"{category.value} {passed}/{len(rows)}")
     return ", ".join(parts)
+
+
+def _said(reason: Reason, ids: Mapping[str, str]) -> str:
+    if not reason.tests:
+        return reason.text
+    named = ", ".join(ids.get(test, test) for test in reason.tests[:IDS])
+    return f"{reason.text} ({named}{', …' if len(reason.tests) > IDS else ''})"

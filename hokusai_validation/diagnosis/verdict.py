@@ -23,7 +23,7 @@ from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selec
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.diagnosis.waivers import Waivers, waivers
 from hokusai_validation.facts import FactKind
-from hokusai_validation.report import Finding, Report, Verdict
+from hokusai_validation.report import Finding, Reason, Report, Verdict
 from hokusai_validation.result import (
     CATALOGUE_CATEGORIES,
     Category,
@@ -35,15 +35,13 @@ from hokusai_validation.result import (
 )
 from hokusai_validation.target import Target
 
-NAMED_TESTS = 5  # of one kind in a reason; the rest is a number
-
 
 @dataclass(frozen=True)
 class Judgement:
     """A verdict and, strongest first, the sentences that it rests on."""
 
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
 def judge(
@@ -66,9 +64,11 @@ def judge(
     unhealthy += _consequences(hard)
     inconclusive = _not_judged([row for row in critical if row not in followed], target)
     if not any(row.executed for row in final):
-        inconclusive.append("no test was executed")
+        inconclusive.append(Reason(text="no test was executed"))
     if not target.catalogue and not target.checks:
-        inconclusive.append("the catalogue does not apply to this target, and its file has no [[checks]]")
+        inconclusive.append(
+            Reason(text="the catalogue does not apply to this target, and its file has no [[checks]]")
+        )
     degraded = _accepted(accepted)
     degraded += _impaired(rows, [row for row in final if row.test not in accepted.tests], target)
     degraded += _consequences([row for row in followed if row not in hard])
@@ -149,9 +149,9 @@ def left_on(rows: Iterable[Result]) -> tuple[OrphanedFault, ...]:
     return orphaned_faults(rows)
 
 
-def _critical_failures(critical: Iterable[Result]) -> list[str]:
+def _critical_failures(critical: Iterable[Result]) -> list[Reason]:
     failed = [row for row in critical if row.status is Status.FAILED]
-    return [_sentence(failed, "critical test failed", "critical tests failed")] if failed else []
+    return [_about(failed, "critical test failed", "critical tests failed")] if failed else []
 
 
 def _followed(row: Result, faulty: Collection[str], graph: Graph) -> bool:
@@ -167,18 +167,21 @@ def _is_hard(row: Result, graph: Graph, faulty: Collection[str]) -> bool:
     return graph.is_critical(row.blocked_by or "") and _followed(row, faulty, graph)
 
 
-def _accepted(accepted: Waivers) -> list[str]:
+def _accepted(accepted: Waivers) -> list[Reason]:
     return [
-        f"{_number(len(each.tests), 'failed test')} accepted by {each.owner} until {each.until}"
-        f" ({each.what}): {each.reason}"
+        Reason(
+            text=f"{_number(len(each.tests), 'failed test')} accepted by {each.owner} until {each.until}"
+            f" ({each.what}): {each.reason}",
+            tests=tuple(each.tests),
+        )
         for each in accepted.applied
     ]
 
 
-def _consequences(followed: Sequence[Result]) -> list[str]:
+def _consequences(followed: Sequence[Result]) -> list[Reason]:
     """A sentence for each part that critical tests were not executed for."""
     return [
-        _sentence(
+        _about(
             [row for row in followed if row.blocked_by == part],
             f"critical test was not executed, as {part} was not well before it",
             f"critical tests were not executed, as {part} was not well before them",
@@ -187,7 +190,7 @@ def _consequences(followed: Sequence[Result]) -> list[str]:
     ]
 
 
-def _not_judged(critical: Sequence[Result], target: Target) -> list[str]:
+def _not_judged(critical: Sequence[Result], target: Target) -> list[Reason]:
     broken = [row for row in critical if row.status is Status.BROKEN]
     stale = [row for row in critical if is_stale(row)]
     missing = [row for row in critical if not was_selected(row) and not declared_skip(row, target)]
@@ -202,11 +205,11 @@ def _not_judged(critical: Sequence[Result], target: Target) -> list[str]:
     reasons = []
     if broken:
         reasons.append(
-            _sentence(broken, "critical test could not be judged", "critical tests could not be judged")
+            _about(broken, "critical test could not be judged", "critical tests could not be judged")
         )
     if skipped:
         reasons.append(
-            _sentence(
+            _about(
                 skipped,
                 "critical test was skipped for a reason that the target file does not declare",
                 "critical tests were skipped for reasons that the target file does not declare",
@@ -214,26 +217,28 @@ def _not_judged(critical: Sequence[Result], target: Target) -> list[str]:
         )
     for rows, why in ((stale, "only rows older than the newest deployment"), (missing, "no rows")):
         for phase in Phase:
-            count = sum(row.phase is phase for row in rows)
-            if count:
-                reasons.append(f"phase {phase.value} has {why} for {_number(count, 'critical test')}")
+            of_phase = [row for row in rows if row.phase is phase]
+            if of_phase:
+                begins = f"phase {phase.value} has {why} for"
+                one = _about(of_phase, "critical test", "critical tests")
+                reasons.append(one.model_copy(update={"text": f"{begins} {one.text}"}))
     return reasons
 
 
-def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -> list[str]:
+def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -> list[Reason]:
     reasons = []
     failed = [row for row in final if row.status is Status.FAILED and not row.critical]
     if failed:
         reasons.append(
-            _sentence(failed, "test that is not critical failed", "tests that are not critical failed")
+            _about(failed, "test that is not critical failed", "tests that are not critical failed")
         )
     flaky = [row for row in final if row.critical and row.status is Status.PASSED and row.flaky]
     if flaky:
         reasons.append(
-            _sentence(flaky, "critical test passed at its second attempt only", "critical tests were flaky")
+            _about(flaky, "critical test passed at its second attempt only", "critical tests were flaky")
         )
     passed: tuple[Alert, ...] = alerts(final, target)
-    reasons += [f"alert threshold passed: {alert.sentence}" for alert in passed]
+    reasons += [Reason(text=f"alert threshold passed: {alert.sentence}") for alert in passed]
     views = {
         fact.component
         for row in final
@@ -241,19 +246,19 @@ def _impaired(rows: Sequence[Result], final: Sequence[Result], target: Target) -
         if row.executed and fact.kind in (FactKind.HEALTH_ANSWER_WRONG, FactKind.HEALTH_CLAIMS_WELL)
     }
     if views:
-        reasons.append(f"the three views of {', '.join(sorted(views))} disagree")
+        reasons.append(Reason(text=f"the three views of {', '.join(sorted(views))} disagree"))
     return reasons
 
 
-def _left_on(rows: Iterable[Result]) -> list[str]:
+def _left_on(rows: Iterable[Result]) -> list[Reason]:
     left = orphaned_faults(rows)
-    return [f"{_number(len(left), 'fault')} of ours could not be undone"] if left else []
+    return [Reason(text=f"{_number(len(left), 'fault')} of ours could not be undone")] if left else []
 
 
-def _sentence(rows: Sequence[Result], one: str, many: str) -> str:
-    names = ", ".join(f"{row.id} {row.test.rpartition('::')[2]}" for row in rows[:NAMED_TESTS])
-    rest = f" and {len(rows) - NAMED_TESTS} more" if len(rows) > NAMED_TESTS else ""
-    return f"{len(rows)} {one if len(rows) == 1 else many}: {names}{rest}"
+def _about(rows: Sequence[Result], one: str, many: str) -> Reason:
+    return Reason(
+        text=f"{len(rows)} {one if len(rows) == 1 else many}", tests=tuple(row.test for row in rows)
+    )
 
 
 def _number(count: int, noun: str) -> str:

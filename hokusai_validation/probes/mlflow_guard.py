@@ -11,6 +11,8 @@ from hokusai_validation.bounds import connections as bounded
 from hokusai_validation.bounds.connections import Bounds
 from hokusai_validation.errors import AnswerTooLarge, ProtocolViolated
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import recording
+from hokusai_validation.resources.classification import of_exception
 from hokusai_validation.resources.http import ANSWER_LIMIT_BYTES, unpacked
 from hokusai_validation.target import Target
 
@@ -134,6 +136,7 @@ def guarded(guard: Guard) -> Iterator[None]:
 
 def _adapter(guard: Guard) -> Any:
     """What `requests` sends by: each hop of a redirect comes through it."""
+    import requests
     from requests.adapters import HTTPAdapter
     from requests.exceptions import ContentDecodingError, TooManyRedirects
 
@@ -146,7 +149,21 @@ def _adapter(guard: Guard) -> Any:
 
         def send(self, request: Any, *arguments: Any, **options: Any) -> "requests.Response":
             guard.check_url(str(request.url))
-            answer = super().send(request, *arguments, **options)
+            question = recording.ask_http(
+                request.method, request.url, with_key="authorization" in request.headers
+            )
+            if question.traceparent:
+                request.headers.setdefault("traceparent", question.traceparent)
+            try:
+                answer = super().send(request, *arguments, **options)
+                self._unpack(answer, request)
+                # Of an artifact that comes in pieces nothing is read here.
+                pieces = options.get("stream") and answer.ok
+                body = b"" if pieces else answer.content
+            except requests.RequestException as error:
+                question.failed(of_exception(error))
+                raise
+            question.answered(answer.status_code, {**answer.headers}, body)
             if answer.is_redirect:
                 self._hops += 1
                 if self._hops > REDIRECTS_LIMIT:
@@ -154,6 +171,9 @@ def _adapter(guard: Guard) -> Any:
                     raise TooManyRedirects(f"more than {REDIRECTS_LIMIT} redirects", request=request)
             else:
                 self._hops = 0
+            return answer
+
+        def _unpack(self, answer: "requests.Response", request: Any) -> None:
             if answer.headers.get("content-encoding", "identity").lower() != "identity":
                 packed = answer.raw.read(decode_content=False)
                 try:
@@ -161,7 +181,6 @@ def _adapter(guard: Guard) -> Any:
                 except (AnswerTooLarge, ProtocolViolated) as error:
                     raise ContentDecodingError(str(error), request=request) from None
                 answer._content_consumed = True
-            return answer
 
         _hops = 0
 

@@ -77,5 +77,5 @@ def test_a_wrong_answer_is_the_services_own(tmp_path: Path) -> None:
 def test_without_any_check_nothing_is_judged(tmp_path: Path) -> None:
     _, report, status = ran(tmp_path, target_text((), checks=False))
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert any("no [[checks]]" in reason for reason in report.reasons)
+    assert any("no [[checks]]" in reason.text for reason in report.reasons)
     assert status == 3

@@ -47,7 +47,7 @@ def test_a_waived_test_stays_failed_and_is_no_more_than_degraded(name: str) -> N
     assert report.verdict is Verdict.DEGRADED
     assert report.counts.by_status["failed"] == 1
     assert [each.tests for each in report.waived] == [(LOGIN,)]
-    assert any("accepted by data" in reason for reason in report.reasons)
+    assert any("accepted by data" in reason.text for reason in report.reasons)
     assert exit_status(report, of, set(Phase)) == 0
     assert exit_status(report, of, set(Phase), fail_on_degraded=True) == 1
 

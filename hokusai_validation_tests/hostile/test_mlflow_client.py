@@ -1,6 +1,7 @@
 """MLflow's own client against a registry that leads it astray: it writes nowhere, goes nowhere else, waits and
 grows within its bounds, and a round trip whose bytes did not travel is none."""
 
+import contextlib
 import json
 import threading
 import time
@@ -19,11 +20,15 @@ from pydantic import SecretStr
 from hokusai_validation.bounds.connections import Bounds
 from hokusai_validation.errors import EarlierFailed, ExpectationUnmet, RequestFailed
 from hokusai_validation.facts import FactKind
+from hokusai_validation.observation import ErrorClass, Observation, Outcome
 from hokusai_validation.probes.mlflow_guard import ClientMisled, Guard
 from hokusai_validation.probes.registration import Journey
+from hokusai_validation.resources import recording
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.mlflow import Mlflow
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.places import Places
+from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Endpoints, Limits, Target
 from hokusai_validation_tests.hostile.test_client import MEMORY_MB, memory_mb
@@ -39,6 +44,7 @@ class Registry:
     artifact_uri: str = "mlflow-artifacts:/1/r/artifacts"
     astray: Callable[["Registry", str, str], Answer | None] = lambda *_: None
     asked: list[str] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
     kept: dict[str, bytes] = field(default_factory=dict)
     url: str = ""
     name: str = ""
@@ -92,7 +98,11 @@ def serving(registry: Registry) -> Iterator[Registry]:
 
         def do(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            registry.traces.append(self.headers.get("traceparent"))
             status, headers, content = registry.answer(self.command, self.path, body)
+            if status == 0:  # stands for a connection that ends without an answer
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -148,6 +158,34 @@ def test_a_fair_registry_passes() -> None:
     with serving(Registry()) as registry:
         journey(registry).go("artifact_round_trip", Evidence(Target(name="stub")))
         assert len(registry.kept) == 1
+
+
+def test_what_the_client_asks_is_observed_and_part_of_the_trace() -> None:
+    with serving(Registry()) as registry:
+        seen = _observed(registry, "artifact_round_trip")
+    asked = {item.operation for item in seen}
+    assert {"proxy.experiments.create", "proxy.runs.create", "proxy.artifacts.write"} <= asked
+    assert {item.outcome for item in seen} == {Outcome.OK}
+    assert None not in registry.traces
+    # Like answers are kept once.
+    assert {item.span_id for item in seen} <= {str(trace).split("-")[2] for trace in registry.traces}
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"), [((0, {}, b""), ErrorClass.RESET), ((500, {}, b"{}"), ErrorClass.SERVER_ERROR)]
+)
+def test_what_the_client_fails_by_is_observed(answer: Answer, found: ErrorClass) -> None:
+    with serving(Registry(astray=lambda *_: answer)) as registry:
+        seen = _observed(registry, "client_initialised")
+    assert {item.error_class for item in seen} == {found}
+
+
+def _observed(registry: Registry, stage: str) -> tuple[Observation, ...]:
+    going = journey(registry)
+    recorder = Recorder(Places(going.target))
+    with recording.recording(recorder), contextlib.suppress(ExpectationUnmet, EarlierFailed):
+        going.go(stage, Evidence(going.target))
+    return recorder.finished(passed=False)
 
 
 @pytest.mark.parametrize(

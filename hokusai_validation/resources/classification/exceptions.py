@@ -15,7 +15,7 @@ _GAI = {
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY", "EAI_AGAIN", "EAI_FAIL")
     if hasattr(socket, name)
 }
-# httpx' and httpcore's, whose names say what happened; the same for the standard library's.
+# httpx' and httpcore's, whose names say what happened; the same for the standard library's, below requests'.
 _NAMED: Mapping[str, ErrorClass] = {
     "ConnectTimeout": ErrorClass.CONNECT_TIMEOUT,
     "ReadTimeout": ErrorClass.READ_TIMEOUT,
@@ -25,6 +25,8 @@ _NAMED: Mapping[str, ErrorClass] = {
     "ReadError": ErrorClass.RESET,
     "WriteError": ErrorClass.RESET,
     "CloseError": ErrorClass.RESET,
+    "RemoteDisconnected": ErrorClass.RESET,
+    "IncompleteRead": ErrorClass.CLOSED_EARLY,
     "ConnectError": ErrorClass.UNREACHABLE,
     "LocalProtocolError": ErrorClass.PROTOCOL,
     "UnsupportedProtocol": ErrorClass.PROTOCOL,
@@ -58,8 +60,9 @@ def of_exception(error: BaseException) -> Classified:
     name = type(error).__name__
     if name == "RemoteProtocolError":
         return _of_protocol(str(error))
-    if name in _NAMED:
-        return Classified(_NAMED[name], Native(system="http", code=name))
+    for each in causes:  # requests' own words for it are vague
+        if type(each).__name__ in _NAMED:
+            return Classified(_NAMED[type(each).__name__], Native(system="http", code=type(each).__name__))
     return of_text(str(error)) or Classified(ErrorClass.UNKNOWN, Native(system="python", code=name[:80]))
 
 
