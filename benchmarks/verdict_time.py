@@ -137,12 +137,14 @@ def _outage(outage: Outage, target: Target, folder: Path, runs: int) -> OutageTi
         with outage.on(target):
             taken.append(run(folder, *LIGHT, part=outage.part))
     firsts = [each.first_right_s for each in taken if each.first_right_s is not None]
-    return OutageTime(
+    found = OutageTime(
         outage.name,
         round(median(each.seconds for each in taken), 1),
         round(median(firsts), 1) if len(firsts) == len(taken) else None,
         taken[-1].found,
     )
+    click.echo(found, err=True)  # the whole takes an hour
+    return found
 
 
 @click.command()

@@ -15,7 +15,8 @@ from hokusai_validation.errors import ExpectationUnmet, NoSteadyState, RequestFa
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes import direct
 from hokusai_validation.probes.states import LOOK_AFTER_S, POLL_S, Scene, note_services
-from hokusai_validation.resources import own_faults, shared
+from hokusai_validation.resources import own_faults, shared, unknown_key
+from hokusai_validation.resources.http import SERVER_ERROR_FROM
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role, word_for
@@ -192,9 +193,26 @@ def _raise_if_known(scene: Scene, parts: Collection[str]) -> None:
 
 def _raise_if_out(scene: Scene, parts: Collection[str]) -> None:
     for part in parts:
-        if why := direct.out(part, scene.target):
+        why = direct.out(part, scene.target)
+        if why is None and part == Role.AUTH:
+            why = _keys_unjudged(scene)
+        if why:
             _know(scene, part, why)
     _raise_if_known(scene, parts)
+
+
+def _keys_unjudged(scene: Scene) -> str | None:
+    """How the instance answers a key that only the auth service can judge, where that is an error of the
+    instance's own; the part may be well, and the way to it not. None soon after a fault of ours on it."""
+    if own_faults.since_at_s(scene.target.named(Role.AUTH)) < scene.target.limits.recovery_s:
+        return None
+    try:
+        answer = unknown_key.ask(scene.instance.client)
+    except RequestFailed as error:
+        return f"{scene.name} gives a key that nobody knows no answer ({error})"
+    if answer.status < SERVER_ERROR_FROM:
+        return None
+    return f"{scene.name} answers a key that nobody knows with {answer.status}"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from hokusai_validation.probes.contract.answers import DetailedHealth, Health, M
 from hokusai_validation.probes.contract.check import conforms, expect, failure, has_status
 from hokusai_validation.probes.symptoms import note_symptom
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources import own_faults
-from hokusai_validation.resources.http import Answer
+from hokusai_validation.resources import own_faults, shared
+from hokusai_validation.resources.http import SERVER_ERROR_FROM, Answer
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role, role_of_word, word_for
@@ -32,11 +32,16 @@ POLL_S = 0.05
 SLACK_S = 3.0
 # How long a part has to come back before it is looked at past the API.
 LOOK_AFTER_S = 2.0
-SERVER_ERROR_FROM = 500
+# How long a reset that an instance could not serve is not asked of it again.
+UNSERVED_FOR_S = 30.0
 FAILPOINT_LEASE_S = 20.0
 EXTRA_CALLS = 2
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 STATE_IN_HEALTH = {"degraded": "OPEN", "recovering": "HALF_OPEN"}
+
+_unserved: dict[str, float] = {}  # instance -> when its reset was answered by an error of its own
+_TOPIC = "reset unserved"
+shared.taken_by(_TOPIC, _unserved.__setitem__)
 
 
 @dataclass(frozen=True)
@@ -261,8 +266,14 @@ class Scene:
         """CLOSED with nothing counted: by the reset, else by good calls.
 
         Raises ExpectationUnmet when it stays open."""
-        if self.reset().status == 200:
-            return
+        shared.catch_up()
+        if time.monotonic() - _unserved.get(self.name, float("-inf")) > UNSERVED_FOR_S:
+            status = self.reset().status
+            if status == 200:
+                return
+            if status >= SERVER_ERROR_FROM:  # it takes long where the instance waits for what it needs for it
+                _unserved[self.name] = time.monotonic()
+                shared.tell(_TOPIC, self.name, _unserved[self.name])
         for _ in range(max(1, self.target.gateway.breaker_failure_threshold) + EXTRA_CALLS):
             self.await_retry()
         self.expect_breaker("CLOSED", "after good calls (the reset was refused)")

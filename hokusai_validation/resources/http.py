@@ -59,6 +59,7 @@ FACT_OF_ERROR: Mapping[type[RequestFailed], FactKind] = {
 }
 
 
+SERVER_ERROR_FROM = 500
 _KEY_HEADERS = frozenset({"authorization", "x-api-key"})
 _TOO_LARGE = Classified(ErrorClass.TOO_LARGE, Native(system="http", code="length"))
 _UNPACKED = Classified(ErrorClass.PROTOCOL, Native(system="http", code="content-encoding"))

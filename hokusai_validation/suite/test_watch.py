@@ -7,10 +7,9 @@ import pytest
 
 from hokusai_validation.observation import Observation
 from hokusai_validation.resources import recording
+from hokusai_validation.resources.http import SERVER_ERROR_FROM
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.watch import Watch
-
-SERVER_ERROR_FROM = 500
 
 
 class TestWatch:
