@@ -13,7 +13,7 @@ from hokusai_validation.store.results import ResultStore
 from hokusai_validation.target import LOAD, Target
 from hokusai_validation_tests.assets.materializing import materialize
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
-from hokusai_validation_tests.cli.test_bad_input import command
+from hokusai_validation_tests.cli.typed import typed
 
 TODAY = date(2026, 3, 1)
 STANDING = {"job": "light", "kinds": ["load"], "until": "2026-03-01"}
@@ -113,11 +113,11 @@ def test_a_run_in_dagsters_ui_is_confirmed_by_its_id(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     with serving() as stub:
         source = production_file(tmp_path, stub)
-    done = command(tmp_path, "confirm", str(source), "0b6d4c3a-run")
+    done = typed(tmp_path, "confirm", str(source), "0b6d4c3a-run")
     assert done.returncode == 0, done.stderr
     found = ResultStore("results").confirmation("stub", "0b6d4c3a-run")
     assert found is not None
-    assert command(tmp_path, "confirm", str(source), "../../elsewhere").returncode == 2
+    assert typed(tmp_path, "confirm", str(source), "../../elsewhere").returncode == 2
 
 
 def test_the_right_that_an_old_file_loses_is_said_once(tmp_path: Path) -> None:

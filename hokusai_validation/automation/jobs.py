@@ -1,14 +1,12 @@
 """The jobs of a target: all of it, the phases that were not good, and the light one."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import dagster as dg
-
-from hokusai_validation.assets.phase import key
-from hokusai_validation.assets.progress import STEPS
-from hokusai_validation.assets.report import VERDICT
-from hokusai_validation.assets.resources import identifier
 from hokusai_validation.result import Phase
+
+if TYPE_CHECKING:  # what a command refuses needs the jobs' names only, and Dagster takes a second to import
+    import dagster as dg
 
 LIGHT_PHASES = (Phase.ENVIRONMENT, Phase.DISCOVERY, Phase.HEALTH)
 
@@ -23,10 +21,18 @@ class Job(StrEnum):
 
     def of(self, target: str) -> str:
         """The job's name, which carries the target's."""
+        from hokusai_validation.assets.resources import identifier
+
         return f"{identifier(target)}_{self.value}"
 
-    def selection(self, target: str) -> dg.AssetSelection:
+    def selection(self, target: str) -> "dg.AssetSelection":
         """Its phases, always with `aggregate`, `report` and the verdict."""
+        import dagster as dg
+
+        from hokusai_validation.assets.phase import key
+        from hokusai_validation.assets.progress import STEPS
+        from hokusai_validation.assets.report import VERDICT
+
         phases = LIGHT_PHASES if self is Job.LIGHT else tuple(Phase)
         steps = (*(phase.value for phase in phases), *STEPS[len(Phase) :])
         chosen = dg.AssetSelection.assets(*(key(target, step) for step in steps))

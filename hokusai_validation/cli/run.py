@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from hokusai_validation.cli import confirming, deployed_commit, execution, sandbox_use, verdict_view
+from hokusai_validation.automation.jobs import Job
+from hokusai_validation.cli import confirming, execution, sandbox_use, verdict_view
 from hokusai_validation.cli.completion import targets
 from hokusai_validation.cli.execution import Outcome
 from hokusai_validation.cli.progress_view import ProgressView, Shown
@@ -132,6 +133,7 @@ def run(
         raise UsageError(f"--summary {summary} can't be written: there is no folder {summary.parent}.")
     if failed and chosen:
         raise UsageError("--failed chooses the phases itself; leave out --phase.")
+    _check_before(request)
     end_with_parent()
     with standby.keeping():
         return _run(request)
@@ -140,7 +142,6 @@ def run(
 def _run(request: Request) -> int:
     started = time.monotonic()
     console = Console(stderr=request.as_json, soft_wrap=not sys.stdout.isatty())
-    _check_before(request)
     view = ProgressView(console, until_p0=request.until is not None, shown=request.shown)
     with sandbox_use.source(request.target, view.say) as source:
         stack_s = time.monotonic() - started
@@ -149,6 +150,8 @@ def _run(request: Request) -> int:
         _check_secrets(target)
         _announce(target)
         if request.expect_commit is not None:
+            from hokusai_validation.cli import deployed_commit
+
             deployed_commit.expect(target, request.expect_commit)
         try:
             outcomes, asked = _outcomes(request, source, held, view)
@@ -241,8 +244,6 @@ def _check_before(request: Request) -> None:
     """What can be known before anything is started.
 
     Raises TargetNotFound, TargetInvalid, NotPermitted."""
-    from hokusai_validation.automation.jobs import Job
-
     if sandbox_use.is_sandbox(request.target):
         return
     target = read_target(request.target)

@@ -21,7 +21,6 @@ from urllib.request import urlopen
 import click
 import yaml
 
-from hokusai_validation.assets.metadata import DOCUMENTS_VARIABLE
 from hokusai_validation.cli import execution, family, sandbox_use
 from hokusai_validation.errors import HokusaiError, PortTaken, StackDidNotStart, UsageError
 from hokusai_validation.runner.parentage import end_with_parent
@@ -181,6 +180,8 @@ class _Servers:
     def _start(self, commands: list[list[str]]) -> None:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         if self._documents is not None:
+            from hokusai_validation.assets.metadata import DOCUMENTS_VARIABLE
+
             inherited.setdefault(DOCUMENTS_VARIABLE, self._documents.url)
         with self._log.open("ab") as log:
             self._families.append(family.start(commands, inherited, log.fileno()))

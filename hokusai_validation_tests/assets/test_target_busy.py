@@ -16,7 +16,7 @@ from hokusai_validation.store import locks
 from hokusai_validation.store.results import ResultStore
 from hokusai_validation_tests.assets.materializing import materialize
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
-from hokusai_validation_tests.cli.test_bad_input import command
+from hokusai_validation_tests.cli.typed import typed
 
 HOLD = """
 import sys
@@ -70,7 +70,7 @@ def test_a_run_of_dagster(tmp_path: Path, stub: Stub, monkeypatch: pytest.Monkey
 def test_a_run_of_the_command_line(tmp_path: Path, stub: Stub) -> None:
     source = target_file(tmp_path, stub.url)
     with held(source, tmp_path / "results") as holder:
-        done = command(tmp_path, "run", str(source), "--phase", "health")
+        done = typed(tmp_path, "run", str(source), "--phase", "health")
     assert done.returncode == 3
     assert (
         f"Target 'stub' is in use by another run by process {holder} (somebody's run, since 20" in done.stderr

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hokusai_validation_tests.cli.typed import typed
+
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 GOOD = 'name = "stub"\n'
 
@@ -63,12 +65,12 @@ max_duration_s = 1.0
 )
 def test_one_sentence(tmp_path: Path, file: str, words: tuple[str, ...], status: int, text: str) -> None:
     (tmp_path / "t.toml").write_text(file)
-    done = command(tmp_path, *words)
+    done = typed(tmp_path, *words)
     assert done.returncode == status, done.stderr
     assert text in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    assert not (tmp_path / "results").exists()
+    assert {each.name for each in tmp_path.iterdir()} == {"t.toml"}
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
@@ -76,6 +78,8 @@ def test_an_unreadable_file(tmp_path: Path) -> None:
     done = command(tmp_path, "run", "t.toml")
     assert done.returncode == 2
     assert "t.toml is not valid TOML" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
 
 
 def test_a_trace_only_when_asked_for(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from hokusai_validation.result import Phase
 from hokusai_validation.store.results import ResultStore
-from hokusai_validation_tests.cli.test_bad_input import GOOD, command
+from hokusai_validation_tests.cli.test_bad_input import GOOD
+from hokusai_validation_tests.cli.typed import typed
 
 
 def results_is_a_file(folder: Path) -> None:
@@ -54,7 +55,7 @@ def test_it_is_one_sentence_and_no_verdict(tmp_path: Path, damage: object) -> No
     assert callable(damage)
     damage(tmp_path)
     (tmp_path / "t.toml").write_text(GOOD)
-    done = command(tmp_path, "run", "t.toml", "--phase", "environment")
+    done = typed(tmp_path, "run", "t.toml", "--phase", "environment")
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error:") == 1

@@ -21,6 +21,7 @@ from hokusai_validation.runner.standby import MODULE
 from hokusai_validation.store.results import ResultStore, Run, of_run
 from hokusai_validation.target import Target
 from hokusai_validation_tests.assets.stub import Stub, serving, target_file
+from hokusai_validation_tests.cli.typed import typed
 
 SCRIPT = str(Path(sys.executable).with_name("hokusai-validation"))
 WAIT_S = 90.0  # a busy machine takes long to start a process
@@ -49,9 +50,8 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
 
 
 def run(folder: Path, *words: str) -> tuple[int, str, str]:
-    with start(folder, *words) as process:
-        out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    done = typed(folder, "run", "stub.toml", *words, COLUMNS="200")
+    return done.returncode, done.stdout, done.stderr
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
@@ -67,8 +67,9 @@ def test_a_run_says_what_happened_and_where_the_report_is(tmp_path: Path, stub: 
     target_file(tmp_path, stub.url)
     summary = tmp_path / "summary.md"
     words = ("--phase", "discovery", "--phase", "environment", "--summary", str(summary))
-    status, out, err = run(tmp_path, "--verbose", *words)
-    assert status == 3, err
+    with start(tmp_path, "--verbose", *words) as process:
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 3, err
     assert "Warning" not in err  # neither Dagster's about itself nor a library's
     assert summary.read_text(encoding="utf-8").startswith("### ❔")
     lines = out.splitlines()
