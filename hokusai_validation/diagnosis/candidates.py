@@ -28,12 +28,14 @@ from hokusai_validation.topology import Role
 REDIRECTED_FROM = 300
 MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at times
 LEAST_CONSTANT = 2  # failures of an operation, on average, to say that it fails always
+NEARLY_ALL = 0.9  # of what is asked fails: it is out
 # Of these every instance was asked, so that one alone is one of several.
 _LISTED = frozenset({F.COMMIT_UNEXPECTED, F.TARGET_UNHEALTHY})
 # What a component met on the way of a question, and the answer that it had to ask another for.
 _MET = frozenset({"reported.error", "reported.answer", "reported.log"})
 _PROBES = frozenset({"live", "health", "ready", "version"})
 _CLOSED = frozenset({Refined.HOP_FAILED, E.RESET, E.CLOSED_EARLY})
+_WAITING = frozenset({Cause.NOT_ANSWERING, Cause.UNREACHABLE})
 _SERVER_SIDE = GATEWAY | {E.SERVER_ERROR}
 
 
@@ -110,9 +112,25 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
             ),
         ):
             known = found.get(cause.key)
-            cause = replace(cause, doubts=doubts.get(place, 0))
+            cause = replace(cause, doubts=cause.doubts + doubts.get(place, 0))
             found[cause.key] = cause if known is None else _merged(known, cause)
+    _joined_askers(found)
     return tuple(found[key] for key in sorted(found))
+
+
+def _joined_askers(found: dict[str, Candidate]) -> None:
+    """Several components that are without a place, one of them only waiting: all are, in the way that
+    another tells."""
+    for waits in [each for each in found.values() if each.cause in _WAITING and _of_one(each)]:
+        for tells in [each for each in found.values() if each.cause not in _WAITING and _of_one(each)]:
+            if tells.place == waits.place and tells.asker != waits.asker:
+                found[tells.key] = replace(_merged(tells, waits), asker=None)
+
+
+def _of_one(cause: Candidate) -> bool:
+    """Whether one component of the stack alone is without its place."""
+    reach = cause.kind.every and {each.sign for each in cause.signs} <= REACH
+    return reach and cause.asker not in (None, VALIDATION)
 
 
 def _witnesses(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
@@ -161,11 +179,16 @@ def _changed_secrets(groups: Groups) -> None:
 
 
 def _merged(one: Candidate, other: Candidate) -> Candidate:
-    """Two of one key as one: an instance or asker that they don't share is no longer said."""
+    """Two of one key as one: an instance or asker that they don't share is no longer said; it holds from
+    the first of them on."""
+    timed = max(one.timing, other.timing, key=_weight)
+    if timed.duty is Duty.ALWAYS:
+        began = [each.timing.began for each in (one, other) if each.timing.began is not None]
+        timed = replace(timed, began=min(began) if len(began) == 2 else None)
     return replace(
         one,
         signs=tuple(dict.fromkeys((*one.signs, *other.signs))),
-        timing=max(one.timing, other.timing, key=_weight),
+        timing=timed,
         asker=one.asker if one.asker == other.asker else None,
         instance=one.instance if one.instance == other.instance else None,
     )
@@ -242,6 +265,13 @@ def _located(
             )
         else:
             yield _converted(Candidate(kind.cause, kind, place, signs, found, instance=instance), own)
+        others = [each for each in witnesses if each.instance not in (None, instance) and each.asker == owner]
+        if owner == place or not (kind.every and kinds_of_sign <= REACH and all(map(_a_claim, others))):
+            return
+        # What the others say of it may come over connections that they kept: all may be without it.
+        count = sum(each.count for each in others)
+        only = _only_asker(frozenset({owner}), signs, witnesses, graph)
+        yield Candidate(kind.cause, kind, place, signs, found, asker=only, doubts=count)
         return
     turned = _one_in_turn(place, kind, all_bad, witnesses, graph)
     if turned is not None:
@@ -249,10 +279,9 @@ def _located(
         return
     if kind is UNWELL and not reached:
         return
-    askers = {each.asker for each in signs}
-    only = next(iter(askers)) if len(askers) == 1 else None
-    if not kind.every or not any(each.asker != only for each in witnesses):
-        only = None
+    only = (
+        _only_asker(frozenset(each.asker for each in signs), signs, witnesses, graph) if kind.every else None
+    )
     if kind.every:
         witnesses = _not_of_others(signs, witnesses)
     by_asker = [
@@ -269,6 +298,21 @@ def _located(
         Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
         [each for each in witnesses if only is None or each.asker == only],
     )
+
+
+def _only_asker(
+    askers: frozenset[str], signs: Sequence[Evidence], witnesses: Sequence[Evidence], graph: Graph
+) -> str | None:
+    """The one component that is without the place while others have it. Our own way there may be another
+    one: where all of several components that ask there are without it, it is none of them."""
+    if len(askers) != 1:
+        return None
+    (only,) = askers
+    others = [each for each in witnesses if each.asker != only]
+    first = min(each.first for each in signs)
+    of_the_stack = [each for each in others if each.asker != VALIDATION]
+    lost = bool(of_the_stack) and all(each.last < first for each in of_the_stack)
+    return only if others and not (only != VALIDATION and lost) else None
 
 
 def _timed(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> Timing:
@@ -385,7 +429,9 @@ def _converted(found: Candidate, witnesses: Sequence[Evidence]) -> Candidate:
             return replace(found, cause=Cause.SLOW_DEPENDENCY, kind=_like(Cause.SLOW_DEPENDENCY, found.kind))
     if found.timing.duty is Duty.ONCE and signs & REACH:
         return replace(found, cause=Cause.AWAY, kind=_like(Cause.AWAY, found.kind))
-    if found.timing.duty is Duty.SHARE and signs <= REACH:
+    # Connections that were kept go on where a network was closed: it may be closed all the time.
+    kept = signs <= {E.CONNECT_TIMEOUT} or found.timing.rate >= NEARLY_ALL
+    if found.timing.duty is Duty.SHARE and signs <= REACH and not kept:
         idle = signs <= _CLOSED and closed_while_idle(found.signs, witnesses)
         cause = Cause.KEEP_ALIVE if idle else Cause.INTERMITTENT_ERRORS
         return replace(found, cause=cause, kind=_like(cause, found.kind))

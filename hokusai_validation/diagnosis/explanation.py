@@ -92,8 +92,8 @@ def _at(cause: Candidate, one: Evidence) -> float:
     """At the same place, of the same asker and the same operation where the cause has one."""
     if one.repeated or one.place not in cause.met_at or one.sign not in cause.kind.near | cause.kind.own:
         return 0.0
-    if cause.asker is not None and one.asker != cause.asker:
-        return 0.0
+    if cause.asker is not None and one.asker != cause.asker and one.observation is not None:
+        return 0.0  # who asked for what a test made of several questions is not known
     if cause.operation and one.operation not in ("", cause.operation):
         return 0.0
     return NEAR

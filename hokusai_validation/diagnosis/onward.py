@@ -35,6 +35,9 @@ def silent(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Evidence:
         ]
         if not well or not following:
             break
+        later = [one for one in well if one.last >= each.first]
+        if any(not leads(one, place, following[0]) for one in later):
+            well = later  # what went over the edge before may have had a connection that was kept
         needing = any(leads(one, place, following[0]) for one in well)
         place, asker = following[0], place
         passed.add(place)
