@@ -35,7 +35,7 @@ _LISTED = frozenset({F.COMMIT_UNEXPECTED, F.TARGET_UNHEALTHY})
 _MET = frozenset({"reported.error", "reported.answer", "reported.log"})
 _PROBES = frozenset({"live", "health", "ready", "version"})
 _CLOSED = frozenset({Refined.HOP_FAILED, E.RESET, E.CLOSED_EARLY})
-_WAITING = frozenset({Cause.NOT_ANSWERING, Cause.UNREACHABLE})
+_VAGUE = {Cause.NOT_ANSWERING: 1, Cause.UNREACHABLE: 2}  # how little they say
 _SERVER_SIDE = GATEWAY | {E.SERVER_ERROR}
 
 
@@ -119,18 +119,23 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
 
 
 def _joined_askers(found: dict[str, Candidate]) -> None:
-    """Several components that are without a place, one of them only waiting: all are, in the way that
-    another tells."""
-    for waits in [each for each in found.values() if each.cause in _WAITING and _of_one(each)]:
-        for tells in [each for each in found.values() if each.cause not in _WAITING and _of_one(each)]:
-            if tells.place == waits.place and tells.asker != waits.asker:
-                found[tells.key] = replace(_merged(tells, waits), asker=None)
+    """Of one place: where one component only waits for it, or says nothing of how it failed, and another
+    tells how, it is out for both in the way that is told."""
+    reach = [each for each in found.values() if each.kind.every and {one.sign for one in each.signs} <= REACH]
+    for vague in [each for each in reach if each.cause in _VAGUE]:
+        for told in [each for each in reach if each.place == vague.place]:
+            told = found[told.key]
+            if _VAGUE.get(told.cause, 0) >= _VAGUE[vague.cause]:
+                continue
+            if vague.cause is Cause.UNREACHABLE or (
+                _of_one(vague) and _of_one(told) and told.asker != vague.asker
+            ):
+                found[told.key] = _merged(told, vague)
 
 
 def _of_one(cause: Candidate) -> bool:
     """Whether one component of the stack alone is without its place."""
-    reach = cause.kind.every and {each.sign for each in cause.signs} <= REACH
-    return reach and cause.asker not in (None, VALIDATION)
+    return cause.asker not in (None, VALIDATION)
 
 
 def _witnesses(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:

@@ -74,7 +74,10 @@ def _is_of_edge(edge: tuple[str, str], bad: Sequence[Evidence], evidence: Sequen
             else:
                 good_without += each.count
         elif _of_a_gateway(each) and each.place == source and not leads(each, source, to):
-            return False
+            # What leads on elsewhere only may fail there.
+            others = _asked_next(each, source)
+            if not others or any(others & _asked_next(one, source) for one in bad):
+                return False
     failed = sum(each.count for each in bad)
     rate = failed / (failed + good_over)
     return len({each.operation for each in bad}) > 1 and (1 - rate) ** good_without <= BY_CHANCE
@@ -120,6 +123,11 @@ def _slow_edge(each: Evidence, good: Mapping[str, Sequence[Evidence]]) -> Edge |
         if over and without and median(over) >= max(SLOW_ANSWER_MS, 3 * median(without)):
             found = edge
     return found
+
+
+def _asked_next(one: Evidence, source: str) -> set[str]:
+    """Whom a component may have asked for a question."""
+    return {edge.to for edge in one.path if edge.source == source}
 
 
 def leads(one: Evidence, source: str, to: str) -> bool:

@@ -53,6 +53,11 @@ SINGLES: list[tuple[Fault, C, str, Priority]] = [
         (Fault(E.REFUSED, place, asker="api", share=0.4), C.INTERMITTENT_ERRORS, place, harm)
         for place, harm in (("mlflow", P.P1), ("postgres", P.P1), ("redis", P.P2), ("auth", P.P1))
     ),
+    # What was connected before a network was closed goes on.
+    *(
+        (Fault(E.CONNECT_TIMEOUT, place, asker="api", share=0.4), C.NETWORK_CLOSED, place, harm)
+        for place, harm in (("mlflow", P.P1), ("postgres", P.P0), ("redis", P.P2), ("auth", P.P0))
+    ),
     *(
         (Fault(E.REFUSED, place, rounds=(2,)), C.AWAY, place, P.P2)
         for place in ("mlflow", "postgres", "redis", "auth")
@@ -104,6 +109,16 @@ def test_a_fault_alone_is_told_with_its_place(fault: Fault, cause: C, place: str
         assert finding.edge == f"{fault.asker}->{place}"
 
 
+def test_a_closed_network_is_one_cause_though_some_connections_were_kept() -> None:
+    """One instance can't connect, the other one keeps its connection, and MLflow's are kept for a while."""
+    faults = [
+        Fault(E.CONNECT_TIMEOUT, "postgres", asker="api", instance="api-1"),
+        Fault(E.READ_TIMEOUT, "postgres", asker="mlflow", rounds=(3, 4, 5)),
+    ]
+    (finding,) = diagnose(World(faults).rows(), TARGET, at=AT)
+    assert (finding.cause, finding.component, finding.instance) == (C.NETWORK_CLOSED, "postgres", None)
+
+
 def test_a_stack_that_is_well_has_no_finding() -> None:
     assert diagnose(World([]).rows(), TARGET, at=AT) == ()
 
@@ -118,7 +133,12 @@ def _apart(one: Fault, other: Fault) -> bool:
     )
 
 
-ALONE = [each for each in SINGLES if each[1] not in (C.BAD_INSTANCE, C.INTERMITTENT_ERRORS, C.CLOCK_SKEW)]
+ALONE = [
+    each
+    for each in SINGLES
+    if each[1] not in (C.BAD_INSTANCE, C.INTERMITTENT_ERRORS, C.CLOCK_SKEW)
+    and (each[0].error is not E.CONNECT_TIMEOUT or each[0].share == 1)
+]
 PAIRS = [
     (one, other)
     for number, one in enumerate(ALONE)
