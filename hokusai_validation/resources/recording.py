@@ -147,7 +147,12 @@ class Question:
         deep = [edge for edge in self._path if edge.protocol == error.native.system != "http"]
         if not deep and by is not None:
             # Of several it does not say which.
-            onward = [edge for edge in self._path if edge.source == by and edge.protocol == "http"]
+            spoken = error.native.system
+            onward = [
+                edge
+                for edge in self._path
+                if edge.source == by and (edge.protocol == "http" or spoken == "bytes")
+            ]
             deep = onward if len(onward) == 1 else []
         if not deep:
             return

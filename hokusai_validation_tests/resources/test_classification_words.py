@@ -28,6 +28,8 @@ TEXTS = [
         "postgresql",
         "28000",
     ),
+    ("message type 0x1f arrived from server while idle", "protocol", "postgresql", "08P01"),
+    ("'utf-8' codec can't decode byte 0xd8 in position 102", "protocol", "bytes", "UnicodeDecodeError"),
     ("canceling statement due to statement timeout", "statement_timeout", "postgresql", "57014"),
     ("canceling statement due to user request", "cancelled", "postgresql", "57014"),
     ("canceling statement due to lock timeout", "lock_timeout", "postgresql", "55P03"),

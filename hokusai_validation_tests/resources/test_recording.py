@@ -78,6 +78,13 @@ def test_an_error_behind_is_repeated() -> None:
     assert (behind.asker, behind.dialled, behind.error_class) == ("mlflow", "postgres", ErrorClass.READ_ONLY)
 
 
+def test_bytes_that_are_no_protocol_are_of_the_one_that_the_answerer_asks() -> None:
+    body = b"""{"error_code": "INTERNAL_ERROR", "message": "'utf-8' codec can't decode byte 0xd8 in position 102"}"""
+    answer, behind = asked(f"https://registry.example.com{SEARCH}", 500, body)
+    assert answer.error_class is ErrorClass.PROTOCOL
+    assert (behind.asker, behind.dialled, behind.error_class) == ("mlflow", "postgres", ErrorClass.PROTOCOL)
+
+
 def test_what_a_service_says_of_its_parts() -> None:
     body = (
         b'{"services": {"mlflow": "degraded", "redis": "disabled", "postgres": "unhealthy", "message_queue": "healthy"},'
