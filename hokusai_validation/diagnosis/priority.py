@@ -39,6 +39,8 @@ def priority(
     reach = len(rows) / executed if executed else 0.0
     if asked_by_us_alone(cause) or cause.timing.duty is Duty.ONCE:
         return Priority.P2
+    if cause.cause is Cause.DATABASE_SCHEMA and all(one in cause.own for one in explained.explains):
+        return Priority.P3  # nothing fails for it: another version may be right with its own tables
     found = _of_harm(cause, critical=critical, graph=graph)
     if found is Priority.P2 and reach >= WIDE_REACH:
         found = Priority.P1

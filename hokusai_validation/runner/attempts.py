@@ -67,8 +67,8 @@ Kind = frozenset[Pair]
 
 
 def kind_of(row: Result) -> Kind | None:
-    """What a failed row's failure is like: its error classes and where they were met, else the facts that
-    it concluded. None where it is certain, and another attempt would only say it again."""
+    """What a failed row's failure is like: the facts that it concluded, else the error classes that it met (it
+    may have met others that it did not mind). None where it is certain, and another attempt would only say it again."""
     met = {
         (each.error_class.value, each.subject or each.dialled)
         for each in row.observations
@@ -79,7 +79,7 @@ def kind_of(row: Result) -> Kind | None:
     }
     concluded = {(fact.kind.value, fact.component) for fact in row.facts if fact.kind in TRANSIENT_FACTS}
     if met or concluded:
-        return frozenset(met or concluded)
+        return frozenset(concluded or met)
     return None if row.facts else frozenset({("unexplained", row.test)})
 
 

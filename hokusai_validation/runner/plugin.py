@@ -171,7 +171,7 @@ def _stands(deferred: attempts.Deferred) -> None:
 @contextmanager
 def _watched(session: pytest.Session, state: State) -> Iterator[None]:
     """From the first test on, for the test that tells of it."""
-    if not any("watch" in getattr(item, "fixturenames", ()) for item in session.items):
+    if not any(map(_looked_on, session.items)):
         yield
         return
     watch = Watch.begin(state.settings.target, state.secrets, state.places)
@@ -289,6 +289,11 @@ def _attempt(
     return reports, finished, for_earlier
 
 
+def _looked_on(item: pytest.Item) -> bool:
+    """Whether a test only reads what was seen while the others ran: it takes no time of its own."""
+    return "watch" in getattr(item, "fixturenames", ())
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """A test whose target lacks what it needs is skipped before any fixture is built."""
@@ -299,7 +304,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     unmet = needs.first_unmet(entry, settings.target) or settings.gate.unmet(entry.needs)
     if unmet is not None:
         raise unmet
-    state.budget.check(entry)
+    if not _looked_on(item):
+        state.budget.check(entry)
     with item.stash[ALLOWANCE].limited(entry.test, state.give_up):
         return (yield)
 

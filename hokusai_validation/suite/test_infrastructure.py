@@ -28,6 +28,7 @@ from hokusai_validation.target import Target
 from hokusai_validation.topology import Role, word_for
 
 PROBES = 100
+PROBES_WITHIN_S = 20.0
 PROBE_PATHS = ("/health", "/ready", "/live", "/version")
 RESTART_WINDOW = timedelta(hours=1)
 REDIS_SAMPLES = 20
@@ -312,13 +313,13 @@ class TestAlerts:
         """Of 100 probes of the health endpoints nearly all are good, and nearly none slow."""
         times: list[float] = []
         errors: dict[str, int] = {}
-        deadline = time.monotonic() + 20
+        sent, deadline = 0, time.monotonic() + PROBES_WITHIN_S
         for number in range(PROBES):
             # One path after the other: in turns, a balancer of two would give a path to one instance alone.
             path = PROBE_PATHS[number * len(PROBE_PATHS) // PROBES]
             if time.monotonic() > deadline:
-                errors["not sent: 20 s were over"] = PROBES - number
-                break
+                break  # a service that is slow is told by its times
+            sent += 1
             try:
                 answer = registry.get(path, timeout_s=target.gateway.health_timeout_s)
             except RequestFailed as error:
@@ -332,18 +333,19 @@ class TestAlerts:
         times.sort()
         p99_ms = times[math.ceil(0.99 * len(times)) - 1] if times else math.inf
         evidence.record("errors", errors)
-        evidence.metric("availability", 1 - bad / PROBES)
-        evidence.metric("error_rate", bad / PROBES)
+        evidence.record("sent", sent)
+        evidence.metric("availability", 1 - bad / sent)
+        evidence.metric("error_rate", bad / sent)
         if times:
             evidence.metric("health_p99_ms", p99_ms)
         alerts = target.alerts
         passed: list[str] = []
-        if 1 - bad / PROBES < alerts.min_availability:
-            text = f"availability {1 - bad / PROBES:.1%}, threshold {alerts.min_availability:.1%}"
+        if 1 - bad / sent < alerts.min_availability:
+            text = f"availability {1 - bad / sent:.1%}, threshold {alerts.min_availability:.1%}"
             evidence.fact(FactKind.AVAILABILITY, Role.API_GATEWAY, text)
             passed.append(text)
-        if bad / PROBES > alerts.max_error_rate:
-            text = f"error rate {bad / PROBES:.1%}, threshold {alerts.max_error_rate:.1%}"
+        if bad / sent > alerts.max_error_rate:
+            text = f"error rate {bad / sent:.1%}, threshold {alerts.max_error_rate:.1%}"
             evidence.fact(FactKind.ERROR_RATE, Role.API_GATEWAY, text)
             passed.append(text)
         if times and p99_ms > alerts.health_p99_ms:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.observation import ErrorClass, Outcome
 from hokusai_validation.result import SkipReason, Status
-from hokusai_validation.runner.attempts import standing_in
+from hokusai_validation.runner.attempts import kind_of, standing_in
 from hokusai_validation.runner.pipes import Known
 from hokusai_validation_tests.diagnosis.rows import AT, row
 from hokusai_validation_tests.suite_plugin.running import TARGET, run_suite
@@ -72,6 +73,31 @@ def test_what_a_time_budget_leaves_over_says_so(tmp_path: Path) -> None:
     (row,) = ran.of("test_basic_failure_tracking")
     assert (row.status, row.skip_reason) == (Status.SKIPPED, SkipReason.TIME_BUDGET)
     assert row.message.startswith("time budget: phase functional may take 1 s")
+
+
+def test_what_reads_what_the_others_saw_meanwhile_is_never_left_over(tmp_path: Path) -> None:
+    slow = """
+    import time
+    import pytest
+    @pytest.fixture
+    def watch(): ...
+    class TestMLflowCircuitBreaker:
+        def test_initial_state(self):
+            time.sleep(1.1)
+        def test_basic_failure_tracking(self, watch):
+            pass
+    """
+    budget = TARGET + "[budgets]\nfunctional_s = 1.0\n"
+    ran = run_suite(tmp_path, {"test_file.py": slow}, "--category=unit", target=budget)
+    assert ran.statuses("test_basic_failure_tracking") == [Status.PASSED]
+
+
+def test_what_a_test_concluded_counts_and_not_what_it_met_by_the_way() -> None:
+    seen = {"id": "o", "operation": "health", "dialled": "queue", "started_at": AT, "ended_at": AT}
+    unwell = {**seen, "outcome": Outcome.ERROR, "error_class": ErrorClass.STATE}
+    blocked = Fact(kind=FactKind.EVENT_LOOP_BLOCKED, component="api", seen="/live took 625 ms")
+    failed = row("test_timeout_handling", Status.FAILED, observations=[unwell], facts=[blocked])
+    assert kind_of(failed) == frozenset({("event_loop_blocked", "api")})
 
 
 def test_what_stood_in_an_earlier_phase_is_known_until_something_good_comes_of_the_place() -> None:
