@@ -22,6 +22,14 @@ def up(rig: Rig) -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture
+def unhurried(rig: Rig) -> Iterator[Running]:
+    """A good gateway whose checks may take as long as a busy machine lets them: the rig's own limits, short
+    for tests of what is cut off, are half a second for the first connection to each service."""
+    with rig.start(check_timeout_s=5.0, health_timeout_s=7.0) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def shared(rig: Rig) -> Iterator[Running]:
     """A good gateway for tests that only ask, and change nothing."""

@@ -13,14 +13,14 @@ def services(up: Running) -> dict[str, str]:
     return dict(up.get("/health").json()["services"])
 
 
-def test_all_well(up: Running) -> None:
-    answer = up.get("/health")
+def test_all_well(unhurried: Running) -> None:
+    answer = unhurried.get("/health")
     content = answer.json()
     assert (answer.status_code, content["status"]) == (200, "healthy")
     assert content["services"] == dict.fromkeys(("mlflow", "redis", "message_queue", "postgres"), "healthy")
     assert datetime.fromisoformat(content["timestamp"]).tzinfo is not None
     assert answer.headers["x-instance"] == "api-1"
-    ready = up.get("/ready").json()
+    ready = unhurried.get("/ready").json()
     assert (ready["ready"], ready["can_serve_traffic"], ready["degraded_mode"]) == (True, True, False)
     assert {item["name"]: item["critical"] for item in ready["checks"]} == {
         "mlflow": False,
@@ -30,8 +30,8 @@ def test_all_well(up: Running) -> None:
     }
 
 
-def test_detailed(up: Running) -> None:
-    content = up.get("/health?detailed=true").json()
+def test_detailed(unhurried: Running) -> None:
+    content = unhurried.get("/health?detailed=true").json()
     assert 0 <= content["system_info"]["cpu_percent"] <= 100
     assert 0 < content["system_info"]["memory_percent"] <= 100
     assert content["mlflow_details"]["tracking_uri"].startswith("http://127.0.0.1:")
