@@ -48,7 +48,7 @@ def stack(tmp_path: Path) -> Iterator[Ecs]:
 
 @pytest.fixture
 def daemon(stack: Ecs) -> Iterator[Daemon]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield Daemon(stack.target, instance)
 
 
@@ -134,7 +134,7 @@ def test_a_lost_or_corrupt_cursor_launches_nothing_twice(
 
 def test_every_page_of_services_is_read(tmp_path: Path) -> None:
     names = [f"service-{number:02d}" for number in range(23)]
-    with ecs.running(tmp_path, names) as stack, dg.instance_for_test() as instance:
+    with ecs.running(tmp_path, names) as stack, dg.DagsterInstance.ephemeral() as instance:
         [request] = Daemon(stack.target, instance).tick()
         assert str(request.run_key).count("ecs-svc/") == 23
 

@@ -155,7 +155,7 @@ def queue(stack: Ecs) -> Iterator[Queue]:
 
 @pytest.fixture
 def daemon(stack: Ecs, queue: Queue) -> Iterator[Daemon]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield Daemon(stack.target, instance)
 
 

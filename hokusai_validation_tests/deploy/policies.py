@@ -23,7 +23,7 @@ class Stack:
 
     def __init__(self, names: Mapping[str, str] | None = None) -> None:
         self._names = {**_PSEUDO, **(names or {})}
-        loader = type("_Loader", (yaml.SafeLoader,), {})
+        loader = type("_Loader", (yaml.CSafeLoader,), {})
         loader.add_multi_constructor("!", self._tag)  # type: ignore[attr-defined]
         loaded = yaml.load((DEPLOY / "stack.yaml").read_text(), Loader=loader)
         self.resources: Mapping[str, Any] = loaded["Resources"]

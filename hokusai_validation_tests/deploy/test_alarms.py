@@ -35,7 +35,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_tick_that_fails_is_counted(environment: dict[str, str], tmp_path: Path) -> None:
-    log = tmp_path / "daemon.log"
+    log, pattern = tmp_path / "daemon.log", pattern_of("TickErrors")
     with log.open("wb") as out:
         daemon = subprocess.Popen(
             [str(PROGRAMS / "dagster-daemon"), "run", "-m", failing.__name__],
@@ -50,7 +50,7 @@ def test_a_tick_that_fails_is_counted(environment: dict[str, str], tmp_path: Pat
         while not counted and time.monotonic() < deadline and daemon.poll() is None:
             time.sleep(0.2)
             lines = log.read_text(errors="replace").splitlines()
-            counted = [line for line in lines if matches(pattern_of("TickErrors"), line)]
+            counted = [line for line in lines if matches(pattern, line)]
     finally:
         daemon.terminate()
         daemon.wait(30)
@@ -68,6 +68,6 @@ def test_a_report_is_counted_once(environment: dict[str, str], tmp_path: Path) -
         cwd=tmp_path,
         timeout=LIMIT_S,
     )
-    printed = (done.stdout + done.stderr).splitlines()
+    printed, pattern = (done.stdout + done.stderr).splitlines(), pattern_of("Reports")
     assert done.returncode == 0, printed[-20:]
-    assert len([line for line in printed if matches(pattern_of("Reports"), line)]) == 1
+    assert len([line for line in printed if matches(pattern, line)]) == 1
