@@ -22,8 +22,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # others two may run at once: they compute, or start what they need and wait for states. Those that ask for
 # the sandbox get one for each process that runs tests.
 ALONE = {"chaos", "load", "whole"}
-# Whose files take longest: begun first, that none of them is left for the end, with one process idle.
-LONG = {"ui", "endurance", "cli", "suite", "suite_beyond"}
+# Whose files take longest, the longest first: begun first, that none of them is left for the end, with the
+# other processes idle.
+LONG = (
+    "ui",
+    "suite",
+    "endurance",
+    "cli",
+    "assets",
+    "deploy",
+    "diagnosis",
+    "suite_plugin",
+    "declared",
+    "hostile",
+)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -49,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         if _folder(item) in ALONE:
             item.add_marker("alone")
     yield
-    items.sort(key=lambda item: _folder(item) not in LONG)
+    items.sort(key=lambda item: LONG.index(_folder(item)) if _folder(item) in LONG else len(LONG))
 
 
 def _folder(item: pytest.Item) -> str:

@@ -6,6 +6,7 @@ set once for a process, they hold for each of its clients, the results' bucket t
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.client import BaseClient
     from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredentials
+    from botocore.loaders import JSONFileLoader
+    from botocore.session import Session as BotocoreSession
 
 SESSION_NAME = "hokusai-validation"
 STS_TIMEOUT_S = 5.0
@@ -65,9 +68,9 @@ class Login(BaseModel):
 def make(login: Login, region: str, endpoint_url: str | None = None) -> "Session":
     """A boto3 session. A role's credentials are fetched with the first call and anew before they end."""
     import boto3
-    from botocore.session import Session as BotocoreSession
 
     own = boto3.session.Session(
+        botocore_session=_session(),
         region_name=region,
         profile_name=login.profile,
         aws_access_key_id=_text(login.access_key),
@@ -76,11 +79,30 @@ def make(login: Login, region: str, endpoint_url: str | None = None) -> "Session
     )
     if login.role_arn is None:
         return own
-    taken = BotocoreSession()
+    taken = _session()
     taken.set_config_variable("region", region)
     # botocore has no public way to give a session credentials that renew themselves.
     taken._credentials = _role(own, login, region, endpoint_url)
     return boto3.session.Session(botocore_session=taken, region_name=region)
+
+
+def _session() -> "BotocoreSession":
+    """One that reads AWS's descriptions of its services once a process, not once a session: a sensor makes a
+    session a tick, and to read them takes longer than what it asks."""
+    from botocore.session import Session as BotocoreSession
+
+    made = BotocoreSession()
+    made.get_component("data_loader").file_loader = _descriptions()
+    return made
+
+
+@cache
+def _descriptions() -> "JSONFileLoader":
+    from botocore.loaders import JSONFileLoader
+
+    reader = JSONFileLoader()
+    reader.load_file = cache(reader.load_file)
+    return reader
 
 
 def bounded(client: "BaseClient") -> Bounds:
