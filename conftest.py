@@ -22,6 +22,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # others two may run at once: they compute, or start what they need and wait for states. Those that ask for
 # the sandbox get one for each process that runs tests.
 ALONE = {"chaos", "load", "whole"}
+# Files of theirs that compute, and wait for what they started.
+COMPUTING = {
+    "test_histogram.py",
+    "test_locks.py",
+    "test_reused_answers.py",
+    "test_schedule.py",
+    "test_site.py",
+    "test_verdict.py",
+}
 # Whose files take longest, the longest first: begun first, that none of them is left for the end, with the
 # other processes idle.
 LONG = (
@@ -44,7 +53,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     asked = str(config.getoption("markexpr"))
     if collection_path.suffix != ".py" or not asked:
         return None
-    alone = collection_path.parent.name in ALONE
+    alone = _alone(collection_path)
     marks = sorted(set(re.findall(r"\w+", asked)) - {"alone", "and", "or", "not"})
     for held in itertools.product((True, False), repeat=len(marks)):
         marked = {**dict(zip(marks, held, strict=True)), "alone": alone}
@@ -58,10 +67,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark what must not share the machine with another test, before any are chosen by it; and put
     the long ones first, after they were shuffled."""
     for item in items:
-        if _folder(item) in ALONE:
+        if _alone(item.path):
             item.add_marker("alone")
     yield
     items.sort(key=lambda item: LONG.index(_folder(item)) if _folder(item) in LONG else len(LONG))
+
+
+def _alone(path: Path) -> bool:
+    return path.parent.name in ALONE and path.name not in COMPUTING
 
 
 def _folder(item: pytest.Item) -> str:
