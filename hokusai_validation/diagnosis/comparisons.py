@@ -1,11 +1,13 @@
-"""What only a comparison shows: one instance of several that is slower than the others."""
+"""What only a comparison shows, though each answer alone is good: one instance of several that is slower than
+the others, and a part that all wait for who need it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from statistics import median
 
 from hokusai_validation.diagnosis.candidates import Candidate
-from hokusai_validation.diagnosis.evidence import Evidence
-from hokusai_validation.diagnosis.kinds import Kind
+from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
+from hokusai_validation.diagnosis.kinds import OF, Kind
+from hokusai_validation.diagnosis.onward import leads
 from hokusai_validation.diagnosis.scoring import Timing
 from hokusai_validation.diagnosis.signs import REACH
 from hokusai_validation.diagnosis.topology import Graph
@@ -13,12 +15,46 @@ from hokusai_validation.report import Cause, Duty
 
 SLOWER_MS = 150.0  # and
 SLOWER_TIMES = 3.0
-LEAST_SAMPLES = 4  # of each instance
+LEAST_SAMPLES = 4  # of each side
+WAITS_MS = 1000.0  # for the next part, and
+WAITS_TIMES = 5.0
 
 
-def compared(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, ...]:
-    """The candidates that comparisons propose."""
-    return tuple(_slow_instances(evidence, graph))
+def compared(
+    evidence: Sequence[Evidence], graph: Graph, known: Collection[str] = ()
+) -> tuple[Candidate, ...]:
+    """The candidates that comparisons propose, but for those of the `known` keys."""
+    found = (*_slow_instances(evidence, graph), *_slow_edges(evidence))
+    return tuple(each for each in found if each.key not in known)
+
+
+def _slow_edges(evidence: Sequence[Evidence]) -> Iterator[Candidate]:
+    """By component that we ask ourselves: what leads on over an edge is slow, and all else it answers is fast.
+    Not where it may have waited for a part that it can do without."""
+    asked: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        seen = each.observation
+        good = each.ok and each.steady and not each.reported and each.elapsed_ms is not None
+        if (
+            good
+            and seen is not None
+            and each.asker == VALIDATION
+            and seen.dialled == each.place
+            and each.path
+        ):
+            asked.setdefault(each.place, []).append(each)
+    for source, answers in sorted(asked.items()):
+        plain = [each for each in answers if not any(edge.optional for edge in each.path)]
+        for to in sorted({edge.to for each in plain for edge in each.path if edge.source == source}):
+            over = [each for each in plain if leads(each, source, to)]
+            times = _times(over), _times([each for each in plain if not leads(each, source, to)])
+            if min(map(len, times)) < LEAST_SAMPLES:
+                continue
+            slow, fast = map(median, times)
+            if slow >= max(WAITS_MS, WAITS_TIMES * fast):
+                own = tuple(each for each in over if (each.elapsed_ms or 0) >= WAITS_MS)
+                kind = OF[Cause.SLOW_DEPENDENCY]
+                yield Candidate(Cause.SLOW_DEPENDENCY, kind, to, own, Timing(Duty.ALWAYS))
 
 
 def _slow_instances(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:

@@ -38,7 +38,8 @@ def diagnose(
     dates a finding that no earlier run had."""
     graph = Graph(target)
     evidence = gather(results, target, graph)
-    proposed = (*candidates(evidence, graph), *compared(evidence, graph))
+    seen = candidates(evidence, graph)
+    proposed = (*seen, *compared(evidence, graph, {each.key for each in seen}))
     items = [each for each in evidence if each.item]
     held = set(items)
     items += [each for cause in proposed for each in sorted(cause.own - held, key=lambda one: one.key)]
