@@ -263,7 +263,7 @@ def _of_facts(
         same_word = sign in signs or (sign in TLS and bool(signs & TLS))
         connection = recorded and sign in REACH | TLS
         otherwise = recorded and _read_otherwise(sign, observed, told=told)
-        if otherwise and signs:
+        if (otherwise and signs) or (recorded and told and isinstance(sign, ErrorClass) and sign in signs):
             continue
         if explained_better and (sign in ANSWERS or (connection and (not told or reported or same_word))):
             continue

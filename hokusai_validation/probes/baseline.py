@@ -153,6 +153,30 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
             scene.counted()
 
 
+def require_well(instances: Iterable["ApiInstance"], target: Target, relies_on: Collection[str]) -> None:
+    """No instance says, at two looks, that a part is not well which a test relies on: what some of them
+    serve without it is not what all serve with it. What an answer does not say keeps no test from its way.
+
+    Raises UnhealthyBefore."""
+    for instance in instances:
+        scene = Scene(instance, None, target, Evidence(target))
+        _raise_if_known(scene, relies_on)
+        unwell = _unwell(scene, relies_on)
+        if unwell:
+            time.sleep(CONFIRM_S)
+            for part, state in _unwell(scene, unwell).items():
+                _know(scene, part, f"/health of {scene.name} says {state}")
+            _raise_if_known(scene, unwell)
+
+
+def _unwell(scene: Scene, parts: Collection[str]) -> dict[str, str]:
+    try:
+        seen = scene.services()
+    except (ExpectationUnmet, RequestFailed):
+        return {}
+    return {part: seen[part] for part in parts if seen.get(part, "healthy") not in WELL}
+
+
 def _note(scene: Scene, part: str, state: str) -> None:
     """Remember that a part is out.
 

@@ -8,7 +8,7 @@ import pytest
 
 from hokusai_validation.errors import UnhealthyBefore
 from hokusai_validation.probes import baseline, states
-from hokusai_validation.probes.baseline import in_steady_state
+from hokusai_validation.probes.baseline import in_steady_state, require_well
 from hokusai_validation.probes.instances import ApiInstance
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.topology import Role
@@ -68,6 +68,21 @@ def test_what_does_not_is_executed_without_the_reset(instance: Instance) -> None
     for _ in range(3):
         instance.enter()
     assert instance.asked == {RESET: 1}
+
+
+def test_what_some_instances_serve_without_a_part_is_not_judged_as_what_all_serve(instance: Instance) -> None:
+    target = instance.stub.target()
+    with serving() as other:
+        services = {"mlflow": "healthy", "redis": "unhealthy"}
+        other.replies["/health"] = Reply(200, {"status": "unhealthy", "services": services})
+        both = [
+            ApiInstance(name, each.client(), None)
+            for name, each in (("api-1", instance.stub), ("api-2", other))
+        ]
+        require_well(both, target, (Role.DATABASE,))
+        with pytest.raises(UnhealthyBefore) as raised:
+            require_well(both, target, (Role.CACHE,))
+    assert (raised.value.component, "api-2" in str(raised.value)) == ("redis", True)
 
 
 def test_an_instance_that_judges_keys_is_relied_on(instance: Instance) -> None:
