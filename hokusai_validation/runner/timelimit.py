@@ -55,15 +55,13 @@ class Allowance:
         self.left_s = self.limit_s
 
     @contextmanager
-    def limited(
-        self, what: str, hard: Callable[[str], None], *, least_s: float = 0.0, grace_s: float = GRACE_S
-    ) -> Iterator[None]:
+    def limited(self, what: str, hard: Callable[[str], None], *, least_s: float = 0.0) -> Iterator[None]:
         """What is left of it, and `least_s` at least, holds in the block.
 
         Raises what `time_limit` does."""
         began, ours_s = time.monotonic(), _ours.spent_s
         try:
-            with time_limit(max(self.left_s, least_s, 0.001), what, hard, grace_s, of_s=self.limit_s):
+            with time_limit(max(self.left_s, least_s, 0.001), what, hard, GRACE_S, of_s=self.limit_s):
                 yield
         finally:
             self.left_s -= time.monotonic() - began - (_ours.spent_s - ours_s)

@@ -11,9 +11,9 @@ from hokusai_validation.result import Result, Status
 from hokusai_validation.store.record import read_file
 
 CONFTEST = """
-from hokusai_validation.runner import plugin
+from hokusai_validation.runner import timelimit
 from hokusai_validation.suite.conftest import *
-plugin.GRACE_S = 1.0
+timelimit.GRACE_S = 3.0
 """
 
 # A target that has everything the unit tests' entries need, and nothing that can be reached.
