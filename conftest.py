@@ -53,11 +53,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     asked = str(config.getoption("markexpr"))
     if collection_path.suffix != ".py" or not asked:
         return None
+    try:
+        wanted = Expression.compile(asked)
+    except SyntaxError:  # pytest says so itself
+        return None
     alone = _alone(collection_path)
     marks = sorted(set(re.findall(r"\w+", asked)) - {"alone", "and", "or", "not"})
     for held in itertools.product((True, False), repeat=len(marks)):
         marked = {**dict(zip(marks, held, strict=True)), "alone": alone}
-        if Expression.compile(asked).evaluate(lambda name, /, marked=marked, **_: marked[name]):
+        if wanted.evaluate(lambda name, /, marked=marked, **_: marked[name]):
             return None
     return True
 
