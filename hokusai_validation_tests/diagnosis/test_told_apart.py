@@ -4,6 +4,7 @@ silent, what every instance says from what one does."""
 import random
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -196,3 +197,53 @@ def test_an_answer_that_breaks_its_promise_while_a_fault_of_ours_is_on_is_said_w
     (finding,) = diagnose([row], TARGET, at=AT)
     assert (finding.cause, finding.component) == (C.WRONG_STATUS, "api")
     assert "GET /health/mlflow" in finding.title
+
+
+def _answers(operation: str, elapsed_ms: float, *behind: str) -> Result:
+    """Eight good answers of MLflow, asked by its own address."""
+    way = ("validation", "mlflow", *behind)
+    path = tuple(Edge(source=source, to=to) for source, to in pairwise(way))
+    seen = tuple(
+        Observation(
+            id=f"{operation}{number}",
+            operation=operation,
+            dialled="mlflow",
+            path=path,
+            started_at=AT + timedelta(seconds=2 * number),
+            ended_at=AT + timedelta(seconds=2 * number, milliseconds=elapsed_ms),
+            outcome=Outcome.OK,
+            numbers={"elapsed_ms": elapsed_ms},
+        )
+        for number in range(8)
+    )
+    return row_of(f"X::{operation}", Status.PASSED, component="mlflow", observations=seen)
+
+
+def test_a_part_that_all_who_need_it_wait_for_is_slow_though_every_test_passed() -> None:
+    rows = [
+        _answers("mlflow.health", 20),
+        _answers("mlflow.experiments.search", 40, "postgres"),
+        _answers("mlflow.artifacts.write", 1300, "artifacts"),
+    ]
+    (finding,) = diagnose(rows, TARGET, at=AT)
+    assert (finding.cause, finding.component) == (C.SLOW_DEPENDENCY, "artifacts")
+
+
+def test_a_component_that_is_slow_in_all_is_not_slow_for_a_part() -> None:
+    rows = [_answers("mlflow.health", 900), _answers("mlflow.artifacts.write", 1300, "artifacts")]
+    assert diagnose(rows, TARGET, at=AT) == ()
+
+
+def test_what_a_component_repeats_is_of_the_part_whose_word_it_is() -> None:
+    """The test's own reading of it stands at the component that repeats it."""
+    seen = next(
+        each
+        for row in World([Fault(E.READ_ONLY, "postgres", writes=True, code="25006")]).rows()
+        for each in row.observations
+        if each.operation == "mlflow.runs.create"
+    )
+    read = fact(FactKind.READ_ONLY, "mlflow", via="api")
+    rows = [row_of("X::client", Status.FAILED, component="mlflow", observations=(seen,), facts=(read,))]
+    assert {(each.cause, each.component) for each in diagnose(rows, TARGET, at=AT)} == {
+        (C.READ_ONLY, "postgres")
+    }
