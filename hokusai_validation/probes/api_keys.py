@@ -1,6 +1,7 @@
 """API keys as the authentication tests use them: asked with in every form, made where the auth
 service lets us, and never left unmasked."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.contract.check import failure
 from hokusai_validation.probes.states import SEARCH
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import shared
 from hokusai_validation.resources.http import Answer, HttpClient
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.runner.evidence import Evidence
@@ -23,6 +25,11 @@ VALIDATE = "/api/v1/keys/validate"
 NOWHERE = "/api/hokusai-validation/nowhere"
 NO_ANSWER_OF_MLFLOW = (502, 503, 504)
 LIMIT_ATTEMPTS = 500
+UNANSWERED_FOR_S = 20.0
+
+_unanswered: dict[str, float] = {}  # address -> when MLflow gave no answer behind it
+_TOPIC = "mlflow unanswered"
+shared.taken_by(_TOPIC, _unanswered.__setitem__)
 
 
 @dataclass(frozen=True)
@@ -87,15 +94,22 @@ class Keys:
         assert self.admin is not None
         return int(self.admin.get("/admin/requests").json()["validate_by_key"].get(key_id, 0))
 
-    def ask(self, headers: Mapping[str, str], *, client: HttpClient | None = None) -> Answer:
+    def ask(
+        self, headers: Mapping[str, str], *, client: HttpClient | None = None, good: bool = False
+    ) -> Answer:
         """A request that needs a key, with these headers: through the proxy to MLflow, and where
-        MLflow gives no answer, to a path that needs nothing but the key."""
+        MLflow gives no answer, to a path that needs nothing but the key. A `good` key is taken there at once
+        where MLflow gave none a short while ago; one that is to be refused is not sent so far."""
         asked = client or self.api
         prefix = self.target.mlflow.through_gateway if self.target.mlflow else "/api/mlflow"
-        answer = asked.get(prefix + SEARCH, headers=headers)
-        if answer.status in NO_ANSWER_OF_MLFLOW:
-            answer = asked.get(NOWHERE, headers=headers)
-        return answer
+        shared.catch_up()
+        if not good or time.monotonic() - _unanswered.get(asked.base_url, float("-inf")) > UNANSWERED_FOR_S:
+            answer = asked.get(prefix + SEARCH, headers=headers)
+            if answer.status not in NO_ANSWER_OF_MLFLOW:
+                return answer
+            _unanswered[asked.base_url] = time.monotonic()
+            shared.tell(_TOPIC, asked.base_url, _unanswered[asked.base_url])
+        return asked.get(NOWHERE, headers=headers)
 
     def expect_accepted(self, answer: Answer, what: str) -> None:
         """The key passed.

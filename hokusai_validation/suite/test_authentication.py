@@ -99,7 +99,7 @@ class TestAuthentication:
 
     @pytest.mark.parametrize("form", ACCEPTED_FORMS)
     def test_key_form_accepted(self, keys: Keys, form: str) -> None:
-        keys.expect_accepted(keys.ask(ACCEPTED_FORMS[form](keys.good)), form)
+        keys.expect_accepted(keys.ask(ACCEPTED_FORMS[form](keys.good), good=True), form)
 
     @pytest.mark.parametrize("form", REFUSED_FORMS)
     def test_key_form_refused(self, keys: Keys, form: str) -> None:
@@ -162,7 +162,7 @@ class TestAuthentication:
             FactKind.SCHEMA_MISMATCH,
             Role.AUTH,
         )
-        keys.expect_accepted(keys.ask(bearer(keys.good)), "end to end")
+        keys.expect_accepted(keys.ask(bearer(keys.good), good=True), "end to end")
         refused = keys.validate(unknown_key())
         evidence.answer("an unknown key", refused)
         expect(
@@ -175,7 +175,7 @@ class TestAuthentication:
 
     def test_first_request_asks_auth_service(self, keys: Keys, evidence: Evidence) -> None:
         made = keys.made()
-        keys.expect_accepted(keys.ask(bearer(made.key)), "a key's first request")
+        keys.expect_accepted(keys.ask(bearer(made.key), good=True), "a key's first request")
         asked = keys.validations(made.key_id)
         expect(
             asked >= 1,
@@ -186,10 +186,10 @@ class TestAuthentication:
 
     def test_second_request_is_cached(self, keys: Keys, evidence: Evidence) -> None:
         made = keys.made()
-        keys.expect_accepted(keys.ask(bearer(made.key)), "a key's first request")
+        keys.expect_accepted(keys.ask(bearer(made.key), good=True), "a key's first request")
         first = keys.validations(made.key_id)
         for _ in range(3):
-            keys.expect_accepted(keys.ask(bearer(made.key)), "a key's later request")
+            keys.expect_accepted(keys.ask(bearer(made.key), good=True), "a key's later request")
         later = keys.validations(made.key_id) - first
         expect(
             later == 0,
@@ -321,7 +321,7 @@ class TestKeyCache:
     ) -> None:
         made, client = keys.made(), scene.instance.client
         before = _quiet_bytes(scene)
-        keys.expect_accepted(keys.ask(bearer(made.key), client=client), "a key's first request")
+        keys.expect_accepted(keys.ask(bearer(made.key), client=client, good=True), "a key's first request")
         sent = scene.bytes_to(Role.AUTH) - before
         if sent == 0:
             raise NotJudged(
@@ -331,7 +331,9 @@ class TestKeyCache:
         for _ in range(CACHE_ATTEMPTS):
             # Usage reports pass the same link, after the answer; a validation comes before it.
             before = _quiet_bytes(scene)
-            keys.expect_accepted(keys.ask(bearer(made.key), client=client), "a key's later request")
+            keys.expect_accepted(
+                keys.ask(bearer(made.key), client=client, good=True), "a key's later request"
+            )
             counts.append(scene.bytes_to(Role.AUTH) - before)
             if counts[-1] == 0:
                 break
@@ -347,17 +349,18 @@ class TestKeyCache:
 
     def test_cached_key_survives_auth_service(self, scene: Scene, keys: Keys) -> None:
         made, client = keys.made(), scene.instance.client
-        keys.expect_accepted(keys.ask(bearer(made.key), client=client), "a key's first request")
+        keys.expect_accepted(keys.ask(bearer(made.key), client=client, good=True), "a key's first request")
         with scene.cut(Role.AUTH):
             # Its usage can't be reported either, and that must not matter.
             for _ in range(3):
                 keys.expect_accepted(
-                    keys.ask(bearer(made.key), client=client), "a cached key, the auth service cut off"
+                    keys.ask(bearer(made.key), client=client, good=True),
+                    "a cached key, the auth service cut off",
                 )
 
     def test_cached_keys_expire(self, keys: Keys, redis: Redis, target: Target, evidence: Evidence) -> None:
         before = _redis_keys(redis)
-        keys.expect_accepted(keys.ask(bearer(keys.made().key)), "a key's first request")
+        keys.expect_accepted(keys.ask(bearer(keys.made().key), good=True), "a key's first request")
         kept = {name: redis.ttl_s(name) for name in _redis_keys(redis) - before}
         evidence.record("new keys in redis, and seconds left", kept)
         expect(
