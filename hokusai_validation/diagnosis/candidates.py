@@ -269,7 +269,8 @@ def _located(
                 own,
             )
         else:
-            yield _converted(Candidate(kind.cause, kind, place, signs, found, instance=instance), own)
+            alone = Candidate(kind.cause, kind, place, signs, found, instance=instance, operation=operation)
+            yield _converted(alone, own)
         others = [each for each in witnesses if each.instance not in (None, instance) and each.asker == owner]
         if owner == place or not (kind.every and kinds_of_sign <= REACH and all(map(_a_claim, others))):
             return
@@ -366,7 +367,8 @@ def _lone_instance(
     if all(each.sign in _LISTED for each in signs):
         return _odd_one(signs, graph)
     names = {each.instance for each in signs if each.instance is not None}
-    if len(names) != 1:
+    # Faults of ours are put on one instance: what is seen under them alone compares it with none.
+    if len(names) != 1 or not any(each.steady for each in signs):
         return None
     (name,) = names
     owner = graph.component_of(name)

@@ -259,6 +259,7 @@ def _of_facts(
             component = graph.part(Role.DATABASE) or component
         # What the connection did, its observation says better.
         told = told_by(via, component)
+        operation, status = _broken_promise(row, component, graph) if sign in ANSWERS else ("", None)
         signs = {each.sign for each in observed if each.item}
         same_word = sign in signs or (sign in TLS and bool(signs & TLS))
         connection = recorded and sign in REACH | TLS
@@ -275,7 +276,8 @@ def _of_facts(
             asker=via if via and via != component else VALIDATION,
             path=(),
             instance=graph.instance_of(fact.component) or graph.instance_of(fact.via),
-            operation=_broken_promise(row, component, graph) if sign in ANSWERS else "",
+            operation=operation,
+            status=status,
             first=row.started_at,
             last=row.started_at + timedelta(seconds=row.duration_s),
             item=True,
@@ -286,11 +288,11 @@ def _of_facts(
         )
 
 
-def _broken_promise(row: Result, component: str, graph: Graph) -> str:
-    """The operation whose answer was not the promised one, where that is one of a component."""
+def _broken_promise(row: Result, component: str, graph: Graph) -> tuple[str, int | None]:
+    """The operation whose answer was not the promised one, where that is one of a component, and its status."""
     found = {
-        each.operation
+        each.operation: each.status
         for each in row.observations
         if each.outcome is Outcome.UNEXPECTED and graph.component_of(each.dialled) == component
     }
-    return next(iter(found)) if len(found) == 1 else ""
+    return next(iter(found.items())) if len(found) == 1 else ("", None)

@@ -25,6 +25,7 @@ from hokusai_validation.topology import Role
 MOST_TOGETHER = 4  # causes that are looked for at once, beside those that nothing else can stand for
 MOST_CANDIDATES = 24  # of which sets are tried; beyond, the best one first
 Qualities: TypeAlias = Mapping[Candidate, Mapping[int, float]]
+SERVER_ERROR_FROM = 500
 POINTED, VAGUE = 0.8, 0.35
 DOUBT, MOST_DOUBTS = 0.05, 10
 OWN, NEAR, HARD_WAY, BEHIND, SOFT_WAY, MISJUDGED = 1.0, 0.7, 0.5, 0.45, 0.4, 0.3
@@ -59,6 +60,9 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
     if not cause.timing.holds(one, consequence=True):
         return 0.0
     kind, place = cause.kind, cause.place
+    failed_itself = one.sign is FactKind.UNEXPECTED_STATUS and (one.status or 0) >= SERVER_ERROR_FROM
+    if failed_itself and not kind.behind and ErrorClass.SERVER_ERROR not in kind.own | kind.near | kind.soft:
+        return 0.0
     if not one.steady:
         return MISJUDGED if _misjudged(cause, one, graph) else _at(cause, one)
     if found := _at(cause, one):

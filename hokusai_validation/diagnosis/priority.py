@@ -29,6 +29,10 @@ _USERS_MEET = (Role.API_GATEWAY, Role.LOAD_BALANCER)
 _NEVER_FIRST = frozenset({Cause.TARGET_UNHEALTHY, Cause.SLOW_DEPENDENCY, Cause.HEALTH_CHECK_PATH})
 
 
+# Seen at a part, and wrong in whoever asks it.
+_THE_APIS_OWN = frozenset({Cause.OPTIONAL_REQUIRED, Cause.HEALTH_ANSWER_WRONG})
+
+
 def priority(
     explained: Explanation, rows: Sequence[Result], executed: int, runs: int, graph: Graph
 ) -> Priority:
@@ -83,7 +87,7 @@ def _of_harm(cause: Candidate, *, critical: bool, graph: Graph) -> Priority:
     if severity in (Severity.WRONG, Severity.RISK):
         return (
             Priority.P1
-            if critical and (not graph.is_optional(component) or cause.cause is Cause.OPTIONAL_REQUIRED)
+            if critical and (not graph.is_optional(component) or cause.cause in _THE_APIS_OWN)
             else Priority.P2
         )
     if cause.cause is Cause.STORE_NEARLY_FULL:

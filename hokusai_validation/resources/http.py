@@ -127,7 +127,7 @@ def fact_of(error: RequestFailed, component: str, via: str | None = None) -> Fac
     )
 
 
-_REFUSALS = (401, 403)
+REFUSALS = (401, 403)
 
 
 class HttpClient:
@@ -182,10 +182,10 @@ class HttpClient:
     ) -> Answer:
         """GET; see `request`. `as_anybody`: without a key, whatever is answered."""
         answer = self.request("GET", path, key=key, headers=headers, timeout_s=timeout_s)
-        refused = answer.status in _REFUSALS and not key and not headers and self._key is not None
+        refused = answer.status in REFUSALS and not key and not headers and self._key is not None
         if refused and not as_anybody and urlsplit(answer.url).path.startswith(self._open_paths):
             again = self.request("GET", path, key=True, timeout_s=timeout_s)
-            return answer if again.status in _REFUSALS else again
+            return answer if again.status in REFUSALS else again
         return answer
 
     def post(

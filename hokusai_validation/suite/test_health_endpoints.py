@@ -40,7 +40,7 @@ from hokusai_validation.probes.health_states import (
 from hokusai_validation.probes.states import SLACK_S, Scene, note_services
 from hokusai_validation.probes.symptoms import TIMED_OUT, note_symptom, symptom
 from hokusai_validation.redaction import shown
-from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.http import REFUSALS, HttpClient
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role, word_for
@@ -466,8 +466,9 @@ class TestHealthEndpointScenarios:
 
 
 def _live_ms(scene: Scene, evidence: Evidence) -> float:
-    answer = scene.get("/live")
-    conforms(answer, Live, evidence, via=scene.name)
+    answer = scene.instance.client.get("/live", as_anybody=True)
+    if answer.status not in REFUSALS:  # a refusal is an answer; with a key it would wait for who judges that
+        conforms(answer, Live, evidence, via=scene.name)
     return answer.elapsed_ms
 
 

@@ -247,3 +247,42 @@ def test_what_a_component_repeats_is_of_the_part_whose_word_it_is() -> None:
     assert {(each.cause, each.component) for each in diagnose(rows, TARGET, at=AT)} == {
         (C.READ_ONLY, "postgres")
     }
+
+
+def test_an_error_of_its_own_under_a_fault_of_ours_is_not_swallowed_by_a_probe_that_wants_a_key() -> None:
+    """It is said with its request, and of no instance: the experiment asks one alone."""
+    at = {"started_at": AT, "ended_at": AT, "dialled": "api", "instance": "api-1"}
+    way = (Edge(source="validation", to="api"), Edge(source="api", to="mlflow", optional=True))
+    broken = Observation(
+        id="o1",
+        operation="health.mlflow",
+        path=way,
+        outcome=Outcome.UNEXPECTED,
+        status=500,
+        error_class=E.BREAKER_OPEN,
+        expected="status 503",
+        faults_on=("refuse:api-1->mlflow",),
+        **at,
+    )
+    wants = Observation(
+        id="o2",
+        operation="live",
+        path=way[:1],
+        outcome=Outcome.ERROR,
+        status=401,
+        error_class=E.UNAUTHORIZED,
+        **at,
+    )
+    rows = [
+        row_of(
+            "X::open",
+            Status.FAILED,
+            facts=(fact(FactKind.UNEXPECTED_STATUS, "api", via="api-1"),),
+            observations=(broken,),
+        ),
+        row_of(
+            "X::probe", Status.FAILED, facts=(fact(FactKind.PROBE_NEEDS_KEY, "api"),), observations=(wants,)
+        ),
+    ]
+    found = {(each.cause, each.component, each.instance) for each in diagnose(rows, TARGET, at=AT)}
+    assert found == {(C.WRONG_STATUS, "api", None), (C.PROBE_NEEDS_KEY, "api", None)}
