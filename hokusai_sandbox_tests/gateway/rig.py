@@ -46,7 +46,7 @@ SETTINGS: dict[str, Any] = {
     "check_interval_s": 0.05,
     "proxy_timeout_s": 0.4,
     "artifact_timeout_s": 1.0,
-    "auth_timeout_s": 0.5,
+    "auth_timeout_s": 2.0,
     "cache_timeout_s": 0.2,
     "mlflow_cb_failure_threshold": 3,
     "mlflow_cb_recovery_timeout": 0.3,
