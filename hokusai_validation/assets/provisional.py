@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from upath import UPath
 
 FILE = "provisional.json"
+PAUSES = 4.0  # times what a look takes: of many rows it takes seconds, which the tests need themselves
 
 
 @dataclass
@@ -109,10 +110,11 @@ class _Looker:
         while not self._ended.is_set():
             self._news.wait()
             self._news.clear()
+            began_s = time.thread_time()
             if self._look():
                 # What is not firm yet is looked at again, whether or not rows come.
                 self._news.set()
-            self._ended.wait(LOOK_EVERY_S)
+            self._ended.wait(max(LOOK_EVERY_S, PAUSES * (time.thread_time() - began_s)))
 
     def _look(self) -> bool:
         """Whether there are findings that are not told yet."""

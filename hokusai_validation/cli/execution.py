@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ event_log_storage:
     base_dir:
       env: DAGSTER_HOME
 """
+OPEN_TRIES = 6
+OPEN_PAUSE_S = 0.3
+# PostgreSQL's for what is there already: a table, an object, a row of its own catalogues; and for one that is
+# being changed (duplicate_table, duplicate_object, unique_violation, internal_error: "tuple concurrently updated").
+MADE_MEANWHILE = frozenset({"42P07", "42710", "23505", "XX000"})
 _ERROR_LINE = re.compile(r"^(?:[\w.]*\.)?(\w+): (.+)$")
 
 
@@ -64,15 +70,13 @@ def instance() -> "Iterator[DagsterInstance]":
     """The project's Dagster instance: `DAGSTER_HOME`, by default `.dagster` here.
 
     Raises RunFailed when it can't be opened."""
-    import dagster as dg
-
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path(".dagster").resolve())))
     try:
         home.mkdir(parents=True, exist_ok=True)
         settings = home / "dagster.yaml"
         if not settings.exists():
             settings.write_text(SETTINGS, encoding="utf-8")
-        opened = dg.DagsterInstance.get()
+        opened = _opened()
     except OSError as error:
         raise RunFailed(
             f"Dagster's folder {home} can't be used: {error.strerror}; set DAGSTER_HOME to another one."
@@ -86,6 +90,22 @@ def instance() -> "Iterator[DagsterInstance]":
         except Exception as error:
             raise _unusable(home, error) from None
         yield opened
+
+
+def _opened() -> "DagsterInstance":
+    """Dagster's, whose storage makes its tables when it is new. Of two that open it at once, one finds what
+    the other has just made; of the codes for that Dagster itself knows one only."""
+    import dagster as dg
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(OPEN_TRIES - 1):
+        try:
+            return dg.DagsterInstance.get()
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) not in MADE_MEANWHILE:
+                raise
+        time.sleep(OPEN_PAUSE_S)
+    return dg.DagsterInstance.get()
 
 
 def _unusable(home: Path, error: Exception) -> RunFailed:
