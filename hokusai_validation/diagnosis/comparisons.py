@@ -24,13 +24,14 @@ def compared(
     evidence: Sequence[Evidence], graph: Graph, known: Collection[str] = ()
 ) -> tuple[Candidate, ...]:
     """The candidates that comparisons propose, but for those of the `known` keys."""
-    found = (*_slow_instances(evidence, graph), *_slow_edges(evidence))
+    found = (*_slow_instances(evidence, graph), *_slow_edges(evidence, graph))
     return tuple(each for each in found if each.key not in known)
 
 
-def _slow_edges(evidence: Sequence[Evidence]) -> Iterator[Candidate]:
+def _slow_edges(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
     """By component that we ask ourselves: what leads on over an edge is slow, and all else it answers is fast.
-    Not where it may have waited for a part that it can do without."""
+    Not where it may have waited for a part that it can do without, or for another one that is not well."""
+    unwell = {each.place for each in evidence if each.item and each.steady}
     asked: dict[str, list[Evidence]] = {}
     for each in evidence:
         seen = each.observation
@@ -46,6 +47,8 @@ def _slow_edges(evidence: Sequence[Evidence]) -> Iterator[Candidate]:
     for source, answers in sorted(asked.items()):
         plain = [each for each in answers if not any(edge.optional for edge in each.path)]
         for to in sorted({edge.to for each in plain for edge in each.path if edge.source == source}):
+            if unwell & (graph.below(source) - {to}):
+                continue
             over = [each for each in plain if leads(each, source, to)]
             times = _times(over), _times([each for each in plain if not leads(each, source, to)])
             if min(map(len, times)) < LEAST_SAMPLES:
