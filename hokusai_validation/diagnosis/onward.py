@@ -79,8 +79,9 @@ def _is_of_edge(edge: tuple[str, str], bad: Sequence[Evidence], evidence: Sequen
             if not others or any(others & _asked_next(one, source) for one in bad):
                 return False
     failed = sum(each.count for each in bad)
-    rate = failed / (failed + good_over)
-    return len({each.operation for each in bad}) > 1 and (1 - rate) ** good_without <= BY_CHANCE
+    # That all of a failure of anything, seen so often, fell on what leads over the edge.
+    over = failed + good_over
+    return len({each.operation for each in bad}) > 1 and (over / (over + good_without)) ** failed <= BY_CHANCE
 
 
 def _of_a_gateway(each: Evidence) -> bool:
