@@ -276,7 +276,7 @@ def _located(
             return
         # What the others say of it may come over connections that they kept: all may be without it.
         count = sum(each.count for each in others)
-        only = _only_asker(frozenset({owner}), signs, witnesses, graph)
+        only = _only_asker(frozenset({owner}), signs, witnesses)
         yield Candidate(kind.cause, kind, place, signs, found, asker=only, doubts=count)
         return
     turned = _one_in_turn(place, kind, all_bad, witnesses, graph)
@@ -285,9 +285,8 @@ def _located(
         return
     if kind is UNWELL and not reached:
         return
-    only = (
-        _only_asker(frozenset(each.asker for each in signs), signs, witnesses, graph) if kind.every else None
-    )
+    askers = frozenset(each.asker for each in signs)
+    only = _only_asker(askers, signs, witnesses) if kind.every else None
     if kind.every:
         witnesses = _not_of_others(signs, witnesses)
     by_asker = [
@@ -307,7 +306,7 @@ def _located(
 
 
 def _only_asker(
-    askers: frozenset[str], signs: Sequence[Evidence], witnesses: Sequence[Evidence], graph: Graph
+    askers: frozenset[str], signs: Sequence[Evidence], witnesses: Sequence[Evidence]
 ) -> str | None:
     """The one component that is without the place while others have it. Our own way there may be another
     one: where all of several components that ask there are without it, it is none of them."""

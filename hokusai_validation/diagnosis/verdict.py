@@ -219,9 +219,8 @@ def _not_judged(critical: Sequence[Result], target: Target) -> list[Reason]:
         for phase in Phase:
             of_phase = [row for row in rows if row.phase is phase]
             if of_phase:
-                begins = f"phase {phase.value} has {why} for"
-                one = _about(of_phase, "critical test", "critical tests")
-                reasons.append(one.model_copy(update={"text": f"{begins} {one.text}"}))
+                begins = f"phase {phase.value} has {why} for "
+                reasons.append(_about(of_phase, "critical test", "critical tests", begins=begins))
     return reasons
 
 
@@ -255,10 +254,9 @@ def _left_on(rows: Iterable[Result]) -> list[Reason]:
     return [Reason(text=f"{_number(len(left), 'fault')} of ours could not be undone")] if left else []
 
 
-def _about(rows: Sequence[Result], one: str, many: str) -> Reason:
-    return Reason(
-        text=f"{len(rows)} {one if len(rows) == 1 else many}", tests=tuple(row.test for row in rows)
-    )
+def _about(rows: Sequence[Result], one: str, many: str, *, begins: str = "") -> Reason:
+    text = f"{begins}{len(rows)} {one if len(rows) == 1 else many}"
+    return Reason(text=text, tests=tuple(row.test for row in rows))
 
 
 def _number(count: int, noun: str) -> str:

@@ -129,7 +129,7 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
     out_since: float | None = None
     while True:
         seen = scene.services()
-        unwell = [part for part in relies_on if seen.get(part, "healthy") not in WELL]
+        unwell = list(_unwell(seen, relies_on))
         _raise_if_out(scene, [part for part in relies_on if part not in seen])
         if not unwell:
             return seen
@@ -161,19 +161,23 @@ def require_well(instances: Iterable["ApiInstance"], target: Target, relies_on: 
     for instance in instances:
         scene = Scene(instance, None, target, Evidence(target))
         _raise_if_known(scene, relies_on)
-        unwell = _unwell(scene, relies_on)
+        unwell = _unwell(_said(scene), relies_on)
         if unwell:
             time.sleep(CONFIRM_S)
-            for part, state in _unwell(scene, unwell).items():
+            for part, state in _unwell(_said(scene), unwell).items():
                 _know(scene, part, f"/health of {scene.name} says {state}")
             _raise_if_known(scene, unwell)
 
 
-def _unwell(scene: Scene, parts: Collection[str]) -> dict[str, str]:
+def _said(scene: Scene) -> dict[str, str]:
+    """The states in `/health`; none where it does not tell them."""
     try:
-        seen = scene.services()
+        return scene.services()
     except (ExpectationUnmet, RequestFailed):
         return {}
+
+
+def _unwell(seen: Mapping[str, str], parts: Collection[str]) -> dict[str, str]:
     return {part: seen[part] for part in parts if seen.get(part, "healthy") not in WELL}
 
 
