@@ -1,7 +1,6 @@
 """API keys as the authentication tests use them: asked with in every form, made where the auth
 service lets us, and never left unmasked."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,9 +26,7 @@ NO_ANSWER_OF_MLFLOW = (502, 503, 504)
 LIMIT_ATTEMPTS = 500
 UNANSWERED_FOR_S = 20.0
 
-_unanswered: dict[str, float] = {}  # address -> when MLflow gave no answer behind it
-_TOPIC = "mlflow unanswered"
-shared.taken_by(_TOPIC, _unanswered.__setitem__)
+_unanswered = shared.Lately("mlflow unanswered", UNANSWERED_FOR_S)  # addresses behind which it gave no answer
 
 
 @dataclass(frozen=True)
@@ -102,13 +99,11 @@ class Keys:
         where MLflow gave none a short while ago; one that is to be refused is not sent so far."""
         asked = client or self.api
         prefix = self.target.mlflow.through_gateway if self.target.mlflow else "/api/mlflow"
-        shared.catch_up()
-        if not good or time.monotonic() - _unanswered.get(asked.base_url, float("-inf")) > UNANSWERED_FOR_S:
+        if not (good and _unanswered.holds(asked.base_url)):
             answer = asked.get(prefix + SEARCH, headers=headers)
             if answer.status not in NO_ANSWER_OF_MLFLOW:
                 return answer
-            _unanswered[asked.base_url] = time.monotonic()
-            shared.tell(_TOPIC, asked.base_url, _unanswered[asked.base_url])
+            _unanswered.note(asked.base_url)
         return asked.get(NOWHERE, headers=headers)
 
     def expect_accepted(self, answer: Answer, what: str) -> None:

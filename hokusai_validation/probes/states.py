@@ -39,9 +39,9 @@ EXTRA_CALLS = 2
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 STATE_IN_HEALTH = {"degraded": "OPEN", "recovering": "HALF_OPEN"}
 
-_unserved: dict[str, float] = {}  # instance -> when its reset was answered by an error of its own
-_TOPIC = "reset unserved"
-shared.taken_by(_TOPIC, _unserved.__setitem__)
+_unserved = shared.Lately(
+    "reset unserved", UNSERVED_FOR_S
+)  # instances that answered it by an error of their own
 
 
 @dataclass(frozen=True)
@@ -266,14 +266,12 @@ class Scene:
         """CLOSED with nothing counted: by the reset, else by good calls.
 
         Raises ExpectationUnmet when it stays open."""
-        shared.catch_up()
-        if time.monotonic() - _unserved.get(self.name, float("-inf")) > UNSERVED_FOR_S:
+        if not _unserved.holds(self.name):
             status = self.reset().status
             if status == 200:
                 return
             if status >= SERVER_ERROR_FROM:  # it takes long where the instance waits for what it needs for it
-                _unserved[self.name] = time.monotonic()
-                shared.tell(_TOPIC, self.name, _unserved[self.name])
+                _unserved.note(self.name)
         for _ in range(max(1, self.target.gateway.breaker_failure_threshold) + EXTRA_CALLS):
             self.await_retry()
         self.expect_breaker("CLOSED", "after good calls (the reset was refused)")

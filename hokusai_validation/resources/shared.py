@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 
 from pydantic import JsonValue
@@ -59,3 +60,22 @@ def catch_up() -> None:
             teller, topic, *values = json.loads(line)
             if teller != os.getpid() and topic in _takers:
                 _takers[topic](*values)
+
+
+class Lately:
+    """What this process or one beside it saw a short while ago, by a key; it counts for `for_s` seconds."""
+
+    def __init__(self, topic: str, for_s: float) -> None:
+        self._topic, self._for_s = topic, for_s
+        self._at_s: dict[str, float] = {}
+        taken_by(topic, self._at_s.__setitem__)
+
+    def note(self, key: str) -> None:
+        """It was seen now."""
+        self._at_s[key] = time.monotonic()
+        tell(self._topic, key, self._at_s[key])
+
+    def holds(self, key: str) -> bool:
+        """Whether it was seen so lately."""
+        catch_up()
+        return time.monotonic() - self._at_s.get(key, float("-inf")) <= self._for_s

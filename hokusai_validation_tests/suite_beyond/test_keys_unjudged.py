@@ -10,6 +10,7 @@ from hokusai_validation.errors import UnhealthyBefore
 from hokusai_validation.probes import baseline, states
 from hokusai_validation.probes.baseline import in_steady_state, require_well
 from hokusai_validation.probes.instances import ApiInstance
+from hokusai_validation.resources.shared import Lately
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.topology import Role
 from hokusai_validation_tests.suite_beyond.stub import Answering, Reply, Stub, serving
@@ -28,7 +29,7 @@ CONNECTED = {
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator["Instance"]:
     monkeypatch.setattr(baseline, "_out", {})
-    monkeypatch.setattr(states, "_unserved", {})
+    monkeypatch.setattr(states, "_unserved", Lately("reset unserved", states.UNSERVED_FOR_S))
     with serving() as stub:
         yield Instance(stub)
 
