@@ -41,7 +41,9 @@ REQUIREMENTS = {
 class Entry(BaseModel):
     """One test. `component` is what it is about: a role, of a target's own check a name in its
     topology; `needs` are the target's parts without which it is skipped (`aws`, `breaker`,
-    `faults`, `instances`, `failpoints`, …); `exclusive` ones inject faults or measure and run alone; `limit_s` ends a hanging one. `generic` ones ask nothing of the service contract."""
+    `faults`, `instances`, `failpoints`, …); `exclusive` ones inject faults or measure and run alone, `first`
+    ones take seconds where all is well and begin before the others; `limit_s` ends a hanging one. `generic`
+    ones ask nothing of the service contract."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +53,7 @@ class Entry(BaseModel):
     says: str
     critical: bool = False
     exclusive: bool = False
+    first: bool = False
     needs: tuple[str, ...] = ()
     requirement: str
     limit_s: float = 30.0

@@ -137,8 +137,10 @@ def _await_well(scene: Scene, relies_on: Collection[str]) -> dict[str, str]:
         name = scene.target.named(unwell[0])
         # The part that a fault of ours hit has all the time that the target promises itself.
         hit = own_faults.since_at_s(name) < scene.target.limits.recovery_s
-        recovering = (hit or own_faults.since_last_s() < aftermath_s) and name not in _unhealthy
-        if waited_s > CONFIRM_S:
+        recovering = hit or own_faults.since_last_s() < aftermath_s
+        if name in _unhealthy:  # and it still is
+            _note(scene, unwell[0], seen[unwell[0]])
+        elif waited_s > CONFIRM_S:
             if not recovering:
                 _note(scene, unwell[0], seen[unwell[0]])
             # One look may come too late on a busy machine; a part that a fault of ours hit starts again.

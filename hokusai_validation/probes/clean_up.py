@@ -1,8 +1,8 @@
 """Removing what the tests wrote to MLflow, by every way that is known to lead there: its own address, the
 gateway, each of its instances. What stays is told with the command that removes it.
 
-A way that led nowhere is not gone again for a while, for longer by those that clean up behind one test than by
-whoever is the last."""
+It is done once a process, behind its last test. A way that led nowhere is not gone again for a moment: processes
+that run side by side end at the same time."""
 
 import contextlib
 import contextvars
@@ -10,23 +10,25 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 
 from hokusai_validation.bounds import deadline
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.probes.ownership import Thing, remaining_things, remove_thing
-from hokusai_validation.resources import own_faults, shared
+from hokusai_validation.resources import hanging, own_faults, shared
 from hokusai_validation.resources.hanging import AFTER_OURS_S
 from hokusai_validation.resources.mlflow import API, Mlflow
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
 
-LIMIT_S = 60.0
-# So long a way that led nowhere is not gone again; and not by the last one of a process, whose names stay in
-# the book else.
-NO_WAY_FOR_S, NOR_AT_THE_END_FOR_S = 20.0, 5.0
+LIMIT_S = 30.0
+# Nothing is judged by these questions. What only got slow answers within it.
+ANSWER_S = 4.0
+# After it the other ways are looked at beside the first.
+ALONE_S = 1.0
+NO_WAY_FOR_S = 20.0
+AT_ONCE = 8
 LEFT_BEHIND = "left_behind"  # the key of a row's evidence, which the headline tells
 
 
@@ -46,15 +48,14 @@ _no_way: dict[str, float] = {}  # address -> when it led nowhere
 
 
 def clear(
-    target: Target, secrets: Secrets, ours: Callable[[str], bool], names: Sequence[str] = ()
+    target: Target, secrets: Secrets, ours: Callable[[str], bool], names: Sequence[str]
 ) -> tuple[Left, ...]:
     """Remove every model and experiment whose name fits, by the first way on which none is left; what is
     still there by the last one that answered. Where none answers, `names`, which the last one gives, may be
     there. Raises nothing that a target can cause."""
     left: tuple[Left, ...] | None = None
-    for_s = NOR_AT_THE_END_FOR_S if names else NO_WAY_FOR_S
     with deadline.within(LIMIT_S), _ways(target, secrets) as ways:
-        for way, things in _looked([each for each in ways if _leads(each, for_s)], ours):
+        for way, things in _looked([each for each in ways if _leads(each)], ours):
             try:
                 seen = _clear_by(way, target, ours, things)
             except HokusaiError:
@@ -67,24 +68,31 @@ def clear(
     return tuple(Left(f"perhaps {name}", _search_command(target, name)) for name in names)
 
 
-def _leads(way: Mlflow, for_s: float) -> bool:
+def _leads(way: Mlflow) -> bool:
     shared.catch_up()
-    return time.monotonic() - _no_way.get(way.address, float("-inf")) >= for_s
+    tried = time.monotonic() - _no_way.get(way.address, float("-inf")) < NO_WAY_FOR_S
+    return not tried and not hanging.is_silent(way.address)
 
 
 def _looked(
     ways: Sequence[Mlflow], ours: Callable[[str], bool]
 ) -> Iterator[tuple[Mlflow, tuple[Thing, ...]]]:
-    """Each way that answers, with what is there; where the first does not, all others are asked at once:
-    what keeps one from answering mostly keeps them all."""
-    look = partial(_look, ours=ours)
-    for first in ways[:1]:
-        yield from ((first, things) for things in look(first))
-    if len(ways) > 1:
-        with ThreadPoolExecutor(len(ways) - 1) as pool:
-            found = [pool.submit(contextvars.copy_context().run, look, each) for each in ways[1:]]
-            for way, each in zip(ways[1:], found, strict=True):
-                yield from ((way, things) for things in each.result())
+    """Each way that answers, with what is there; where the first does not, or not at once, all others are
+    asked beside it: what keeps one from answering mostly keeps them all."""
+    if not ways:
+        return
+    with ThreadPoolExecutor(len(ways)) as pool:
+
+        def begin(way: Mlflow) -> "Future[tuple[tuple[Thing, ...], ...]]":
+            return pool.submit(contextvars.copy_context().run, _look, way, ours)
+
+        first = begin(ways[0])
+        wait([first], timeout=ALONE_S)
+        others = [] if first.done() and first.result() else [begin(each) for each in ways[1:]]
+        yield from ((ways[0], things) for things in first.result())
+        others = others or [begin(each) for each in ways[1:]]  # by the first not all could be removed
+        for way, each in zip(ways[1:], others, strict=True):
+            yield from ((way, things) for things in each.result())
 
 
 def _look(way: Mlflow, ours: Callable[[str], bool]) -> tuple[tuple[Thing, ...], ...]:
@@ -119,9 +127,14 @@ shared.taken_by(_TOPIC, _take)
 def _clear_by(
     way: Mlflow, target: Target, ours: Callable[[str], bool], things: Sequence[Thing]
 ) -> tuple[Left, ...]:
-    for thing in things:
+    def take_away(thing: Thing) -> None:
         with contextlib.suppress(HokusaiError):  # the next way may be let through, and the others go on
             remove_thing(way, thing)
+
+    if things:
+        with ThreadPoolExecutor(min(len(things), AT_ONCE)) as pool:
+            for thing in things:
+                pool.submit(contextvars.copy_context().run, take_away, thing)
     return tuple(
         Left(f"{thing.kind} {thing.name}", _command(target, way, thing.call, thing.body))
         for thing in remaining_things(way, ours)
@@ -135,11 +148,11 @@ def _ways(target: Target, secrets: Secrets) -> Iterator[list[Mlflow]]:
     with contextlib.ExitStack() as stack:
         if target.mlflow is not None and target.mlflow.url is not None:
             with contextlib.suppress(HokusaiError, OSError):  # no certificates
-                made.append(Mlflow.from_target(target, secrets))
+                made.append(Mlflow.from_target(target, secrets, timeout_s=ANSWER_S))
         for url in dict.fromkeys((target.url, *(each.url for each in target.instances))):
             if url is not None:
                 with contextlib.suppress(HokusaiError, OSError):  # no key, no way
-                    made.append(Mlflow.through_gateway(target, secrets, base_url=url))
+                    made.append(Mlflow.through_gateway(target, secrets, base_url=url, timeout_s=ANSWER_S))
         for each in made:
             stack.callback(each.close)
         yield made

@@ -4,15 +4,9 @@ has. Read from files; MLflow itself is not imported (it takes a second)."""
 import importlib.util
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from hokusai_validation.runner.timelimit import not_counted
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Of tables that MLflow's tracking and registry can't do without, in any version that counts.
 CORE = (
@@ -71,52 +65,3 @@ def missing(wanted: Tables, seen: Tables) -> dict[str, tuple[str, ...]]:
         for table, columns in wanted.items()
         if (lacking := tuple(sorted(set(columns) - set(seen.get(table, ())))))
     }
-
-
-def held_to(wanted: Tables, seen: Tables) -> tuple[str, ...]:
-    """The tables that Great Expectations finds wanting, as a suite of one expectation a table."""
-    import os
-    import warnings
-
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with not_counted():
-            import great_expectations as gx
-
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
-        batch = (
-            context.data_sources.add_pandas("database")
-            .add_dataframe_asset("columns")
-            .add_batch_definition_whole_dataframe("all")
-            .get_batch({"dataframe": _frame(wanted, seen)})
-        )
-        suite = gx.ExpectationSuite(
-            name="schema",
-            expectations=[
-                gx.expectations.ExpectColumnDistinctValuesToContainSet(  # type: ignore[attr-defined]
-                    column=table, value_set=list(columns)
-                )
-                for table, columns in wanted.items()
-            ],
-        )
-        outcome = batch.validate(suite)
-    return tuple(
-        str(each.expectation_config.kwargs["column"])
-        for each in outcome.results
-        if not each.success and each.expectation_config is not None
-    )
-
-
-def _frame(wanted: Tables, seen: Tables) -> "pd.DataFrame":
-    """One column a table, its values the table's columns."""
-
-    with not_counted():
-        import pandas as pd
-
-    def column(values: Sequence[str], length: int) -> list[str | None]:
-        return [*values, *([None] * (length - len(values)))]
-
-    longest = max((len(seen.get(table, ())) for table in wanted), default=0) or 1
-    return pd.DataFrame({table: column(seen.get(table, ()), longest) for table in wanted}, dtype="object")

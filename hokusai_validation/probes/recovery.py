@@ -10,7 +10,6 @@ from hokusai_validation.chaos.probe import AUTHENTICATED, percentile_ms
 from hokusai_validation.errors import ExpectationUnmet, NotJudged, RequestFailed
 from hokusai_validation.facts import FactKind
 from hokusai_validation.probes.baseline import WELL
-from hokusai_validation.probes.clean_up import clear
 from hokusai_validation.probes.contract.answers import Health
 from hokusai_validation.probes.contract.check import expect, failure, has_status
 from hokusai_validation.probes.contract.overall import overall
@@ -207,7 +206,6 @@ def registers(scene: Scene, target: Target, secrets: Secrets, resolver: Resolver
     try:
         journey.go("model_registered", evidence)
     finally:
-        clear(target, secrets, lambda name: name.startswith(journey.name))  # what stays is told at the end
         if client is not None:
             client.close()
 

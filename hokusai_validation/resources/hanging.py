@@ -1,5 +1,5 @@
-"""What has hung in this run: it is asked again with a shorter limit, and an address at which several
-questions hung and none was answered since is asked no more for a while. One process's knowledge is that of
+"""What has hung in this run: it is asked again with a shorter limit, as is whatever is asked where several
+questions hung; and an address at which none was answered since is asked no more for a while. One process's knowledge is that of
 all beside it. What hangs while a fault of ours is on, or was a moment ago, counts for nothing."""
 
 import threading
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from hokusai_validation.errors import UnhealthyBefore
 from hokusai_validation.observation import ErrorClass, Observation
 from hokusai_validation.resources import own_faults, shared
+from hokusai_validation.resources.places import address
 
 # Of the limit that a question would have, but no less than this: what only got slow still answers.
 SHARE, LEAST_S = 0.2, 2.0
 # So many different questions at one address, or it does not count as answering nothing.
 DIFFERENT = 3
+# So many, and whatever is asked there has less time.
+SEVERAL = 2
 # After this long an address that answered nothing is asked again.
 AGAIN_S = 20.0
 AFTER_OURS_S = 5.0
@@ -52,8 +55,16 @@ def limit_of(asked: Asked, limit_s: float, component: str) -> float:
                 f" {asked.host}:{asked.port} got no answer, and none has got one since",
                 component,
             )
-        known = asked in _hung or answers_nothing
+        hung = {each.operation for each in _hung if (each.host, each.port) == (asked.host, asked.port)}
+        known = bool(silent) or asked.operation in hung or len(hung) >= SEVERAL
     return min(limit_s, max(limit_s * SHARE, LEAST_S)) if known else limit_s
+
+
+def is_silent(url: str) -> bool:
+    """Whether something hung at a URL's address, and nothing was answered there since."""
+    shared.catch_up()
+    with _guard:
+        return address(url) in _silent
 
 
 def ended(asked: Asked | None, error: ErrorClass | None) -> None:

@@ -42,18 +42,26 @@ class Mlflow:
         self.with_key = with_key
 
     @classmethod
-    def from_target(cls, target: Target, secrets: Secrets) -> Self:
-        """MLflow by its own address, as `[mlflow]` of the target file says.
+    def from_target(cls, target: Target, secrets: Secrets, *, timeout_s: float | None = None) -> Self:
+        """MLflow by its own address, as `[mlflow]` of the target file says; each call within `timeout_s`, or
+        within the target's own limit.
 
         Raises TargetInvalid where it has none."""
         if target.mlflow is None or target.mlflow.url is None:
             raise TargetInvalid(
                 f"Target '{target.name}' names no `mlflow.url`; MLflow can't be asked directly."
             )
-        return cls(_client(target, target.mlflow.url))
+        return cls(_client(target, target.mlflow.url, timeout_s=timeout_s))
 
     @classmethod
-    def through_gateway(cls, target: Target, secrets: Secrets, *, base_url: str | None = None) -> Self:
+    def through_gateway(
+        cls,
+        target: Target,
+        secrets: Secrets,
+        *,
+        base_url: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Self:
         """MLflow through the API's proxy, with the good key; `base_url` names one instance.
 
         Raises TargetInvalid where the target has no gateway, SecretMissing."""
@@ -64,7 +72,7 @@ class Mlflow:
             )
         key = None if target.keys.good is None else secrets.value(target.keys.good)
         prefix = target.mlflow.through_gateway if target.mlflow is not None else "/api/mlflow"
-        return cls(_client(target, url, key), prefix=prefix, with_key=True)
+        return cls(_client(target, url, key, timeout_s=timeout_s), prefix=prefix, with_key=True)
 
     @property
     def path_prefix(self) -> str:
@@ -254,9 +262,16 @@ class Mlflow:
                 return
 
 
-def _client(target: Target, url: str, key: SecretStr | None = None) -> HttpClient:
-    resolver = Resolver(target.dns.resolver)
-    return HttpClient(url, tls=target.tls, resolver=resolver, key=key, timeout_s=target.limits.request_s)
+def _client(
+    target: Target, url: str, key: SecretStr | None = None, *, timeout_s: float | None = None
+) -> HttpClient:
+    return HttpClient(
+        url,
+        tls=target.tls,
+        resolver=Resolver(target.dns.resolver),
+        key=key,
+        timeout_s=timeout_s or target.limits.request_s,
+    )
 
 
 def part(body: object, *path: str) -> Any:

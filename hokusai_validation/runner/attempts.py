@@ -62,6 +62,16 @@ TRANSIENT_FACTS = frozenset(
     }
 )
 
+# Where nobody takes a connection, whatever else was met there comes of it.
+NO_CONNECTION = frozenset(
+    {
+        ErrorClass.REFUSED.value,
+        ErrorClass.CONNECT_TIMEOUT.value,
+        FactKind.REFUSED.value,
+        FactKind.CONNECT_TIMED_OUT.value,
+    }
+)
+
 Pair = tuple[str, str]  # an error class, or the kind of a fact, and where it was met
 Kind = frozenset[Pair]
 
@@ -112,6 +122,7 @@ class SecondAttempts:
 
     waiting: list[Deferred] = field(default_factory=list)
     standing: set[Pair] = field(default_factory=set)
+    _passing: set[Pair] = field(default_factory=set)
     _recovered: bool = False
 
     def defer(
@@ -141,18 +152,42 @@ class SecondAttempts:
         self.waiting.append(Deferred(item, entry, tuple(reports), kind))
         return True
 
-    def worth(self, deferred: Deferred) -> bool:
-        """Whether it can still end otherwise: its kind was not seen to stand; what it needs recovered."""
-        if deferred.kind is None:
-            return self._recovered
-        return deferred.kind.isdisjoint(self.standing)
+    def take(self) -> list[Deferred]:
+        """Out of those that wait, the next ones whose second attempt can be made at the same time: of a kind
+        one, until it passed, and one that met a place where nobody takes connections before all others there.
+        Behind them what waits for one that recovered. Empty where none of the rest can end otherwise."""
+        taken: list[Deferred] = []
+        asked: set[Pair] = set()
+        closed = _closed(self.standing)
+        kinds = [each.kind for each in self.waiting if each.kind is not None]
+        in_doubt = _closed(pair for kind in kinds for pair in kind - self._passing)
+        for each in sorted(self.waiting, key=lambda one: not _closed(one.kind or ())):
+            if each.kind is None or not each.kind.isdisjoint(self.standing):
+                continue
+            places = {where for _, where in each.kind}
+            if places & closed:
+                continue
+            keys = each.kind | {("", where) for where in places & in_doubt}
+            if each.kind <= self._passing or keys.isdisjoint(asked):
+                taken.append(each)
+                asked |= keys
+        if not taken and self._recovered:
+            taken = [each for each in self.waiting if each.kind is None]
+        self.waiting = [each for each in self.waiting if each not in taken]
+        return taken
 
-    def ended(self, deferred: Deferred, row: Result) -> None:
-        """Note how a second attempt went."""
-        if row.status is Status.PASSED:
+    def ended(self, deferred: Deferred, status: Status, kind: Kind | None) -> None:
+        """Note how a second attempt went, and of which kind it was."""
+        if status is Status.PASSED:
             self._recovered = True
-        elif row.status is Status.FAILED and deferred.kind is not None:
-            self.standing |= deferred.kind & (kind_of(row) or frozenset())
+            self._passing |= deferred.kind or frozenset()
+        elif status is Status.FAILED and deferred.kind is not None:
+            self.standing |= deferred.kind & (kind or frozenset())
+
+
+def _closed(pairs: Iterable[Pair]) -> set[str]:
+    """The places at which nobody took a connection."""
+    return {where for what, where in pairs if what in NO_CONNECTION}
 
 
 def pause(deferred: Deferred) -> None:

@@ -25,7 +25,7 @@ from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.recording import recording
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import Progress, Result, Status
-from hokusai_validation.runner import attempts, outcome, rows, selection, side_by_side, stall
+from hokusai_validation.runner import again, outcome, rows, selection, side_by_side, stall
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.reading import Reading
 from hokusai_validation.runner.selection import SUITE_DIR
@@ -146,26 +146,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         if state.settings.processes > 1:
             _side_by_side(session, state)
         done = yield
-    for deferred in state.second.waiting:
-        if session.shouldstop or not state.second.worth(deferred):
-            _stands(deferred)
-            continue
-        attempts.pause(deferred)
-        # Everything is torn down behind each: which one comes next is known only then.
-        row = _run(state, deferred.item, None, deferred.entry, 2)
-        if row.status is Status.SKIPPED:
-            _stands(deferred)
-        else:
-            state.second.ended(deferred, row)
+    again.run(session, state, _run)
     return done
-
-
-def _stands(deferred: attempts.Deferred) -> None:
-    """A first attempt stands as it is: told of as what it was."""
-    for report in deferred.reports:
-        if str(report.outcome) == "rerun":
-            report.outcome = "failed"
-            deferred.item.ihook.pytest_runtest_logreport(report=report)
 
 
 @contextmanager

@@ -80,11 +80,12 @@ def _functions(body: list[ast.stmt]) -> set[str]:
     }
 
 
-def order(entry: Entry | None) -> tuple[bool, int]:
-    """Sorts the exclusive ones behind the others, then by phase; within that, as collected."""
+def order(entry: Entry | None) -> tuple[bool, int, bool]:
+    """Sorts the exclusive ones behind the others, then by phase, the long ones first; within that, as
+    collected."""
     if entry is None:
-        return (False, 0)
-    return (entry.exclusive, _PHASES.index(entry.phase))
+        return (False, 0, True)
+    return (entry.exclusive, _PHASES.index(entry.phase), not entry.first)
 
 
 def is_narrowed(config: pytest.Config) -> bool:

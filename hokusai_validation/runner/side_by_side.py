@@ -24,14 +24,14 @@ import pytest
 from _pytest.nodes import Node
 from pydantic import BaseModel, ConfigDict
 
-from hokusai_validation.result import Progress
+from hokusai_validation.result import Progress, Status
 from hokusai_validation.runner.parentage import CLEAN_UP_S, end_with
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 65_536
 _POLL_S = 0.2
 # A process waits that used less than this share of so much time; as many times over there may be processes.
-WAITING_SHARE, WAITING_S = 0.1, 1.0
+WAITING_SHARE, WAITING_S = 0.1, 0.5
 MOST_TIMES = 3
 
 Group = tuple[pytest.Item, ...]
@@ -41,7 +41,7 @@ class Message(BaseModel):
     """What a test process tells, one of these at a time: that it has begun or ended a test (by its node id),
     tears down the last one of its group, or wants the next group; pytest's report as
     JSON; the progress of a row that no report will carry; a test that
-    is to be tried again, with the kind of its failure."""
+    is to be tried again, with the kind of its failure; how a second attempt at a test ended, and its kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,6 +52,8 @@ class Message(BaseModel):
     report: str | None = None
     progress: Progress | None = None
     deferred: str | None = None
+    again: str | None = None
+    status: Status | None = None
     kind: tuple[tuple[str, str], ...] | None = None
 
 

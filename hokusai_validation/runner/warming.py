@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Mapping
 
+from hokusai_validation.resources.aws import session
 from hokusai_validation.result import Phase
 
 # What most reading tests come to use; the test processes have it from before they part.
@@ -20,7 +21,9 @@ _SHARED = (
 )
 
 # What some tests of a phase come to use, and takes seconds.
-_OF_PHASE: Mapping[Phase, tuple[str, ...]] = {Phase.FUNCTIONAL: ("great_expectations", "mlflow.tracking")}
+_OF_PHASE: Mapping[Phase, tuple[str, ...]] = {
+    Phase.FUNCTIONAL: ("mlflow.tracking", "hypothesis.stateful", "time_machine")
+}
 
 _begun: threading.Thread | None = None
 
@@ -39,6 +42,7 @@ def preload() -> None:
     for name in _SHARED:
         with contextlib.suppress(ImportError):  # told of where it is needed
             importlib.import_module(name)
+    session.read_ahead()
 
 
 def warm_up() -> None:
@@ -51,12 +55,6 @@ def warm_up() -> None:
             importlib.import_module("sqlalchemy.orm")
         _begun = threading.Thread(target=_import, name="warm-up", daemon=True)
         _begun.start()
-
-
-def warmed_up() -> None:
-    """Wait for the end of what was begun."""
-    if _begun is not None:
-        _begun.join()
 
 
 def _without_analytics() -> None:

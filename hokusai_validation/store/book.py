@@ -41,6 +41,7 @@ class Book:
         self._file: int | None = None
         self._path: Path | None = None
         self._names: list[str] = []
+        self._gave = False
         self._tests: list[str] = []
 
     def take_over(self) -> Abandoned:
@@ -51,14 +52,19 @@ class Book:
             return Abandoned()
 
     @property
+    def is_own(self) -> bool:
+        """Whether this process gave a name itself."""
+        return self._gave
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every name that is to be gone at the end, those of dead processes among them."""
         return tuple(dict.fromkeys(self._names))
 
     def note(self, name: str) -> None:
         """A name is about to be given."""
-        self._names.append(name)
-        self._write(_NAME, name)
+        self._gave = True
+        self._add(name)
 
     @contextlib.contextmanager
     def under_way(self, test: str) -> Iterator[None]:
@@ -86,6 +92,10 @@ class Book:
         self._file = self._path = None
         self._names.clear()
 
+    def _add(self, name: str) -> None:
+        self._names.append(name)
+        self._write(_NAME, name)
+
     def _write(self, kind: str, text: str) -> None:
         with contextlib.suppress(LockUnusable, OSError):
             if self._file is None:
@@ -112,7 +122,7 @@ class Book:
                 if kind == _OVER and text in running:
                     running.remove(text)
             for name in found:  # in our book first, then out of theirs
-                self.note(name)
+                self._add(name)
             if not self._run_id or (_RUN, self._run_id) not in entries:
                 names += found
                 tests += running

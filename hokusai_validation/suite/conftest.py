@@ -14,11 +14,13 @@ from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
 from hokusai_validation.probes.component_logs import ComponentLogs
 from hokusai_validation.probes.contract.check import PROBES
 from hokusai_validation.probes.instances import ApiInstance
-from hokusai_validation.probes.ownership import noted_in
+from hokusai_validation.probes.ownership import left_over, noted_in
 from hokusai_validation.resources import recording
 from hokusai_validation.resources.http import HttpClient
 from hokusai_validation.resources.names import Resolver
+from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.secrets import Secrets
+from hokusai_validation.result import now
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.plugin import EVIDENCE, WATCH
 from hokusai_validation.runner.selection import entry_of
@@ -80,9 +82,13 @@ def nothing_left(pytestconfig: pytest.Config, request: pytest.FixtureRequest) ->
     with noted_in(book):
         yield
     left: tuple[Left, ...] = ()
-    if book.names:
-        with not_counted():
-            left = clear(given, state.secrets, lambda name: name.startswith(book.names), book.names)
+    # Where nothing is written to, nobody looks for what others left: that may take a while.
+    if book.is_own:
+        began, names = now(), book.names
+        with not_counted(), recording.recording(Recorder(state.places, watches=True)):
+            left = clear(
+                given, state.secrets, lambda name: name.startswith(names) or left_over(name, began), names
+            )
         if left:
             state.evidence.record(LEFT_BEHIND, [each.as_json() for each in left])
         else:

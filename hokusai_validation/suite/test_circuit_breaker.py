@@ -32,7 +32,6 @@ from hokusai_validation.probes.contract.check import expect, has_status
 from hokusai_validation.probes.states import Scene, retry_after_s
 from hokusai_validation.runner.evidence import Evidence
 from hokusai_validation.runner.timelimit import not_counted
-from hokusai_validation.runner.warming import warmed_up
 from hokusai_validation.target import Target
 from hokusai_validation.topology import Role
 
@@ -61,7 +60,6 @@ def source(target: Target) -> Iterator[BreakerSource]:
 def search(source: BreakerSource) -> Callable[[], Counterexample | None]:
     """What random sequences find, looked for once and only when a test asks."""
     with not_counted():
-        warmed_up()
         breaker_machine.get_ready()
     return functools.cache(lambda: breaker_machine.counterexample(source.breaker_class))
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ def test_the_schema_in_the_package_is_the_models() -> None:
 
 def test_json_is_the_whole_report() -> None:
     values = json.loads(json_report.render(report()))
+    jsonschema.Draft202012Validator(json_report.schema()).validate(values)
     assert values["schema_version"] == 1
     assert values["counts"]["catalogue"]["total"] == 67
     assert {"verdict", "scores", "results", "findings", "performance", "trend", "provenance"} <= values.keys()

@@ -15,7 +15,8 @@ from hokusai_validation.diagnosis.left_behind import KILLED_RUN, of_a_killed_run
 from hokusai_validation.probes import clean_up
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, clear
 from hokusai_validation.probes.ownership import noted_in, owned_name
-from hokusai_validation.resources import own_faults
+from hokusai_validation.resources import hanging, own_faults
+from hokusai_validation.resources.places import address
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.store import locks
 from hokusai_validation.store.book import Book
@@ -231,25 +232,31 @@ def test_what_a_process_of_the_same_run_left_is_taken_over_and_is_no_killed_run(
     assert Book(target, "run-2").take_over().names == ("a",)
 
 
-def test_a_way_that_led_nowhere_is_gone_again_by_the_last_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clean_up, "NOR_AT_THE_END_FOR_S", 0.0)
+def test_a_way_that_led_nowhere_is_not_gone_again_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_faults, "_ended_at", None)  # else faults of tests before would count
     name = owned_name(datetime.now(UTC))
     store = Store(name)
     broken = Way(store, "/")
     with serving(broken) as gateway, serving(Way(store, "/")) as direct:
         target = target_of(gateway, direct)
-
-        def behind_a_test() -> None:
-            assert clear(target, Secrets(target), lambda found: found == name) == ()
-
-        behind_a_test()
+        assert cleared(target, name)
         asked = [list(each.asked) for each in (gateway, direct)]
-        behind_a_test()
-        assert [gateway.asked, direct.asked] == asked
         broken.broken = ""
+        assert cleared(target, name)
+        assert [gateway.asked, direct.asked] == asked
+        monkeypatch.setattr(clean_up, "NO_WAY_FOR_S", 0.0)
         assert cleared(target, name) == ()
-        assert store.empty
         store.models.append(name)
-        behind_a_test()  # it leads there again
+        monkeypatch.undo()
+        assert cleared(target, name) == ()  # it leads there again
+    assert store.empty
+
+
+def test_nobody_goes_where_a_test_got_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = owned_name(datetime.now(UTC))
+    store = Store(name)
+    with serving(Way(store)) as gateway, serving(Way(store)) as direct:
+        monkeypatch.setattr(hanging, "_silent", {address(direct.url): {"mlflow.version": 0.0}})
+        assert cleared(target_of(gateway, direct), name) == ()
+        assert not direct.asked
     assert store.empty

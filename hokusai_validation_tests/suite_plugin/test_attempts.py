@@ -1,11 +1,13 @@
 """Which failures get a second attempt, in which order, and what a time budget leaves over."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
+from hokusai_validation.catalogue import entries
 from hokusai_validation.facts import Fact, FactKind
 from hokusai_validation.observation import ErrorClass, Outcome
 from hokusai_validation.result import SkipReason, Status
-from hokusai_validation.runner.attempts import kind_of, standing_in
+from hokusai_validation.runner.attempts import Deferred, Kind, SecondAttempts, kind_of, standing_in
 from hokusai_validation.runner.pipes import Known
 from hokusai_validation_tests.diagnosis.rows import AT, row
 from hokusai_validation_tests.suite_plugin.running import TARGET, run_suite
@@ -174,3 +176,52 @@ def test_a_second_attempt_that_is_left_out_leaves_nothing_built_up_for_the_next(
     assert ran.statuses("test_basic_failure_tracking") == [Status.FAILED], "it was left out"
     assert ran.statuses("test_get_circuit_breaker_status") == [Status.FAILED, Status.PASSED]
     assert all(row.status is not Status.BROKEN for row in ran.rows if row.duration_s)
+
+
+def _waiting(*kinds: Kind | None) -> tuple[SecondAttempts, list[Deferred]]:
+    each = [Deferred(Mock(), entries()[number], (), kind) for number, kind in enumerate(kinds)]
+    return SecondAttempts(waiting=list(each)), each
+
+
+def _kind(what: FactKind, where: str = "auth") -> Kind:
+    return frozenset({(what.value, where)})
+
+
+def test_of_one_kind_one_goes_first_and_the_others_where_it_passed() -> None:
+    second, (slow, also, other, after) = _waiting(
+        _kind(FactKind.SLOW), _kind(FactKind.SLOW), _kind(FactKind.SLOW, "api"), None
+    )
+    assert second.take() == [slow, other]
+    second.ended(slow, Status.PASSED, None)
+    second.ended(other, Status.FAILED, other.kind)
+    assert second.take() == [also]
+    second.ended(also, Status.PASSED, None)
+    assert second.take() == [after]
+    assert second.take() == second.waiting == []
+
+
+def test_what_fails_again_keeps_its_kind_from_another_attempt_and_nothing_else() -> None:
+    second, (first, alike, other) = _waiting(
+        _kind(FactKind.SLOW), _kind(FactKind.SLOW), _kind(FactKind.PROXY_ERROR)
+    )
+    assert second.take() == [first, other]
+    second.ended(first, Status.FAILED, first.kind)
+    assert second.take() == []
+    assert second.waiting == [alike]
+
+
+def test_where_nobody_takes_connections_one_is_asked_for_all() -> None:
+    def begun() -> tuple[SecondAttempts, list[Deferred]]:
+        second, each = _waiting(
+            _kind(FactKind.TARGET_UNHEALTHY), _kind(FactKind.REFUSED), _kind(FactKind.REFUSED, "redis")
+        )
+        assert second.take() == each[1:]
+        return second, each
+
+    second, (_, closed, other) = begun()
+    second.ended(closed, Status.FAILED, closed.kind)
+    second.ended(other, Status.PASSED, None)
+    assert second.take() == []
+    second, (unhealthy, closed, _) = begun()
+    second.ended(closed, Status.PASSED, None)
+    assert second.take() == [unhealthy]

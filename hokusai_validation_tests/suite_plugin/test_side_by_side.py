@@ -165,3 +165,22 @@ def test_what_one_process_learned_the_others_know(tmp_path: Path) -> None:
     _, told = _ran(tmp_path, text, "--processes=2")
     assert len({process for process, _ in told}) == 2
     assert [what for _, what in told] == ["hung", "known"]
+
+
+def test_second_attempts_at_different_failures_are_made_side_by_side(tmp_path: Path) -> None:
+    text = """
+    from hokusai_validation.errors import ConnectionReset, ReadTimedOut
+    def once(name, error):
+        told(name)
+        if sum(name in line for line in log.read_text().splitlines()) == 1:
+            raise error("GET x: no answer.")
+        told(name + "-began")
+        while "first-began" not in log.read_text() or "second-began" not in log.read_text():
+            time.sleep(0.01)
+    class TestMLflowCircuitBreaker:
+        def test_initial_state(self): once("first", ReadTimedOut)
+        def test_success_in_closed_state(self): once("second", ConnectionReset)
+    """
+    ran, _ = _ran(tmp_path, text, "--processes=2")
+    for each in ("test_initial_state", "test_success_in_closed_state"):
+        assert ran.statuses(each) == [Status.FAILED, Status.PASSED]

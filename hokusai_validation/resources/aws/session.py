@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from botocore.loaders import JSONFileLoader
     from botocore.session import Session as BotocoreSession
 
+# What a target's tests ask.
+SERVICES = ("ecs", "elbv2", "rds", "elasticache", "secretsmanager", "s3", "logs", "servicediscovery")
 SESSION_NAME = "hokusai-validation"
 STS_TIMEOUT_S = 5.0
 # Of one attempt at a call. No answer that we ask for comes near the size: AWS's pages end at some MiB.
@@ -103,6 +105,15 @@ def _descriptions() -> "JSONFileLoader":
     reader = JSONFileLoader()
     reader.load_file = cache(reader.load_file)
     return reader
+
+
+@cache
+def read_ahead() -> None:
+    """Read the descriptions of what a target's tests ask, for all processes that are forked from here on."""
+    nobody = SecretStr("nobody")
+    session = make(Login(access_key=nobody, secret_key=nobody), "us-east-1")
+    for service in SERVICES:
+        session.client(service)
 
 
 def bounded(client: "BaseClient") -> Bounds:
