@@ -1,5 +1,6 @@
 """What of ours is in the target that should not be, as rows tell it: what stays, with the command that
-removes it, and what a killed run had left, which was put right before anything was judged.
+removes it, and what an earlier run had left: what a test of it had changed was put right before anything was
+judged, what it had named is removed behind the tests.
 
 A row says so in `evidence["left_behind"]`, a list of objects with `what` and `command`, and in
 `evidence["killed_run"]`, an object with `names` (things), `tests` (that changed the target's state and did not
@@ -29,26 +30,30 @@ def still_there(rows: Sequence[Result]) -> str:
 
 
 def of_a_killed_run(rows: Iterable[Result]) -> str:
-    """A sentence about what an earlier run had left; empty where none was killed."""
-    names: dict[str, None] = {}
+    """A sentence about a state that an earlier run had left; empty where none was killed in a test."""
     tests: dict[str, None] = {}
     settled = True
-    for row in rows:
-        for each in _objects([row.evidence.get(KILLED_RUN)]):
-            names |= dict.fromkeys(_texts(each.get("names")))
-            tests |= dict.fromkeys(_texts(each.get("tests")))
-            settled = settled and each.get("settled") is not False
-    if not names and not tests:
+    for each in _left(rows):
+        tests |= dict.fromkeys(_texts(each.get("tests")))
+        settled = settled and each.get("settled") is not False
+    if not tests:
         return ""
-    parts = (
-        [f"{len(names)} name{'' if len(names) == 1 else 's'} given to models and experiments"]
-        if names
-        else []
-    )
-    if tests:
-        parts.append(f"the target as {', '.join(list(tests)[:SHOWN])} had changed it")
     done = "it was put right first" if settled else "the target did not come back, which may be of that"
-    return f"A run that was killed had left {' and '.join(parts)}; {done}"
+    changed = ", ".join(list(tests)[:SHOWN])
+    return f"A run that was killed had left the target as {changed} had changed it; {done}"
+
+
+def named_before(rows: Iterable[Result]) -> str:
+    """A sentence about things that an earlier run may have left; empty where none did."""
+    names = {name for each in _left(rows) for name in _texts(each.get("names"))}
+    if not names:
+        return ""
+    given = "1 name that it gave" if len(names) == 1 else f"{len(names)} names that it gave"
+    return f"An earlier run may have left models and experiments behind, under {given}"
+
+
+def _left(rows: Iterable[Result]) -> list[Mapping[str, object]]:
+    return _objects([row.evidence.get(KILLED_RUN) for row in rows])
 
 
 def _objects(value: object) -> list[Mapping[str, object]]:

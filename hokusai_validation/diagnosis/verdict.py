@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from hokusai_validation.diagnosis.alerts import Alert, alerts
-from hokusai_validation.diagnosis.left_behind import of_a_killed_run, still_there
+from hokusai_validation.diagnosis.left_behind import named_before, of_a_killed_run, still_there
 from hokusai_validation.diagnosis.orphaned import OrphanedFault, orphaned_faults
 from hokusai_validation.diagnosis.rows import declared_skip, is_stale, was_selected
 from hokusai_validation.diagnosis.topology import Graph
@@ -107,8 +107,8 @@ def exit_status(
 
 
 def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: Sequence[str]) -> str:
-    """One sentence or two for the top of every document. Faults that are still on lead it; `causes`
-    are the titles of the findings, worst first."""
+    """One sentence or two for the top of every document. Faults that are still on lead it, and what a
+    killed run had changed; `causes` are the titles of the findings, worst first."""
     parts = []
     left_on = orphaned_faults(rows)
     if left_on:
@@ -116,7 +116,7 @@ def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: S
             f"{_number(len(left_on), 'fault')} of ours could not be undone and may still be on: "
             + "; ".join(item.sentence() for item in left_on)
         )
-    parts += [told for told in (of_a_killed_run(rows), still_there(rows)) if told]
+    parts += filter(None, [of_a_killed_run(rows)])
     name = f"{target.name} is {verdict.value}"
     if verdict is Verdict.INCONCLUSIVE:
         name = f"{target.name} could not be judged (inconclusive)"
@@ -124,6 +124,7 @@ def headline(verdict: Verdict, rows: Sequence[Result], target: Target, causes: S
         more = f", and {len(causes) - 1} more" if len(causes) > 1 else ""
         name += f": {causes[0].rstrip('.')}{more}"
     parts.append(name)
+    parts += filter(None, [named_before(rows), still_there(rows)])
     parts += _counted(final_attempts(rows), target)
     return ". ".join(parts) + "."
 

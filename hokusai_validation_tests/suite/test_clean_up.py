@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hokusai_validation.diagnosis.left_behind import KILLED_RUN, of_a_killed_run, still_there
+from hokusai_validation.diagnosis.left_behind import KILLED_RUN, named_before, of_a_killed_run, still_there
 from hokusai_validation.probes import clean_up
 from hokusai_validation.probes.clean_up import LEFT_BEHIND, clear
 from hokusai_validation.probes.ownership import noted_in, owned_name
@@ -203,7 +203,11 @@ def test_a_suite_says_what_a_killed_one_left_and_what_it_leaves_itself(tmp_path:
                 "tests": ["TestX::test_y"],
                 "settled": True,
             }
-            assert "A run that was killed had left 1 name given" in of_a_killed_run(ran.rows)
+            told = of_a_killed_run(ran.rows)
+            assert told.startswith(
+                "A run that was killed had left the target as TestX::test_y had changed it;"
+            )
+            assert "under 1 name that it gave" in named_before(ran.rows)
             told = still_there(ran.rows)
             if registry is good:
                 assert store.empty
