@@ -6,6 +6,7 @@ It knows the sandbox by its `status.json`, `target.toml` and `secrets.env` alone
 """
 
 import argparse
+import contextlib
 import http.client
 import json
 import socket
@@ -133,6 +134,9 @@ def open_path(stack: Stack) -> str:
 
 def _parts(name: str) -> Callable[[Stack], str]:
     def look(stack: Stack) -> str:
+        # Else it tells what it last knew of MLflow.
+        with contextlib.suppress(Exception):
+            stack.http(name, "GET", "/health/mlflow")
         content = json.loads(stack.http(name, "GET", "/health?detailed=true"))
         return json.dumps(content["services"], sort_keys=True)
 
