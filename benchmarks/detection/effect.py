@@ -312,6 +312,14 @@ def targets(stack: Stack) -> str:
     return "; ".join(sorted(said))
 
 
+def check_paths(stack: Stack) -> str:
+    """Whether the API serves what the load balancer's health check of it asks."""
+    for group in _aws(stack, "elbv2").describe_target_groups()["TargetGroups"]:
+        if "api" in group["TargetGroupName"]:
+            stack.http("api-1", "GET", group["HealthCheckPath"], good=(200, 503))
+    return ""
+
+
 def rds(stack: Stack) -> str:
     """What RDS says of the database."""
     found = _aws(stack, "rds").describe_db_instances(DBInstanceIdentifier=stack.target["aws"]["rds_instance"])
@@ -344,11 +352,13 @@ OPERATIONS: dict[str, Callable[[Stack], str]] = {
     },
     "open": open_path,
     **{item.__name__: item for item in (sql_read, sql_runs, sql_write, sql_slow, redis_set, redis_state)},
-    **{item.__name__: item for item in (tls, names, redirect, services, targets, rds)},
+    **{item.__name__: item for item in (tls, names, redirect, services, targets, check_paths, rds)},
     **{f"parts@{name}": _parts(name) for name in ("api-1", "api-2")},
     **{f"version@{name}": _version(name) for name in ("api-1", "api-2")},
 }
-ONCE = frozenset({"idle", "services", "targets", "rds"})  # slow ones: asked three times at most
+ONCE = frozenset(
+    {"idle", "services", "targets", "check_paths", "rds"}
+)  # slow ones: asked three times at most
 
 
 def measure(stack: Stack, name: str, tries: int) -> dict[str, object]:

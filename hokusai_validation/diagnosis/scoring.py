@@ -97,7 +97,9 @@ def in_turn(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
     failed = set(signs)
     sequences: dict[tuple[str, int, str], list[Evidence]] = {}
     for each in (*signs, *witnesses):
-        sequences.setdefault((each.row.test, each.row.attempt, each.operation), []).append(each)
+        # What a part said of its own question, good or bad, is of one kind.
+        operation = "" if each.reported else each.operation
+        sequences.setdefault((each.row.test, each.row.attempt, operation), []).append(each)
     return any(_evenly(asked, failed) for asked in sequences.values())
 
 

@@ -16,9 +16,10 @@ from hokusai_validation.probes.contract.check import expect
 from hokusai_validation.probes.store_states import cache_state, database_state
 from hokusai_validation.probes.views import take
 from hokusai_validation.redaction import shown
+from hokusai_validation.resources import unknown_key
 from hokusai_validation.resources.aws.client import Aws
 from hokusai_validation.resources.database import Database
-from hokusai_validation.resources.http import Answer, HttpClient
+from hokusai_validation.resources.http import SERVER_ERROR_FROM, Answer, HttpClient
 from hokusai_validation.resources.mlflow import API
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.redis import Redis
@@ -29,6 +30,7 @@ from hokusai_validation.topology import Role, word_for
 
 PROBES = 100
 PROBES_WITHIN_S = 20.0
+KEYS_AT_LEAST, KEYS_AT_MOST = 3, 14
 PROBE_PATHS = ("/health", "/ready", "/live", "/version")
 RESTART_WINDOW = timedelta(hours=1)
 REDIS_SAMPLES = 20
@@ -306,11 +308,25 @@ class TestRedis:
         )
 
 
+def _ask_in_turn(registry: HttpClient) -> None:
+    """A key that nobody knows, again and again while some are judged and some are not, with nobody beside:
+    a balancer puts them to its instances in turn."""
+    failed: list[bool] = []
+    while len(failed) < KEYS_AT_MOST:
+        try:
+            failed.append(unknown_key.ask(registry).status >= SERVER_ERROR_FROM)
+        except RequestFailed:
+            failed.append(True)
+        if failed[-2:] == [True, True] or failed == [False] * KEYS_AT_LEAST:
+            return
+
+
 class TestAlerts:
     """The contract's alert thresholds: one passed makes the verdict at best `degraded`."""
 
     def test_availability_and_errors(self, target: Target, registry: HttpClient, evidence: Evidence) -> None:
-        """Of 100 probes of the health endpoints nearly all are good, and nearly none slow."""
+        """Of 100 probes of the health endpoints nearly all are good, and nearly none slow. (Whether each
+        instance gets keys judged no probe shows: that is asked behind them, and not judged here.)"""
         times: list[float] = []
         errors: dict[str, int] = {}
         sent, deadline = 0, time.monotonic() + PROBES_WITHIN_S
@@ -329,6 +345,8 @@ class TestAlerts:
             times.append(answer.elapsed_ms)
             if answer.status != 200:
                 errors[f"{path} {answer.status}"] = errors.get(f"{path} {answer.status}", 0) + 1
+        if target.keys.good is not None:
+            _ask_in_turn(registry)
         bad = sum(errors.values())
         times.sort()
         p99_ms = times[math.ceil(0.99 * len(times)) - 1] if times else math.inf

@@ -10,6 +10,21 @@ from hokusai_validation.resources.classification import of_answer, of_text
 # Messages as libraries and servers write them, most of them inside somebody else's sentence.
 TEXTS = [
     (
+        "failed with timeout exception Pool(host='r', port=443): Read timed out. (read timeout=10). To increase the"
+        " timeout, set the environment variable MLFLOW_HTTP_REQUEST_TIMEOUT",
+        "read_timeout",
+        "http",
+        "timeout",
+    ),
+    ("[SSL: HTTP_REQUEST] http request (_ssl.c:1006)", "tls_handshake", "openssl", "WRONG_VERSION_NUMBER"),
+    ("Authentication is unavailable: the auth service answered 503", "server_error", "http", "5xx"),
+    ("502 Server Error: Bad Gateway for url: http://auth/v1/keys", "server_error", "http", "5xx"),
+    ("Server error '503 Service Unavailable' for url 'http://auth/v1/keys'", "server_error", "http", "5xx"),
+    ("500, message='Internal Server Error', url='http://auth/v1/keys'", "server_error", "http", "5xx"),
+    ("HTTP Error 503: Service Unavailable", "server_error", "http", "5xx"),
+    ("unexpected status code 504", "server_error", "http", "5xx"),
+    ("upstream returned HTTP status 500", "server_error", "http", "5xx"),
+    (
         "(psycopg2.errors.ReadOnlySqlTransaction) cannot execute INSERT in a read-only transaction\n[SQL: …]",
         "read_only",
         "postgresql",
