@@ -22,7 +22,9 @@ from hokusai_validation.topology import Role, word_for
 VALIDATE = "/api/v1/keys/validate"
 # Needs a key like every path that is not a probe's, and exists nowhere: 404 once the key passed.
 NOWHERE = "/api/hokusai-validation/nowhere"
-NO_ANSWER_OF_MLFLOW = (502, 503, 504)
+NOT_FOUND = 404
+# Its list of experiments is there: where a path leads elsewhere, somebody else says so.
+NO_ANSWER_OF_MLFLOW = (NOT_FOUND, 502, 503, 504)
 LIMIT_ATTEMPTS = 500
 UNANSWERED_FOR_S = 20.0
 
@@ -125,7 +127,9 @@ class Keys:
         self.evidence.answer(what, answer)
         if answer.status == 401:
             return
-        kind = FactKind.BAD_KEY_ACCEPTED if answer.status < 500 else FactKind.UNEXPECTED_STATUS
+        # NOWHERE is found by nobody who may come in.
+        came_in = answer.status < 400 or answer.status == NOT_FOUND
+        kind = FactKind.BAD_KEY_ACCEPTED if came_in else FactKind.UNEXPECTED_STATUS
         raise failure(
             f"A request with {what} was answered {answer.status}, expected 401.",
             self.evidence,

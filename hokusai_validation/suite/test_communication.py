@@ -170,7 +170,7 @@ def _unknown_key_refused(client: HttpClient, evidence: Evidence, via: str) -> st
     if answer.status == unknown_key.REFUSED:
         return None
     seen = f"{via} answered {answer.status} to an unknown key: {shown(answer.text, 120)!r}"
-    if answer.status < 500:
+    if answer.status < 400:
         evidence.fact(FactKind.BAD_KEY_ACCEPTED, Role.API_GATEWAY, seen, via)
     else:
         evidence.fact(symptom(answer.text) or FactKind.UNEXPECTED_STATUS, Role.AUTH, seen, via)
