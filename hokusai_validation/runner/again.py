@@ -30,8 +30,14 @@ def run(session: pytest.Session, state: State, attempt: Attempt) -> None:
                 _stands(each)
             else:
                 state.second.ended(each, row.status, kind_of(row))
+    leave(state)
+
+
+def leave(state: State) -> None:
+    """No second attempt is made at what still waits for one."""
     for each in state.second.waiting:
         _stands(each)
+    state.second.waiting.clear()
 
 
 def _side_by_side(

@@ -138,15 +138,21 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """First the tests that only read, side by side; after all tests, once more those whose failure can
-    have been of the moment."""
+    have been of the moment; last what reads what was seen meanwhile."""
     state = session.config.stash.get(STATE, None)
     if state is None:
         return (yield)
+    readers = [item for item in session.items if _looked_on(item)]
     with _watched(session, state):
+        session.items[:] = [item for item in session.items if item not in readers]
         if state.settings.processes > 1:
             _side_by_side(session, state)
         done = yield
-    again.run(session, state, _run)
+        again.run(session, state, _run)
+        for item in readers if not session.shouldstop else ():
+            if entry := selection.entry_of(item, state.settings.target):
+                _run(state, item, None, entry, 1)
+        again.leave(state)  # it would read the same
     return done
 
 
