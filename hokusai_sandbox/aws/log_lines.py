@@ -11,6 +11,7 @@ from typing import Any
 # What one look reads of a file at most, and what a stream keeps.
 READ_LIMIT_BYTES = 512 * 1024
 KEPT_EVENTS = 5_000
+MLFLOW_TIME, MLFLOW_TIME_LENGTH = "%Y/%m/%d %H:%M:%S", 19
 
 
 class LogFiles:
@@ -64,7 +65,7 @@ def _events(lines: Sequence[str]) -> list[dict[str, str | int]]:
     """In the order of their times, as CloudWatch demands of one request: several threads write a file,
     and a line that says no time of its own (of a traceback, say) belongs to the one before."""
     events: list[dict[str, str | int]] = []
-    at = _written_at(lines[0]) or time.time()
+    at = next(filter(None, map(_written_at, lines)), time.time())
     for line in lines:
         at = _written_at(line) or at
         events.append({"timestamp": int(at * 1000), "message": line})
@@ -72,8 +73,12 @@ def _events(lines: Sequence[str]) -> list[dict[str, str | int]]:
 
 
 def _written_at(line: str) -> float | None:
-    """The line's own time (epoch seconds)."""
+    """The line's own time (epoch seconds): the services' JSON, or as MLflow begins a line."""
     try:
         return datetime.fromisoformat(str(json.loads(line)["time"])).timestamp()
     except (ValueError, KeyError, TypeError):
+        pass
+    try:
+        return datetime.strptime(line[:MLFLOW_TIME_LENGTH], MLFLOW_TIME).astimezone().timestamp()
+    except ValueError:
         return None

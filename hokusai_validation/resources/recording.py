@@ -344,14 +344,25 @@ def unmet(observation: str, expected: str, error_class: ErrorClass) -> None:
 
 
 def logged(component: str, text: str, failure: Observation) -> bool:
-    """What a component wrote down of a failure: where its lines tell of an error of a part behind it,
-    that is an observation of that part, at the failure's time. Gives whether they do."""
+    """What a component wrote down of a failure: where its lines tell of an error of a part behind it on the
+    failure's path, that is an observation of that part, at the failure's time. Gives whether they do."""
     recorder = current()
-    error = classification.of_text(text)
-    role = None if error is None else _LOGGED.get(error.native.system)
-    part = None if recorder is None or role is None else recorder.places.names.get(role)
-    if recorder is None or error is None or part is None or part == component:
+    if recorder is None:
         return False
+    behind = {edge.to for edge in failure.path} - {component}
+    for line in reversed(text.splitlines()):
+        error = classification.of_text(line)
+        role = None if error is None else _LOGGED.get(error.native.system)
+        part = recorder.places.names.get(role or "")
+        if error is not None and part in behind:
+            _add_logged(recorder, component, part, error, failure)
+            return True
+    return False
+
+
+def _add_logged(
+    recorder: Recorder, component: str, part: str, error: classification.Classified, failure: Observation
+) -> None:
     operation = operations.find("reported.log")
     recorder.add(
         Observation(
@@ -369,7 +380,6 @@ def logged(component: str, text: str, failure: Observation) -> bool:
             native=error.native,
         )
     )
-    return True
 
 
 def ask_http(method: str, url: str, *, with_key: bool = False) -> Question:

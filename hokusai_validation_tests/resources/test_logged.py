@@ -49,6 +49,13 @@ def test_a_logged_error_is_an_observation_of_the_part_whose_error_it_is() -> Non
     assert seen.started_at == FAILURE.started_at
 
 
+def test_errors_of_parts_that_the_failure_has_not_met_are_others() -> None:
+    database = 'FATAL:  role "mlflow" is not permitted to log in'
+    assert logged(database) == ()
+    (seen,) = logged(f"{SKEWED}\n{database}\n")
+    assert seen.dialled == "artifacts"
+
+
 @pytest.mark.parametrize(
     "text", ["", "INFO: 127.0.0.1 GET /health 200", "ConnectionResetError: reset by peer"]
 )
