@@ -93,6 +93,7 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
     _changed_secrets(groups)
     doubts = _doubts(evidence)
     passed = _passed_over(evidence)
+    claims = _claims(evidence)
     found: dict[str, Candidate] = {}
     for (_, place, operation), (kind, signs) in sorted(groups.items(), key=lambda item: item[0]):
         for cause in _located(
@@ -102,6 +103,7 @@ def candidates(evidence: Sequence[Evidence], graph: Graph) -> tuple[Candidate, .
             tuple(signs),
             good.get(place, []),
             passed.get(place, []),
+            claims.get(place, []),
             graph,
             # A queue, say, is reached in what it lies in.
             reached=any(
@@ -158,6 +160,15 @@ def _passed_over(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     found: dict[str, list[Evidence]] = {}
     for each in evidence:
         if not each.ok and not each.item and each.steady:
+            found.setdefault(each.place, []).append(each)
+    return found
+
+
+def _claims(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
+    """Component → what others said of it, good and bad."""
+    found: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        if _a_claim(each) and each.steady:
             found.setdefault(each.place, []).append(each)
     return found
 
@@ -248,6 +259,7 @@ def _located(
     signs: tuple[Evidence, ...],
     good: Sequence[Evidence],
     passed: Sequence[Evidence],
+    claims: Sequence[Evidence],
     graph: Graph,
     *,
     reached: bool,
@@ -279,7 +291,7 @@ def _located(
         only = _only_asker(frozenset({owner}), signs, witnesses)
         yield Candidate(kind.cause, kind, place, signs, found, asker=only, doubts=count)
         return
-    turned = _one_in_turn(place, kind, all_bad, witnesses, graph)
+    turned = _one_in_turn(place, kind, all_bad, witnesses, claims, graph)
     if turned is not None:
         yield turned
         return
@@ -383,16 +395,25 @@ def _lone_instance(
 
 
 def _one_in_turn(
-    place: str, kind: Kind, signs: Sequence[Evidence], witnesses: Sequence[Evidence], graph: Graph
+    place: str,
+    kind: Kind,
+    signs: Sequence[Evidence],
+    witnesses: Sequence[Evidence],
+    claims: Sequence[Evidence],
+    graph: Graph,
 ) -> Candidate | None:
-    """One of several, not known which: it asks or answers in turn with others, and no instance is told
-    apart."""
+    """One of several, not known which: it asks or answers in turn with others, or says in turn with them
+    that the place is not well, and no instance is told apart."""
     askers = {each.asker for each in signs}
     only = next(iter(askers)) if len(askers) == 1 else place
     owner = only if only in graph and only != graph.part(Role.LOAD_BALANCER) else place
     if any(each.instance is not None for each in signs) or not (kind.every or kind is UNWELL):
         return None
-    if owner not in graph or not in_turn(signs, witnesses):
+    if owner not in graph:
+        return None
+    said = [each for each in claims if each.asker == owner]
+    bad = [each for each in said if not each.ok]
+    if not in_turn(signs, witnesses) and not in_turn(bad, [each for each in said if each.ok]):
         return None
     found = timing(signs, witnesses)
     own = tuple(each for each in signs if each.item)

@@ -82,7 +82,9 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
     if way == "hard" and one.sign in kind.hard:
         return HARD_WAY
     if way and one.sign in kind.soft:
-        return SOFT_WAY
+        # A target is taken out by failures one after the other.
+        some = cause.timing.duty is Duty.SHARE and one.sign is FactKind.TARGET_UNHEALTHY
+        return 0.0 if some else SOFT_WAY
     if one.sign is ErrorClass.WRONG_FORM and kind.soft and graph.is_optional(place):
         # What comes from a part that can be done without is left out of the answer.
         asked = {edge.to for seen in one.row.observations for edge in seen.path if edge.optional}

@@ -122,8 +122,8 @@ class Question:
         self._end(outcome, read.error, numbers, status=status, answered_by=by)
         for report in reports.of_answer(self.operation.name, status, body):
             self._repeat(report)
-        if read.error is not None and read.repeated:
-            self._repeat_error(read.error, by)
+        if read.met is not None:
+            self._repeat_error(read.met, by)
         return read
 
     def _repeat(self, report: reports.Report) -> None:

@@ -146,7 +146,7 @@ def test_pages_say_who_wrote_them(status: int, server: str, body: str, author: s
     read = of_answer(status, {"server": server} if server else {}, body.encode())
     assert read.error is not None
     assert (read.author, read.error.error_class.value) == (author, error_class)
-    assert not read.repeated
+    assert read.met is None
 
 
 def test_a_proxys_name_on_a_good_answer_is_no_error() -> None:

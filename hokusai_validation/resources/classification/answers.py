@@ -9,17 +9,18 @@ from hokusai_validation.resources.classification.table import Classified, table
 from hokusai_validation.resources.classification.texts import TEXT_LIMIT, of_text
 
 _LEAVES_LIMIT = 200
+BAD_STATUS = "5xx"  # the table's code for a status in words
 
 
 @dataclass(frozen=True)
 class AnswerRead:
     """What an answer says. `error` is None for one below 400; `author` the program that wrote it
-    (`fastapi`, `mlflow`, `nginx`, `awselb`…), where its form or its headers tell; `repeated` whether
-    the error is one that it met itself and repeats in words."""
+    (`fastapi`, `mlflow`, `nginx`, `awselb`…), where its form or its headers tell; `met` the error that it
+    met itself and repeats in words."""
 
     error: Classified | None
     author: str | None
-    repeated: bool = False
+    met: Classified | None = None
 
 
 def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> AnswerRead:
@@ -33,19 +34,26 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> AnswerRea
     nested = of_text(told)
     if nested is not None:
         here = nested.error_class in (ErrorClass.HOST_REFUSED, ErrorClass.BREAKER_OPEN)
-        return AnswerRead(nested, author, repeated=not here)
+        # That somebody's status was bad says less of this answer than its own.
+        error = _by_status(status) if nested.native.code == BAD_STATUS else nested
+        return AnswerRead(error, author, met=None if here else nested)
     known = table()
     code = values.get("error_code") if isinstance(values, dict) else None
-    by_status = known.of_code("http", str(status)) or (
-        ErrorClass.SERVER_ERROR if status >= 500 else ErrorClass.BAD_REQUEST
-    )
+    by_status = _by_status(status)
     if isinstance(code, str) and (named := known.of_code("mlflow", code)) is not None:
         # An answer without a better word than its status keeps the status' class.
         plain = code in ("INTERNAL_ERROR", "BAD_REQUEST", "UNKNOWN")
         return AnswerRead(
-            Classified(by_status if plain else named, Native(system="mlflow", code=code)), author
+            Classified(by_status.error_class if plain else named, Native(system="mlflow", code=code)), author
         )
-    return AnswerRead(Classified(by_status, Native(system="http", code=str(status))), author)
+    return AnswerRead(by_status, author)
+
+
+def _by_status(status: int) -> Classified:
+    found = table().of_code("http", str(status)) or (
+        ErrorClass.SERVER_ERROR if status >= 500 else ErrorClass.BAD_REQUEST
+    )
+    return Classified(found, Native(system="http", code=str(status)))
 
 
 def _author(status: int, headers: Mapping[str, str], text: str, values: object) -> str | None:
