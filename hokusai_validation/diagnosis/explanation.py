@@ -19,7 +19,7 @@ from hokusai_validation.diagnosis.signs import HARD, HOP, NEVER_MISJUDGED, REACH
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import ErrorClass
-from hokusai_validation.report import Duty
+from hokusai_validation.report import Cause, Duty
 from hokusai_validation.topology import Role
 
 MOST_TOGETHER = 4  # causes that are looked for at once, beside those that nothing else can stand for
@@ -90,8 +90,15 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         asked = {edge.to for seen in one.row.observations for edge in seen.path if edge.optional}
         return SOFT_WAY if one.fact is not None and place in asked else 0.0
     if kind.behind and one.sign in REACH | HARD | SLOWER and before(one, place, graph, asker=cause.asker):
-        return BEHIND
+        return BEHIND if _misses(cause, one) else 0.0
     return 0.0
+
+
+def _misses(cause: Candidate, one: Evidence) -> bool:
+    """Whether a cause keeps its place from asking where the evidence is: one of several that can't reach
+    a part reaches the others."""
+    missed = {each.place for each in cause.signs} - {cause.place}
+    return cause.cause is not Cause.BAD_INSTANCE or not missed or one.place in missed
 
 
 def _at(cause: Candidate, one: Evidence) -> float:

@@ -52,6 +52,57 @@ def test_what_fails_every_nth_time_is_one_of_several_that_nobody_tells_apart(ins
     assert "not known which" in finding.title
 
 
+def _misses(
+    number: int, error: E | None, part: str, operation: str = "proxy.experiments.search"
+) -> Observation:
+    """A question through the balancer that met an error of the API's at a part, or came well through it."""
+    return Observation(
+        id=f"m{number}",
+        operation=operation,
+        asker="api",
+        dialled=part,
+        path=(Edge(source="api", to=part),),
+        started_at=AT + timedelta(seconds=10 + number),
+        ended_at=AT + timedelta(seconds=10 + number, milliseconds=20),
+        outcome=Outcome.OK if error is None else Outcome.ERROR,
+        error_class=error,
+        native=None if error is None else Native(system="http", code="x"),
+    )
+
+
+def test_what_instances_say_in_turn_makes_an_error_one_of_several() -> None:
+    """The errors themselves come as they will, beside other tests' questions; what the instances say of the
+    part, asked with nobody beside, alternates. A part that all of them miss for a while stands beside it."""
+    said = _asked_again_and_again(range(1, 24, 2)).model_copy(update={"status": Status.PASSED})
+    by_chance = (1, 2, 5, 9, 10, 13)
+    seen = tuple(
+        _misses(number, E.READ_TIMEOUT if number in by_chance else None, "redis") for number in range(16)
+    )
+    failed = row_of("X::asks", Status.FAILED, component="redis", observations=seen)
+    (finding,) = diagnose([said, failed], TARGET, at=AT)
+    assert (finding.cause, finding.component) == (C.BAD_INSTANCE, "api")
+    away = tuple(
+        _misses(number, E.REFUSED if number < 8 else None, "postgres", "reported.health")
+        for number in range(20)
+    )
+    beside = row_of("X::watch", Status.FAILED, component="postgres", observations=away)
+    found = diagnose([said, failed, beside], TARGET, at=AT)
+    assert {each.cause: each.component for each in found} == {C.BAD_INSTANCE: "api", C.AWAY: "postgres"}
+
+
+def test_a_share_of_errors_behind_it_makes_no_target_unhealthy() -> None:
+    by_chance = (1, 5, 6, 12, 17)
+    seen = tuple(
+        _misses(number, E.BAD_GATEWAY if number in by_chance else None, "mlflow") for number in range(24)
+    )
+    rows = [
+        row_of("X::asks", Status.FAILED, component="mlflow", observations=seen),
+        row_of("X::group", Status.FAILED, facts=(fact(FactKind.TARGET_UNHEALTHY, "api"),)),
+    ]
+    found = {(each.cause, each.component) for each in diagnose(rows, TARGET, at=AT)}
+    assert found == {(C.INTERMITTENT_ERRORS, "mlflow"), (C.TARGET_UNHEALTHY, "api")}
+
+
 def test_what_fails_by_chance_is_a_share() -> None:
     (finding,) = diagnose([_asked_again_and_again((1, 4, 6, 11, 15, 17))], TARGET, at=AT)
     assert (finding.cause, finding.component) == (C.INTERMITTENT_ERRORS, "redis")
