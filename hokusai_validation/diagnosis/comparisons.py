@@ -12,10 +12,12 @@ from hokusai_validation.diagnosis.scoring import Timing
 from hokusai_validation.diagnosis.signs import REACH
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.report import Cause, Duty
+from hokusai_validation.topology import Role
 
 SLOWER_MS = 150.0  # and
 SLOWER_TIMES = 3.0
 LEAST_SAMPLES = 4  # of each side
+SETTLED = "reported.answer"  # a question that a part had to be asked for, and how long its answer took
 WAITS_MS = 1000.0  # for the next part, and
 WAITS_TIMES = 5.0
 
@@ -24,7 +26,11 @@ def compared(
     evidence: Sequence[Evidence], graph: Graph, known: Collection[str] = ()
 ) -> tuple[Candidate, ...]:
     """The candidates that comparisons propose, but for those of the `known` keys."""
-    found = (*_slow_instances(evidence, graph), *_slow_edges(evidence, graph))
+    found = (
+        *_slow_instances(evidence, graph),
+        *_slow_edges(evidence, graph),
+        *_slow_answers(evidence, graph),
+    )
     return tuple(each for each in found if each.key not in known)
 
 
@@ -58,6 +64,32 @@ def _slow_edges(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidat
                 own = tuple(each for each in over if (each.elapsed_ms or 0) >= WAITS_MS)
                 kind = OF[Cause.SLOW_DEPENDENCY]
                 yield Candidate(Cause.SLOW_DEPENDENCY, kind, to, own, Timing(Duty.ALWAYS))
+
+
+def _slow_answers(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
+    """A part that every instance of a component waited for where it had to ask it, which its answers to other
+    questions did not take. Not where it may have waited for the cache, that is asked first."""
+    unwell = {each.place for each in evidence if each.item and each.steady}
+    waited: dict[tuple[str, str], dict[str, list[Evidence]]] = {}
+    alone: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        if not each.ok or not each.steady or each.elapsed_ms is None or each.asker is None:
+            continue
+        if each.operation == SETTLED:
+            waited.setdefault((each.asker, each.place), {}).setdefault(each.instance or "", []).append(each)
+        elif not each.reported and each.path and each.path[-1].to == each.place:
+            alone.setdefault(each.place, []).append(each)  # nobody behind it can be asked for this
+    for (source, to), by_instance in sorted(waited.items()):
+        fast = _times(alone.get(source, ()))
+        if graph.part(Role.CACHE) in unwell or len(fast) < LEAST_SAMPLES:
+            continue
+        times = [_times(seen) for seen in by_instance.values()]
+        limit_ms = max(WAITS_MS, WAITS_TIMES * median(fast))
+        if sum(map(len, times)) >= LEAST_SAMPLES and all(median(each) >= limit_ms for each in times):
+            own = tuple(each for seen in by_instance.values() for each in seen)
+            yield Candidate(
+                Cause.SLOW_DEPENDENCY, OF[Cause.SLOW_DEPENDENCY], to, own, Timing(Duty.ALWAYS), asker=source
+            )
 
 
 def _slow_instances(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:

@@ -91,23 +91,26 @@ LEAST_IN_TURN = 6  # failures of one sequence
 IN_TURN = 0.9  # of their distances are the same
 
 
-def in_turn(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
-    """Whether every n-th of one question, asked by one test again and again, fails: a balancer gives
-    them to its instances in turn, and one of those is to blame. By chance distances differ."""
+def in_turn(signs: Sequence[Evidence], witnesses: Sequence[Evidence], *, least_span_s: float = 0.0) -> bool:
+    """Whether every n-th of one question, asked by one test again and again, fails, for so long at least: a
+    balancer gives them to its instances in turn, and one of those is to blame. By chance distances differ."""
     failed = set(signs)
     sequences: dict[tuple[str, int, str], list[Evidence]] = {}
     for each in (*signs, *witnesses):
         # What a part said of its own question, good or bad, is of one kind.
         operation = "" if each.reported else each.operation
         sequences.setdefault((each.row.test, each.row.attempt, operation), []).append(each)
-    return any(_evenly(asked, failed) for asked in sequences.values())
+    return any(_evenly(asked, failed, least_span_s) for asked in sequences.values())
 
 
-def _evenly(asked: Sequence[Evidence], failed: Set[Evidence]) -> bool:
+def _evenly(asked: Sequence[Evidence], failed: Set[Evidence], least_span_s: float) -> bool:
     ordered = sorted(asked, key=lambda each: (each.first, each.key))
     upto = accumulate(each.count for each in ordered)  # good ones side by side are one
     bad = [number for number, each in zip(upto, ordered, strict=True) if each in failed]
     if len(bad) < LEAST_IN_TURN:
+        return False
+    times = [each.first for each in ordered if each in failed]
+    if (times[-1] - times[0]).total_seconds() < least_span_s:
         return False
     distances = [later - earlier for earlier, later in pairwise(bad)]
     usual = mode(distances)
