@@ -29,7 +29,8 @@ REDIRECTED_FROM = 300
 MIXED_SHARE = 0.25  # of the failures: so many may be of operations that work at times
 LEAST_CONSTANT = 2  # failures of an operation, on average, to say that it fails always
 NEARLY_ALL = 0.9  # of what is asked fails: it is out
-BREAKER_SPAN_S = 1.0  # longer than a batch of questions takes
+# What one of several last knew of a part may be of chance; asked again, it knows better.
+CLAIMS_SPAN_S = 1.0
 # Of these every instance was asked, so that one alone is one of several.
 _LISTED = frozenset({F.COMMIT_UNEXPECTED, F.TARGET_UNHEALTHY})
 # What a component met on the way of a question, and the answer that it had to ask another for.
@@ -416,8 +417,7 @@ def _one_in_turn(
     bad = [each for each in said if not each.ok]
     well = [each for each in said if each.ok]
     # One breaker of several may be open by chance, and closes again.
-    span_s = BREAKER_SPAN_S if any(each.sign is E.BREAKER_OPEN for each in bad) else 0.0
-    if not in_turn(signs, witnesses) and not in_turn(bad, well, least_span_s=span_s):
+    if not in_turn(signs, witnesses) and not in_turn(bad, well, least_span_s=CLAIMS_SPAN_S):
         return None
     found = timing(signs, witnesses)
     own = tuple(each for each in signs if each.item)

@@ -11,6 +11,8 @@ from hokusai_validation.observation import Observation, Samples
 
 GAP_S = 1.0
 _Key = tuple[object, ...]
+# What a part said on the way of a question, good or bad.
+_MET = {"reported.error": "reported", "reported.answer": "reported"}
 
 
 def folded(
@@ -21,7 +23,13 @@ def folded(
     groups: list[list[Observation]] = []
     open_groups: dict[_Key, list[Observation]] = {}
     for each in sorted(observations, key=lambda one: (one.started_at, one.mono_start_s)):
-        question = (each.operation, each.asker, each.dialled, each.instance, each.subject)
+        question = (
+            _MET.get(each.operation, each.operation),
+            each.asker,
+            each.dialled,
+            each.instance,
+            each.subject,
+        )
         if not each.ok and gap_s is not None:
             # What is answered after a failure is another witness than what was before it.
             for key in [key for key in open_groups if key[: len(question)] == question]:
