@@ -151,7 +151,8 @@ class TestRegistrationLimits:
         prefix = gateway.path_prefix
         read = gateway.http.get(f"{prefix}{ARTIFACTS}/{path}", key=True, timeout_s=BIG_LIMIT_S)
         evidence.metric("read_s", read.elapsed_ms / 1000)
-        has_status(read, 200, evidence, Role.ARTIFACT_STORE)
+        if read.status != 200:  # else its body is big
+            has_status(read, 200, evidence, Role.ARTIFACT_STORE)
         digests = [hashlib.sha256(data).hexdigest() for data in (content, read.body)]
         expect(
             digests[0] == digests[1],
