@@ -8,7 +8,6 @@ import contextlib
 import contextvars
 import json
 import shlex
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ ANSWER_S = 4.0
 ALONE_S = 1.0
 NO_WAY_FOR_S = 20.0
 AT_ONCE = 8
-LEFT_BEHIND = "left_behind"  # the key of a row's evidence, which the headline tells
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Left:
         return {"what": self.what, "command": self.command}
 
 
-_no_way: dict[str, float] = {}  # address -> when it led nowhere
+_no_way = shared.Lately("no_way", NO_WAY_FOR_S)  # addresses that led nowhere
 
 
 def clear(
@@ -69,9 +67,7 @@ def clear(
 
 
 def _leads(way: Mlflow) -> bool:
-    shared.catch_up()
-    tried = time.monotonic() - _no_way.get(way.address, float("-inf")) < NO_WAY_FOR_S
-    return not tried and not hanging.is_silent(way.address)
+    return not _no_way.holds(way.address) and not hanging.is_silent(way.address)
 
 
 def _looked(
@@ -101,27 +97,10 @@ def _look(way: Mlflow, ours: Callable[[str], bool]) -> tuple[tuple[Thing, ...], 
         found = remaining_things(way, ours)
     except HokusaiError:
         if own_faults.since_last_s() > AFTER_OURS_S:
-            _know(way.address, time.monotonic())
+            _no_way.note(way.address)
         return ()
-    if way.address in _no_way:
-        _know(way.address, None)
+    _no_way.forget(way.address)
     return (found,)
-
-
-def _know(address: str, no_way_at: float | None) -> None:
-    _take(address, no_way_at)
-    shared.tell(_TOPIC, address, no_way_at)
-
-
-def _take(address: str, no_way_at: float | None) -> None:
-    if no_way_at is None:
-        _no_way.pop(address, None)
-    else:
-        _no_way[address] = no_way_at
-
-
-_TOPIC = "no_way"
-shared.taken_by(_TOPIC, _take)
 
 
 def _clear_by(

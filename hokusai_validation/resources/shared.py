@@ -66,16 +66,30 @@ class Lately:
     """What this process or one beside it saw a short while ago, by a key; it counts for `for_s` seconds."""
 
     def __init__(self, topic: str, for_s: float) -> None:
-        self._topic, self._for_s = topic, for_s
+        self._topic, self.for_s = topic, for_s
         self._at_s: dict[str, float] = {}
-        taken_by(topic, self._at_s.__setitem__)
+        taken_by(topic, self._take)
 
     def note(self, key: str) -> None:
         """It was seen now."""
-        self._at_s[key] = time.monotonic()
-        tell(self._topic, key, self._at_s[key])
+        self._know(key, time.monotonic())
+
+    def forget(self, key: str) -> None:
+        """It is not so any more."""
+        if key in self._at_s:
+            self._know(key, None)
 
     def holds(self, key: str) -> bool:
         """Whether it was seen so lately."""
         catch_up()
-        return time.monotonic() - self._at_s.get(key, float("-inf")) <= self._for_s
+        return time.monotonic() - self._at_s.get(key, float("-inf")) <= self.for_s
+
+    def _know(self, key: str, at_s: float | None) -> None:
+        self._take(key, at_s)
+        tell(self._topic, key, at_s)
+
+    def _take(self, key: str, at_s: float | None) -> None:
+        if at_s is None:
+            self._at_s.pop(key, None)
+        else:
+            self._at_s[key] = at_s

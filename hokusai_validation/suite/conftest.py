@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hokusai_validation.catalogue import needs
-from hokusai_validation.diagnosis.left_behind import KILLED_RUN
+from hokusai_validation.diagnosis.left_behind import KILLED_RUN, LEFT_BEHIND
 from hokusai_validation.errors import HokusaiError, NotConfigured, NotJudged, SecretMissing
 from hokusai_validation.permission import Gate
 from hokusai_validation.probes import baseline
-from hokusai_validation.probes.clean_up import LEFT_BEHIND, Left, clear
+from hokusai_validation.probes.clean_up import Left, clear
 from hokusai_validation.probes.component_logs import ComponentLogs
 from hokusai_validation.probes.contract.check import PROBES
 from hokusai_validation.probes.instances import ApiInstance

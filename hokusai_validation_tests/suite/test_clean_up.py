@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from hokusai_validation.diagnosis.left_behind import KILLED_RUN, named_before, of_a_killed_run, still_there
+from hokusai_validation.diagnosis.left_behind import (
+    KILLED_RUN,
+    LEFT_BEHIND,
+    named_before,
+    of_a_killed_run,
+    still_there,
+)
 from hokusai_validation.probes import clean_up
-from hokusai_validation.probes.clean_up import LEFT_BEHIND, clear
+from hokusai_validation.probes.clean_up import clear
 from hokusai_validation.probes.ownership import noted_in, owned_name
 from hokusai_validation.resources import hanging, own_faults
 from hokusai_validation.resources.places import address
@@ -248,7 +254,7 @@ def test_a_way_that_led_nowhere_is_not_gone_again_for_a_moment(monkeypatch: pyte
         broken.broken = ""
         assert cleared(target, name)
         assert [gateway.asked, direct.asked] == asked
-        monkeypatch.setattr(clean_up, "NO_WAY_FOR_S", 0.0)
+        monkeypatch.setattr(clean_up._no_way, "for_s", 0.0)
         assert cleared(target, name) == ()
         store.models.append(name)
         monkeypatch.undo()
