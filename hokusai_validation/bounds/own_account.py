@@ -23,6 +23,7 @@ REQUEST_LIMIT_S = 20.0
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 # s3fs tries five times itself, and each of these as often.
 TRIES_OF_FILES = 2
+BUCKET_FILES = "hokusai_validation.bounds.bucket_files.BucketFiles"
 
 
 def s3(options: Mapping[str, JsonValue] | None = None) -> "S3Client":
@@ -72,7 +73,10 @@ def _bounded(made: Client) -> Client:
 
 
 def files(options: Mapping[str, Any]) -> dict[str, Any]:
-    """s3fs' options for the same, over those that are given."""
+    """s3fs' options for the same, over those that are given; buckets are asked by `bucket_files` from here on."""
+    import fsspec
+
+    fsspec.register_implementation("s3", BUCKET_FILES, clobber=True)
     bounds = {
         "connect_timeout": CONNECT_LIMIT_S,
         "read_timeout": READ_LIMIT_S,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import BotoCoreError
+from fsspec.exceptions import FSTimeoutError
 from s3fs import S3FileSystem
 
 from hokusai_validation.bounds import own_account
@@ -12,6 +13,7 @@ from hokusai_validation.errors import RecordNotWritten
 from hokusai_validation.store import record
 from hokusai_validation.store.storage import base_path
 from hokusai_validation_tests.hostile.server import hostile
+from hokusai_validation_tests.moto_server import serving_aws
 
 LIMIT_S = 0.5
 SLACK_S = 20.0
@@ -48,6 +50,20 @@ def file_in(url: str) -> object:
 
 def file_out(url: str) -> object:
     return (base_path("s3://bucket/results", {"endpoint_url": url}) / "latest.json").write_bytes(b"{}")
+
+
+def test_a_read_that_ends_in_a_time_out_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object, **__: object) -> bytes:
+        raise FSTimeoutError
+
+    monkeypatch.setattr(own_account, "REQUEST_LIMIT_S", SLACK_S)
+    with serving_aws() as url:
+        own_account.s3({"endpoint_url": url}).create_bucket(Bucket="bucket")
+        path = base_path("s3://bucket/results", {"endpoint_url": url}) / "latest.json"
+        path.write_bytes(b"{}")
+        monkeypatch.setattr("s3fs.core._fetch_range", late)
+        with pytest.raises(TimeoutError, match="did not answer in time"):
+            path.read_bytes()
 
 
 @pytest.mark.parametrize(
