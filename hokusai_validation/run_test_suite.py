@@ -222,11 +222,15 @@ class _stdout_to_stderr:
 
 
 def _on_standby() -> list[str] | None:
-    """Import what every phase needs, then wait for the command of one."""
-    preload()
-    for name in _NEEDED:
-        importlib.import_module(name)
-    return standby.wait()
+    """Import what every phase needs, then part for each; in the new process, its arguments."""
+    try:
+        preload()
+        for name in _NEEDED:
+            importlib.import_module(name)
+        gc.freeze()
+        return standby.wait()
+    except KeyboardInterrupt:
+        return None
 
 
 if __name__ == "__main__":
@@ -236,6 +240,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == [standby.OPTION]:
         given = _on_standby()
         if given is None:
-            sys.exit(0)
+            os._exit(0)  # at once: what parted from it ends with it
         sys.argv[1:] = given
     main()

@@ -74,7 +74,7 @@ class ProgressReader(dg.PipesMessageReader):
 @dataclass(frozen=True)
 class Request:
     """What a suite is started for: a phase, the address of its record, who listens to its progress; the
-    phase that follows, for which another one is got ready meanwhile; whether what is needed at the end is
+    phase that follows, for which the process on standby gets ready meanwhile; whether what is needed at the end is
     too."""
 
     phase: Phase
@@ -142,11 +142,8 @@ class SuiteProcess(dg.PipesClient):
         return Invocation(session, ended)
 
     def _prepare(self, fresh: Sequence[Result]) -> None:
-        """Use the time in which the suite waits for the target: some of it while tests run side by side,
-        most of it once they run alone."""
+        """Use the time in which the suite waits for the target: most of it once its tests run alone."""
         asked = self._request
-        if fresh and asked.following is not None:
-            standby.prepare()
         entries = [find(row.test, asked.target.target) for row in fresh]
         if not any(entry is not None and entry.exclusive for entry in entries):
             return

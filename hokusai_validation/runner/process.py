@@ -17,6 +17,7 @@ from hokusai_validation.result import Phase
 from hokusai_validation.runner import standby
 from hokusai_validation.runner.parentage import CLEAN_UP_S
 from hokusai_validation.runner.stall import STALL_S
+from hokusai_validation.runner.standby import SuiteProcess
 from hokusai_validation.runner.timelimit import GRACE_S, TEARDOWN_LEAST_S, limit_s
 from hokusai_validation.target import Target
 
@@ -63,7 +64,7 @@ def run(
 
     Raises SuiteError when it can't be started."""
     try:
-        process = standby.take(words, environment) or standby.start(words, environment)
+        process = standby.start(words, environment)
     except OSError as error:
         raise SuiteError(
             f"The suite process could not start ({words[0]}: {error.strerror}); check the installation."
@@ -75,14 +76,15 @@ def run(
     finally:
         _end(process)
         output.close()
-    if not why and process.returncode < 0:
-        why = f"the suite process was ended by {signal.Signals(-process.returncode).name}"
-    elif not why and process.returncode > 1:
-        why = f"the suite process ended with status {process.returncode}: {output.last_line}"
-    return Ended(process.returncode, why, output.text)
+    status = process.wait()
+    if not why and status < 0:
+        why = f"the suite process was ended by {signal.Signals(-status).name}"
+    elif not why and status > 1:
+        why = f"the suite process ended with status {status}: {output.last_line}"
+    return Ended(status, why, output.text)
 
 
-def _wait(process: "subprocess.Popen[bytes]", rows_so_far: Callable[[], int], silence_s: float) -> str:
+def _wait(process: SuiteProcess, rows_so_far: Callable[[], int], silence_s: float) -> str:
     count, since = 0, time.monotonic()
     while True:
         looked = time.monotonic()
@@ -99,7 +101,7 @@ def _wait(process: "subprocess.Popen[bytes]", rows_so_far: Callable[[], int], si
             return f"the suite process was ended, because no row went on record for {silence_s:.0f} s"
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: SuiteProcess) -> None:
     """End it and what it started: first asked, so that it can put the target right, then killed."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -113,7 +115,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 class _Output:
     """Reads what the process prints, masks it, keeps the first part of it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", redactor: Redactor) -> None:
+    def __init__(self, process: SuiteProcess, redactor: Redactor) -> None:
         self._stream = process.stdout
         self._redactor = redactor
         self._lines: list[str] = []

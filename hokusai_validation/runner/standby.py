@@ -1,27 +1,55 @@
-"""A suite process that waits for its phase: its interpreter is started, and what every phase imports is
-imported, while the phase before it waits for the target. What takes seconds to import is left until that
+"""A process on standby: what every phase imports is imported once, while the run begins, and each phase's suite
+process parts from it. What takes seconds to import and one phase alone needs is left until the phase before it
 has only tests to come that run alone, most of whose time is waiting."""
 
-import contextlib
-import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-
-from pydantic import JsonValue
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, Protocol
 
 from hokusai_validation.result import Phase
+from hokusai_validation.runner import fork_server
+from hokusai_validation.runner.fork_server import Command
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
 from hokusai_validation.runner.warming import preload_for
 
 MODULE = "hokusai_validation.run_test_suite"
 OPTION = "--standby"
-LINE_LIMIT_BYTES = 4 * 1024 * 1024
+# The server may be importing; a phase that starts its own would wait for as much.
+PART_LIMIT_S = 60.0
 
-_kept: "subprocess.Popen[bytes] | None" = None
-_keeping = False
+
+class SuiteProcess(Protocol):
+    """What both ways of starting one give; as `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def poll(self) -> int | None: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
+@dataclass
+class _Standby:
+    process: "subprocess.Popen[bytes]"
+    channel: socket.socket
+    told: set[Phase] = field(default_factory=set)
+
+    def end(self) -> None:
+        """It and what it is parting into."""
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+
+
+_kept: _Standby | None = None
 
 
 def command(*arguments: str) -> list[str]:
@@ -31,100 +59,70 @@ def command(*arguments: str) -> list[str]:
 
 @contextmanager
 def keeping() -> Iterator[None]:
-    """In the block one is kept ready, for a command that runs the phases itself."""
-    global _keeping
-    _keeping = True
-    prepare()
+    """In the block one is kept, for a command that runs the phases itself."""
+    global _kept
+    with suppress(OSError):  # without one, a phase starts its own
+        _kept = _started()
     try:
         yield
     finally:
-        _keeping = False
-        if (process := _taken()) is not None:
-            process.kill()
-            process.wait()
-
-
-def prepare() -> None:
-    """Start one, unless one is ready or none is to be kept. Not while something is measured."""
-    global _kept
-    if not _keeping or _kept is not None:
-        return
-    with contextlib.suppress(OSError):  # without one, a phase starts its own
-        _kept = start(command(OPTION), {}, stdin=subprocess.PIPE)
+        _end()
 
 
 def prepare_for(phase: Phase) -> None:
-    """Let the one that is ready get ready for a phase."""
-    if _kept is not None:
-        _tell(_kept, {"phase": phase.value})
+    """Let it import what a phase needs. Not while something is measured."""
+    if _kept is not None and phase not in _kept.told:
+        _kept.told.add(phase)
+        with suppress(OSError):  # it may have died
+            fork_server.tell(_kept.channel, {"phase": phase.value})
 
 
-def start(
-    words: Sequence[str], environment: Mapping[str, str], *, stdin: int = subprocess.DEVNULL
-) -> "subprocess.Popen[bytes]":
-    """A suite process, in a session of its own, that ends with this one.
+def start(words: Sequence[str], environment: Mapping[str, str]) -> SuiteProcess:
+    """A suite process, in a session of its own, that ends with this one: parted from the one on standby where
+    there is one, and the command is a suite's.
 
     Raises OSError."""
+    begins = command()
+    if _kept is not None and list(words[: len(begins)]) == begins:
+        # What we inherited may have changed since: the lock that we hold stands in it.
+        asked = Command(words[len(begins) :], {**_inherited(), **environment})
+        parted = fork_server.fork(_kept.channel, asked, PART_LIMIT_S)
+        if parted is not None:
+            return parted
+        _end()
+    return _popen(words, environment, subprocess.DEVNULL, subprocess.PIPE)
+
+
+def wait() -> list[str] | None:
+    """In the process on standby: see `fork_server.serve`."""
+    return fork_server.serve(socket.socket(fileno=os.dup(0)), lambda told: preload_for(Phase(told["phase"])))
+
+
+def _started() -> _Standby:
+    ours, its = socket.socketpair()
+    with its:
+        process = _popen(command(OPTION), {}, its.fileno(), subprocess.DEVNULL)
+    return _Standby(process, ours)
+
+
+def _popen(
+    words: Sequence[str], environment: Mapping[str, str], stdin: int, stdout: int
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         words,
         env={**_inherited(), **environment, PARENT_VARIABLE: str(os.getpid())},
         stdin=stdin,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
 
 
-def take(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | None":
-    """The one that is ready, told to run a command; None where there is none, or for another command."""
-    begins = command()
-    if list(words[: len(begins)]) != begins:
-        return None
-    process = _taken()
-    if process is None or process.stdin is None:
-        return None
-    if not _tell(process, {"words": list(words[len(begins) :]), "environment": dict(environment)}):
-        process.kill()
-        process.wait()
-        return None
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def _tell(process: "subprocess.Popen[bytes]", what: Mapping[str, JsonValue]) -> bool:
-    """Whether it could be told: it may have died."""
-    try:
-        if process.stdin is not None:
-            process.stdin.write(json.dumps(what).encode() + b"\n")
-            process.stdin.flush()
-    except OSError:
-        return False
-    return process.stdin is not None
-
-
-def wait() -> list[str] | None:
-    """In the process that waits: the arguments of its command, its environment set; None where it is not
-    needed any more."""
-    while True:
-        line = sys.stdin.buffer.readline(LINE_LIMIT_BYTES)
-        if not line:
-            return None
-        told = json.loads(line)
-        if "phase" not in told:
-            break
-        preload_for(Phase(told["phase"]))
-    os.environ.update(told["environment"])
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    words: list[str] = told["words"]
-    return words
-
-
-def _taken() -> "subprocess.Popen[bytes] | None":
+def _end() -> None:
     global _kept
-    process, _kept = _kept, None
-    return process
+    kept, _kept = _kept, None
+    if kept is not None:
+        kept.end()
 
 
 def _inherited() -> dict[str, str]:
