@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Values = Mapping[str, JsonValue]
 Undo = Callable[[], Awaitable[None]]
 LIMIT_S = 15.0
+# A change of the database's settings is not for who takes it back.
+_OUR_OWN = {"statement_timeout": "0", "lock_timeout": "0", "default_transaction_read_only": "off"}
 
 
 class ChangeInvalid(UsageError):
@@ -58,6 +60,7 @@ class Ground:
             database=DATABASE,
             ssl=False,
             timeout=LIMIT_S,
+            server_settings=_OUR_OWN,
         )
 
 

@@ -18,7 +18,7 @@ from hokusai_validation.diagnosis.onward import (
     silent,
 )
 from hokusai_validation.diagnosis.scoring import Timing, closed_while_idle, in_turn, timing
-from hokusai_validation.diagnosis.signs import GATEWAY, REACH, TLS, Refined
+from hokusai_validation.diagnosis.signs import GATEWAY, OUT, REACH, TLS, Refined
 from hokusai_validation.diagnosis.topology import Graph
 from hokusai_validation.facts import FactKind as F
 from hokusai_validation.observation import ErrorClass as E
@@ -443,7 +443,8 @@ def _converted(found: Candidate, witnesses: Sequence[Evidence]) -> Candidate:
         return replace(
             found,
             cause=Cause.INTERMITTENT_ERRORS,
-            kind=_like(Cause.INTERMITTENT_ERRORS, found.kind),
+            # A gateway answers for it at whoever asks it.
+            kind=replace(found.kind, cause=Cause.INTERMITTENT_ERRORS, soft=GATEWAY),
             operation="",
         )
     if not found.kind.every:
@@ -458,7 +459,7 @@ def _converted(found: Candidate, witnesses: Sequence[Evidence]) -> Candidate:
             return replace(found, cause=Cause.ANSWERS_NOTHING, kind=_like(Cause.ANSWERS_NOTHING, found.kind))
         if found.timing.duty is Duty.SHARE and (not same or _slow(same)):
             return replace(found, cause=Cause.SLOW_DEPENDENCY, kind=_like(Cause.SLOW_DEPENDENCY, found.kind))
-    if found.timing.duty is Duty.ONCE and signs & REACH:
+    if found.timing.duty is Duty.ONCE and signs & OUT:
         return replace(found, cause=Cause.AWAY, kind=_like(Cause.AWAY, found.kind))
     # Connections that were kept go on where a network was closed: it may be closed all the time.
     kept = signs <= {E.CONNECT_TIMEOUT} or found.timing.rate >= NEARLY_ALL

@@ -81,7 +81,8 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         return POINTED
     if way == "hard" and one.sign in kind.hard:
         return HARD_WAY
-    if way and one.sign in kind.soft:
+    # What a component says of another may repeat an answer to any of its questions.
+    if way and one.sign in (kind.soft | kind.hard if one.reported else kind.soft):
         # A target is taken out by failures one after the other.
         some = cause.timing.duty is Duty.SHARE and one.sign is FactKind.TARGET_UNHEALTHY
         return 0.0 if some else SOFT_WAY
@@ -96,9 +97,11 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
 
 def _misses(cause: Candidate, one: Evidence) -> bool:
     """Whether a cause keeps its place from asking where the evidence is: one of several that can't reach
-    a part reaches the others."""
+    a part reaches the others, and who says itself that another one failed was there, and asked."""
+    if cause.cause is not Cause.BAD_INSTANCE:
+        return not (one.reported and one.asker == cause.place)
     missed = {each.place for each in cause.signs} - {cause.place}
-    return cause.cause is not Cause.BAD_INSTANCE or not missed or one.place in missed
+    return not missed or one.place in missed
 
 
 def _at(cause: Candidate, one: Evidence) -> float:

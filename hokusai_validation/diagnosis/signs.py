@@ -80,6 +80,8 @@ REACH: Set[Sign] = HOP | frozenset(
         E.PROTOCOL,
     }
 )
+# It was not there, or says itself that it comes or goes.
+OUT: Set[Sign] = REACH | {E.STARTING, E.SHUTTING_DOWN, F.DATABASE_NOT_AVAILABLE}
 TLS: Set[Sign] = frozenset(
     {E.TLS_UNTRUSTED, E.TLS_CHAIN_INCOMPLETE, E.TLS_EXPIRED, E.TLS_NAME, E.TLS_HANDSHAKE}
 )

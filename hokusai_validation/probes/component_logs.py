@@ -1,24 +1,26 @@
 """What a component wrote down around a failure that its answer says nothing of.
 
-A 500 with a bare page names no cause; the component's log group often does. Read are at most `LINES`
-lines within `WINDOW_S` seconds of the failure; they are classified where they come in, and the class is
-an observation of the component's own: nothing of their text is kept."""
+A 500 with a bare page names no cause; the component's log group often does. Read are the `LINES` lines that
+lie nearest to the failure in time, for one that is busy writes hundreds a second; they are classified where they
+come in, and the class is an observation of the component's own: nothing of their text is kept."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.observation import ErrorClass, Observation
 from hokusai_validation.resources import recording
 from hokusai_validation.resources.aws.client import Aws
+from hokusai_validation.resources.aws.models import LogEvent
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.target import Target
 
-LINES = 50
-LINES_BYTES = 64_000
-WINDOW_S = 30.0
-FETCHED = 500  # lines; the newest of them are read
+LINES = 1000
+LINES_BYTES = 256_000
+BEFORE_S = 30.0  # an earlier failure of the kind may be on record when this one is not yet
+AFTER_S = 5.0  # clocks differ
+FETCHED = 5000
 READS = 12  # of one process
 AGAIN_S = 20.0  # what is read of one group sooner would be the same lines
 DELAY_S = 2.0  # what was written is there a moment later
@@ -67,10 +69,15 @@ class ComponentLogs:
     def _lines(self, group: str, began: datetime, ended: datetime) -> str:
         if self._aws is None:
             self._aws = Aws.from_target(self._target, self._secrets)
-        window = timedelta(seconds=WINDOW_S)
-        events = self._aws.data.log_events(group, began - window, limit=FETCHED)
-        lines = [event.message for event in events if event.at <= ended + window]
-        return "\n".join(lines[-LINES:])[-LINES_BYTES:]
+        since, until = began - timedelta(seconds=BEFORE_S), ended + timedelta(seconds=AFTER_S)
+        events = self._aws.data.log_events(group, since, until=until, limit=FETCHED)
+        return nearest(events, ended)
+
+
+def nearest(events: Sequence[LogEvent], at: datetime) -> str:
+    """The lines by their distance from a moment, the nearest last; of one distance as they were written."""
+    found = sorted(events, key=lambda event: -abs((event.at - at).total_seconds()))
+    return "\n".join(event.message for event in found[-LINES:])[-LINES_BYTES:]
 
 
 def is_bare(seen: Observation) -> bool:

@@ -1,12 +1,13 @@
 """What a component logged of a failure, and which names and commands are told apart."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hokusai_validation.observation import Edge, ErrorClass, Native, Observation, Outcome
-from hokusai_validation.probes.component_logs import is_bare
+from hokusai_validation.probes.component_logs import LINES, is_bare, nearest
 from hokusai_validation.resources import recording
+from hokusai_validation.resources.aws.models import LogEvent
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
 from hokusai_validation.resources.redis import operation_of
@@ -54,6 +55,19 @@ def test_errors_of_parts_that_the_failure_has_not_met_are_others() -> None:
     assert logged(database) == ()
     (seen,) = logged(f"{SKEWED}\n{database}\n")
     assert seen.dialled == "artifacts"
+
+
+def test_what_was_written_at_the_time_of_the_failure_is_read_first() -> None:
+    after = [LogEvent(at=AT + timedelta(seconds=2), message=f"INFO: GET /{n} 200") for n in range(LINES)]
+    told = [LogEvent(at=AT, message=text) for text in ("Traceback", SKEWED)]
+    before = [
+        LogEvent(at=AT - timedelta(seconds=3), message=SKEWED.replace("RequestTimeTooSkewed", "NoSuchKey"))
+    ]
+    text = nearest([*before, *told, *after], AT)
+    assert text.splitlines()[-2:] == ["Traceback", SKEWED]
+    assert len(text.splitlines()) == LINES
+    (seen,) = logged(text)
+    assert seen.error_class is ErrorClass.CLOCK_SKEW
 
 
 @pytest.mark.parametrize(

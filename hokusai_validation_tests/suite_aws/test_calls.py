@@ -199,6 +199,7 @@ def test_log_lines_are_read_since_a_moment(cloud: Cloud) -> None:
     since = datetime.now(UTC) - timedelta(hours=1)
     events = cloud.aws().data.log_events("/ecs/hokusai-api-development", since)
     assert [event.message for event in events] == ["api: started"]
+    assert cloud.aws().data.log_events("/ecs/hokusai-api-development", since, until=since) == ()
     later = datetime.now(UTC) + timedelta(hours=1)
     assert cloud.aws().data.log_events("/ecs/hokusai-api-development", later) == ()
 

@@ -251,12 +251,20 @@ class Data:
         )
 
     def log_events(
-        self, group: str, since: datetime, *, pattern: str = "", limit: int = 1000
+        self,
+        group: str,
+        since: datetime,
+        *,
+        until: datetime | None = None,
+        pattern: str = "",
+        limit: int = 1000,
     ) -> tuple[LogEvent, ...]:
-        """The lines of a group since a moment, at most `limit`.
+        """The lines of a group since a moment, at most `limit`, the oldest first.
 
         Raises AwsNotFound."""
         arguments: dict[str, Any] = {"logGroupName": group, "startTime": int(since.timestamp() * 1000)}
+        if until is not None:
+            arguments["endTime"] = int(until.timestamp() * 1000)
         if pattern:
             arguments["filterPattern"] = pattern
         events: list[LogEvent] = []
