@@ -6,7 +6,7 @@ sets the one that fits best is taken, then the deeper, then the first by name: s
 of multiple faults (Abreu, Zoeteweij, van Gemund: Barinel, ASE 2009), with a table in place of learnt
 rates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeAlias
@@ -100,13 +100,19 @@ def _misses(cause: Candidate, one: Evidence) -> bool:
     a part reaches the others, and who says itself that another one failed was there, and asked."""
     if cause.cause is not Cause.BAD_INSTANCE:
         return not (one.reported and one.asker == cause.place)
-    missed = {each.place for each in cause.signs} - {cause.place}
-    return not missed or one.place in missed
+    return not _missed(cause) or one.place in _missed(cause)
+
+
+def _missed(cause: Candidate) -> Set[str]:
+    """The parts that one of several can't reach."""
+    found = {each.place for each in cause.signs} if cause.cause is Cause.BAD_INSTANCE else set()
+    return found - {cause.place}
 
 
 def _at(cause: Candidate, one: Evidence) -> float:
     """At the same place, of the same asker and the same operation where the cause has one."""
-    if one.repeated or one.place not in cause.met_at or one.sign not in cause.kind.near | cause.kind.own:
+    met_at = cause.met_at | (_missed(cause) if one.asker == cause.place else set())
+    if one.repeated or one.place not in met_at or one.sign not in cause.kind.near | cause.kind.own:
         return 0.0
     if cause.asker is not None and one.asker != cause.asker and one.observation is not None:
         return 0.0  # who asked for what a test made of several questions is not known
