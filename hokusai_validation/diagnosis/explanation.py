@@ -99,7 +99,7 @@ def _misses(cause: Candidate, one: Evidence) -> bool:
     """Whether a cause keeps its place from asking where the evidence is: one of several that can't reach
     a part reaches the others, and who says itself that another one failed was there, and asked."""
     if cause.cause is not Cause.BAD_INSTANCE:
-        return not (one.reported and one.asker == cause.place)
+        return not (one.reported and one.observation is not None and one.asker == cause.place)
     return not _missed(cause) or one.place in _missed(cause)
 
 

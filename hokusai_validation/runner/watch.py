@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, NoReturn
@@ -22,7 +22,7 @@ from hokusai_validation.errors import HokusaiError
 from hokusai_validation.observation import ErrorClass, Observation
 from hokusai_validation.resources import own_faults, unknown_key
 from hokusai_validation.resources.database import Database
-from hokusai_validation.resources.http import HttpClient
+from hokusai_validation.resources.http import SERVER_ERROR_FROM, HttpClient
 from hokusai_validation.resources.names import Resolver
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.recorder import Recorder
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 PERIOD_S = 1.0
 # A question that got no answer is put again at once, with more time: a busy machine is no outage.
 LIMIT_S, AGAIN_S = 1.5, 4.0
+# What went out meanwhile is looked at for so long from then on: it may be a restart.
+RETURN_S = 15.0
+_POLL_S = 0.2
 _WAITED = frozenset({ErrorClass.READ_TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
 Ask = Callable[[float], object]  # seconds that it may take
@@ -101,25 +104,55 @@ def lasting(looked: Iterable[Looked]) -> Iterator[Looked]:
     yield from (each for each in found if id(each) not in alone)
 
 
+def out_since(looked: Iterable[Looked], standing: Set[str]) -> float | None:
+    """When the newest of the outages began that last until now, by the monotonic clock; those of places that
+    are out anyway don't count. Pure."""
+    begun: dict[int, float] = {}
+    for each in sorted(looked, key=lambda one: one.began_s):
+        bad = {seen.subject or seen.dialled for seen in each.observations if is_out(seen)} - standing
+        if bad:
+            begun.setdefault(each.look, each.began_s)
+        else:
+            begun.pop(each.look, None)
+    return max(begun.values(), default=None)
+
+
+def is_out(seen: Observation) -> bool:
+    """Whether nothing of use came: a refusal is an answer, too."""
+    return not seen.ok and (seen.status is None or seen.status >= SERVER_ERROR_FROM)
+
+
 @dataclass
 class Watch:
-    """Of one suite process; `record` is the file that its lines are in."""
+    """Of one suite process; `record` is the file that its lines are in, `standing` what was out before."""
 
     recovery_s: float
     record: IO[bytes]
     pid: int
+    standing: frozenset[str] = frozenset()
     seen: tuple[Observation, ...] | None = None
     told: bool = False  # in a row
 
     @classmethod
-    def begin(cls, target: Target, secrets: Secrets, places: Places) -> "Watch":
+    def begin(
+        cls, target: Target, secrets: Secrets, places: Places, standing: Set[str] = frozenset()
+    ) -> "Watch":
         """Ask from now on what the target file tells the addresses of."""
         record = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115 (it is closed by `end`)
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             _live(target, secrets, places, record, parent)
-        return cls(target.limits.recovery_s, record, pid)
+        return cls(target.limits.recovery_s, record, pid, frozenset(standing))
+
+    def await_return(self) -> None:
+        """Wait until what went out meanwhile is back, or was out for `RETURN_S` seconds."""
+        while self.seen is None:
+            ours = own_faults.times()
+            since_s = out_since(steady(self._looked(), ours, self.recovery_s), self.standing)
+            if since_s is None or time.monotonic() - since_s >= RETURN_S:
+                return
+            time.sleep(_POLL_S)
 
     def end(self) -> tuple[Observation, ...]:
         """What counts of what was seen, in the order of asking. May be called again."""
@@ -127,13 +160,17 @@ class Watch:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)  # it holds nothing but connections
                 os.waitpid(self.pid, 0)
-            self.record.seek(0)
-            lines = self.record.read().split(b"\n")
+            found = self._looked()
             self.record.close()
-            found = [each for line in lines if (each := _read(line)) is not None]
             kept = lasting(steady(found, own_faults.times(), self.recovery_s))
             self.seen = tuple(seen for each in kept for seen in each.observations)
         return self.seen
+
+    def _looked(self) -> list[Looked]:
+        # Its writer shares the file's offset.
+        file = self.record.fileno()
+        lines = os.pread(file, os.fstat(file).st_size, 0).split(b"\n")
+        return [each for line in lines if (each := _read(line)) is not None]
 
 
 def _read(line: bytes) -> Looked | None:

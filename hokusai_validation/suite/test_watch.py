@@ -7,9 +7,8 @@ import pytest
 
 from hokusai_validation.observation import Observation
 from hokusai_validation.resources import recording
-from hokusai_validation.resources.http import SERVER_ERROR_FROM
 from hokusai_validation.runner.evidence import Evidence
-from hokusai_validation.runner.watch import Watch
+from hokusai_validation.runner.watch import Watch, is_out
 
 
 class TestWatch:
@@ -17,6 +16,7 @@ class TestWatch:
 
     def test_parts_were_there_meanwhile(self, watch: Watch, evidence: Evidence) -> None:
         """Every part answered each time; a refusal is an answer, too."""
+        watch.await_return()
         seen = watch.end()
         recorder = recording.current()
         if recorder is not None and not watch.told:
@@ -25,7 +25,7 @@ class TestWatch:
                 recorder.add(each)
         bad: dict[str, list[Observation]] = {}
         for each in seen:
-            if not each.ok and (each.status is None or each.status >= SERVER_ERROR_FROM):
+            if is_out(each):
                 bad.setdefault(each.dialled, []).append(each)
         evidence.record("questions", len(seen))
         if bad:

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,8 @@ from hokusai_validation.observation import ErrorClass, Kind, Observation, Outcom
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import now
-from hokusai_validation.runner.watch import Looked, Watch, lasting, steady
+from hokusai_validation.runner import watch as watching
+from hokusai_validation.runner.watch import Looked, Watch, lasting, out_since, steady
 from hokusai_validation.target import Target
 from hokusai_validation_tests.links.program import until
 
@@ -97,6 +99,36 @@ def _looked(at_s: float, *, well: bool, look: int = 0) -> Looked:
         error_class=error,
     )
     return Looked(look=look, began_s=at_s, ended_s=at_s + 0.1, observations=(seen,))
+
+
+def test_what_went_out_is_awaited_and_what_was_out_before_is_not(
+    service: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "RETURN_S", 60.0)
+    target = Target.model_validate({"name": "one", "auth": {"url": f"http://127.0.0.1:{service.port}"}})
+    before = Watch.begin(target, Secrets(target), Places(target), {"auth"})
+    assert until(lambda: any(b'"refused"' in line for line in _lines(before)), limit_s=30)
+    before.await_return()
+    assert not any(each.ok for each in before.end())
+    watch = Watch.begin(target, Secrets(target), Places(target))
+    assert until(lambda: len(_lines(watch)) > 1, limit_s=30)
+    service.start()
+    watch.await_return()
+    assert watch.end()[-1].ok
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=20))
+def test_an_outage_lasts_from_the_first_bad_look_after_the_last_good_one(
+    drawn: list[tuple[int, bool]],
+) -> None:
+    looked = [_looked(at, well=well, look=look) for at, (look, well) in enumerate(drawn)]
+    begun: list[float] = []
+    for look in {each.look for each in looked}:
+        own = [each for each in looked if each.look == look]
+        trailing = list(takewhile(lambda each: not each.well, reversed(own)))
+        begun += [trailing[-1].began_s] if trailing else []
+    assert out_since(looked, frozenset()) == max(begun, default=None)
+    assert out_since(looked, {"auth"}) is None
 
 
 def test_what_a_fault_of_ours_can_have_spoilt_does_not_count() -> None:
