@@ -26,16 +26,19 @@ Sign: TypeAlias = E | F | Refined
 _REFINED: Mapping[tuple[E, str, str], Refined] = {
     (E.LOGIN_REFUSED, "postgresql", "28000"): Refined.LOGIN_RULE,
     (E.PERMISSION, "redis", "NOPERM"): Refined.COMMAND_DENIED,
-    (E.FORBIDDEN, "s3", "AccessDenied"): Refined.STORE_DENIED,
     (E.FORBIDDEN, "aws", "AccessDenied"): Refined.STORE_DENIED,
 }
+# Whatever the code is: it may be the action that is missing.
+_REFINED_OF: Mapping[tuple[E, str], Refined] = {(E.FORBIDDEN, "s3"): Refined.STORE_DENIED}
 
 
 def of_observation(seen: Observation) -> Sign:
     """The sign of an observation that is not ok."""
     found = seen.error_class or E.UNKNOWN
-    native = seen.native
-    return _REFINED.get((found, native.system, native.code), found) if native else found
+    if (native := seen.native) is None:
+        return found
+    by_system = _REFINED_OF.get((found, native.system), found)
+    return _REFINED.get((found, native.system, native.code), by_system)
 
 
 # Kinds of fact that say no more than an error class does.

@@ -75,6 +75,7 @@ SINGLES: list[tuple[Fault, C, str, Priority]] = [
     (Fault(E.PERMISSION, "redis", writes=True, code="NOPERM"), C.COMMAND_REFUSED, "redis", P.P2),
     (Fault(E.KEY_SERVICE_DENIED, "artifacts", code="AccessDenied"), C.KEY_SERVICE_DENIED, "artifacts", P.P1),
     (Fault(E.FORBIDDEN, "artifacts", code="AccessDenied"), C.ACCESS_DENIED, "artifacts", P.P1),
+    (Fault(E.FORBIDDEN, "artifacts", code="s3:PutObject"), C.ACCESS_DENIED, "artifacts", P.P1),
     (Fault(E.NO_SUCH_BUCKET, "artifacts", code="NoSuchBucket"), C.BUCKET_MISSING, "artifacts", P.P1),
     (Fault(E.CLOCK_SKEW, "artifacts", code="RequestTimeTooSkewed"), C.CLOCK_SKEW, "mlflow", P.P1),
     (Fault(E.TLS_CHAIN_INCOMPLETE, "load_balancer"), C.CHAIN_INCOMPLETE, "load_balancer", P.P0),
