@@ -40,6 +40,7 @@ from hokusai_validation.resources.injected import (
     fixed,
 )
 from hokusai_validation.resources.io_manager import store_io_manager
+from hokusai_validation.store import target_files
 from hokusai_validation.target import targets_dir
 
 UNUSABLE = "unusable_target"
@@ -171,4 +172,5 @@ def _unusable(path: Path, why: str) -> dg.SensorDefinition:
 @dg.definitions
 def defs() -> dg.Definitions:
     """All targets."""
+    target_files.fetch()
     return build_all(targets_dir())

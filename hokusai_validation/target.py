@@ -45,6 +45,7 @@ from hokusai_validation.topology import Component, Role, check_edges, extended
 from hokusai_validation.waiver import Waiver
 
 PARTIAL = "without what it includes"  # how a file is read where that need not be there
+TARGETS_VARIABLE = "HOKUSAI_TARGETS_DIR"
 NAME_SHOWN = 80  # characters of one that is not known
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 
@@ -411,7 +412,7 @@ class Target(Section):
 
 def targets_dir() -> Path:
     """Where target files lie: `HOKUSAI_TARGETS_DIR`, else `targets/` in the current folder."""
-    return Path(os.environ.get("HOKUSAI_TARGETS_DIR", "targets"))
+    return Path(os.environ.get(TARGETS_VARIABLE, "targets"))
 
 
 def target_path(name_or_path: str) -> Path:

@@ -55,7 +55,10 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, trace: bool) -> None:
     """Whether a deployed service stack really works, why not, and being believed."""
+    from hokusai_validation.store import target_files
+
     ctx.obj = {"trace": trace}
+    target_files.fetch()
 
 
 def our_trouble(error: Exception) -> str:
