@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from pydantic import JsonValue
 
 from hokusai_validation.catalogue import find
 from hokusai_validation.report import Report
@@ -180,6 +181,31 @@ def test_pictures_of_a_report_are_made_anew(browser: Browser, tmp_path: Path, wa
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, file: str) -> None:
     with looked_at(browser, file, WAYS["phone"]) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= WAYS["phone"].width
+
+
+_FREE_TEXT = frozenset(
+    {"message", "pattern", "title", "summary", "seen", "why", "text", "reason", "commands", "remedy"}
+)
+
+
+def _longer(value: JsonValue, key: str = "") -> JsonValue:
+    """The same, each text that somebody wrote freely with a word in it that no line holds."""
+    if isinstance(value, dict):
+        return {name: _longer(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_longer(each, key) for each in value]
+    return (
+        f"{value} https://host/{'x' * 300}"
+        if isinstance(value, str) and value and key in _FREE_TEXT
+        else value
+    )
+
+
+def test_no_word_is_too_long_for_a_phone(browser: Browser, tmp_path: Path) -> None:
+    made = Report.model_validate(_longer(report().model_dump(mode="json")))
+    (tmp_path / "report.html").write_bytes(html_report.render(made))
+    with looked_at(browser, (tmp_path / "report.html").as_uri(), WAYS["phone"]) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= WAYS["phone"].width
 
 
