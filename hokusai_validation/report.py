@@ -408,6 +408,13 @@ class Reason(Frozen):
         return {"text": given} if isinstance(given, str) else given
 
 
+class LeftBehind(Frozen):
+    """Something of ours that is still in the target, or may be, and the command that finds or removes it."""
+
+    what: str
+    command: str = ""
+
+
 class Report(Frozen):
     """The whole outcome of a run."""
 
@@ -419,6 +426,7 @@ class Report(Frozen):
     verdict: Verdict
     headline: str
     reasons: tuple[Reason, ...] = ()
+    left_behind: tuple[LeftBehind, ...] = ()
     scores: Scores
     counts: Counts
     results: tuple[Result, ...]

@@ -9,6 +9,7 @@ from hokusai_validation.diagnosis.counts import count
 from hokusai_validation.diagnosis.coverage import coverage
 from hokusai_validation.diagnosis.diagnose import diagnose
 from hokusai_validation.diagnosis.history import History
+from hokusai_validation.diagnosis.left_behind import left_behind
 from hokusai_validation.diagnosis.performance import performances
 from hokusai_validation.diagnosis.provenance import newest_deployment, provenance
 from hokusai_validation.diagnosis.rows import complete, source, without_stale
@@ -77,6 +78,7 @@ def assemble(
         verdict=judgement.verdict,
         headline=headline(judgement.verdict, rows, target, [finding.title for finding in findings]),
         reasons=judgement.reasons,
+        left_behind=left_behind(rows),
         waived=accepted.applied,
         notices=accepted.notices,
         scores=present,

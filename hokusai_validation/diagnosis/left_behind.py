@@ -6,8 +6,9 @@ A row says so in `evidence["left_behind"]`, a list of objects with `what` and `c
 `evidence["killed_run"]`, an object with `names` (things), `tests` (that changed the target's state and did not
 end) and `settled` (whether the state came back)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
+from hokusai_validation.report import LeftBehind
 from hokusai_validation.result import Result
 
 LEFT_BEHIND = "left_behind"
@@ -15,18 +16,20 @@ KILLED_RUN = "killed_run"
 SHOWN = 5
 
 
-def still_there(rows: Sequence[Result]) -> str:
-    """A sentence about what stays; empty where nothing does."""
+def left_behind(rows: Iterable[Result]) -> tuple[LeftBehind, ...]:
+    """What stays, each once."""
     left: dict[str, str] = {}
     for row in rows:
         for each in _objects(row.evidence.get(LEFT_BEHIND)):
             left.setdefault(str(each.get("what", "something")), str(each.get("command", "")))
-    if not left:
-        return ""
-    told = [f"{what} (remove it: {command})" if command else what for what, command in left.items()]
-    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    things = "1 thing of ours is" if len(told) == 1 else f"{len(told)} things of ours are"
-    return f"{things} still in the target: {'; '.join(told[:SHOWN])}{more}"
+    return tuple(LeftBehind(what=what, command=command) for what, command in left.items())
+
+
+def still_there(rows: Iterable[Result]) -> str:
+    """A sentence about what stays; empty where nothing does."""
+    number = len(left_behind(rows))
+    things = "1 thing of ours is" if number == 1 else f"{number} things of ours are"
+    return f"{things} still in the target, or may be" if number else ""
 
 
 def of_a_killed_run(rows: Iterable[Result]) -> str:
