@@ -92,7 +92,7 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
         return SOFT_WAY if one.fact is not None and place in asked else 0.0
     if kind.behind and one.sign in REACH | HARD | SLOWER and before(one, place, graph, asker=cause.asker):
         return BEHIND if _misses(cause, one) else 0.0
-    return 0.0
+    return BEHIND if one.sign in kind.instead and before(one, place, graph) else 0.0
 
 
 def _misses(cause: Candidate, one: Evidence) -> bool:

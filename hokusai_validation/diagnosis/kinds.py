@@ -7,6 +7,7 @@ A line says, of a cause at a place (a component, or the edge from one asker to i
 - `soft`, `hard`: signs that those show whose work leads on to the place, over edges that they can do
   without, and over edges that they can't;
 - `behind`: whether what lies behind the place can't be seen while it holds;
+- `instead`: signs of whoever should have been asked by way of the place, and was not;
 - `every`: whether it hits whatever is asked there, so that any good answer speaks against it;
 - `source`: where the rule comes from.
 
@@ -45,6 +46,7 @@ class Kind:
     soft: Set[Sign] = NOTHING
     hard: Set[Sign] = NOTHING
     behind: bool = False
+    instead: Set[Sign] = NOTHING
     every: bool = False
     at_asker: bool = False
     source: str = ""
@@ -229,10 +231,11 @@ KINDS: tuple[Kind, ...] = (
         near={F.KEY_REFUSED, F.UNEXPECTED_STATUS},
         source="RFC 6585, 429",
     ),
-    _plain(
+    Kind(
         C.WRONG_TARGET_GROUP,
-        F.WRONG_TARGET_GROUP,
-        near=(*ANSWERS, F.NOT_RECOVERED),
+        frozenset({F.WRONG_TARGET_GROUP}),
+        near=ANSWERS | {F.NOT_RECOVERED},
+        instead=ANSWERS,
         source=_AWS,
     ),
     _plain(

@@ -36,9 +36,11 @@ def before(one: Evidence, place: str, graph: Graph, *, asker: str | None = None)
     if one.asker != VALIDATION:
         above = graph.above(one.asker) | {one.asker}
         return place in above and (asker is None or asker in above)
-    # What a test made of several questions lies where those lie that failed.
-    failed = [each for each in one.row.observations if not each.ok and each.path]
-    return bool(failed) and all(_passes(each.path, asker, place, one.place) for each in failed)
+    # What a test made of several questions lies where those lie that failed; where none did, with one of them.
+    asked = [each for each in one.row.observations if each.path]
+    passing = [each for each in asked if _passes(each.path, asker, place, one.place)]
+    failed = [each for each in asked if not each.ok]
+    return all(each in passing for each in failed) if failed else bool(passing)
 
 
 def _passes(path: tuple[Edge, ...], asker: str | None, place: str, end: str) -> bool:
