@@ -1,5 +1,6 @@
 """Starts the stack, keeps it up as ECS would, and ends it: one event loop in the main thread.
 
+Our own, because faults are its business: it stops, kills and starts parts at a word, and tells ECS' events of it.
 Everything is forked from the main thread, because the kernel's parent-death signal follows the
 thread that forked.
 """

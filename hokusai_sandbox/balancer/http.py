@@ -1,4 +1,7 @@
-"""HTTP/1.1 as a proxy needs it: heads parsed, bodies passed on piece by piece as they are framed."""
+"""HTTP/1.1 as a proxy needs it: heads parsed, bodies passed on piece by piece as they are framed.
+
+Our own, because servers and clients of libraries hide what a balancer must show: a body that is cut, a connection
+that is kept or reset, a head that is passed on as it came."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

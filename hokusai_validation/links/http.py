@@ -1,4 +1,7 @@
-"""A small HTTP/1.1 server for the API: bounded in size and time, JSON in and out."""
+"""A small HTTP/1.1 server for the API: bounded in size and time, JSON in and out.
+
+Our own, because the program stands alone on any stack and must answer while it holds thousands of connections:
+aiohttp would come with it for six routes."""
 
 import asyncio
 import json

@@ -1,5 +1,6 @@
 """Pictures as SVG text: they take the page's colours, so light, dark and print need no second copy.
 
+Our own, because a report opens without a script, a font or a network, and is read by a screen reader.
 Every chart has a title and a description for a screen reader. Values go in as numbers and names as
 text; all text is escaped here.
 """
