@@ -26,6 +26,7 @@ MOST_TOGETHER = 4  # causes that are looked for at once, beside those that nothi
 MOST_CANDIDATES = 24  # of which sets are tried; beyond, the best one first
 Qualities: TypeAlias = Mapping[Candidate, Mapping[int, float]]
 SERVER_ERROR_FROM = 500
+FOR_ANOTHER = frozenset({502, 503, 504})  # a gateway answers them for whoever it asked (RFC 9110, 15.6)
 POINTED, VAGUE = 0.8, 0.35
 DOUBT, MOST_DOUBTS = 0.05, 10
 OWN, NEAR, HARD_WAY, BEHIND, SOFT_WAY, MISJUDGED = 1.0, 0.7, 0.5, 0.45, 0.4, 0.3
@@ -60,7 +61,9 @@ def quality(cause: Candidate, one: Evidence, graph: Graph) -> float:
     if not cause.timing.holds(one, consequence=True):
         return 0.0
     kind, place = cause.kind, cause.place
-    failed_itself = one.sign is FactKind.UNEXPECTED_STATUS and (one.status or 0) >= SERVER_ERROR_FROM
+    status = one.status or 0
+    failed = status >= SERVER_ERROR_FROM and status not in FOR_ANOTHER
+    failed_itself = failed and one.sign is FactKind.UNEXPECTED_STATUS
     if failed_itself and not kind.behind and ErrorClass.SERVER_ERROR not in kind.own | kind.near | kind.soft:
         return 0.0
     if not one.steady:
