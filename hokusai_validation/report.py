@@ -409,10 +409,12 @@ class Reason(Frozen):
 
 
 class LeftBehind(Frozen):
-    """Something of ours that is still in the target, or may be, and the command that finds or removes it."""
+    """Something of ours that is still in the target, with the command that removes it; where it was not seen
+    there, it may be, and the command finds it."""
 
     what: str
     command: str = ""
+    seen: bool = True
 
 
 class Report(Frozen):

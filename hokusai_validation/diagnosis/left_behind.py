@@ -13,23 +13,42 @@ from hokusai_validation.result import Result
 
 LEFT_BEHIND = "left_behind"
 KILLED_RUN = "killed_run"
-SHOWN = 5
+SHOWN = 3
 
 
 def left_behind(rows: Iterable[Result]) -> tuple[LeftBehind, ...]:
     """What stays, each once."""
-    left: dict[str, str] = {}
+    left: dict[str, LeftBehind] = {}
     for row in rows:
         for each in _objects(row.evidence.get(LEFT_BEHIND)):
-            left.setdefault(str(each.get("what", "something")), str(each.get("command", "")))
-    return tuple(LeftBehind(what=what, command=command) for what, command in left.items())
+            what, command = str(each.get("what", "something")), str(each.get("command", ""))
+            left.setdefault(what, LeftBehind(what=what, command=command, seen=each.get("seen") is not False))
+    return tuple(left.values())
 
 
 def still_there(rows: Iterable[Result]) -> str:
-    """A sentence about what stays; empty where nothing does."""
-    number = len(left_behind(rows))
-    things = "1 thing of ours is" if number == 1 else f"{number} things of ours are"
-    return f"{things} still in the target, or may be" if number else ""
+    """What stays, with the commands that remove it, and how much may be there beside it, in a sentence; empty
+    where nothing stays."""
+    left = left_behind(rows)
+    seen = [each for each in left if each.seen]
+    said = [
+        f"{each.what} (remove it: {each.command})" if each.command else each.what for each in seen[:SHOWN]
+    ]
+    more = f"; and {len(seen) - SHOWN} more" if len(seen) > SHOWN else ""
+    parts = (
+        [f"{_number(len(seen), 'thing')} of ours still in the target: {'; '.join(said)}{more}"]
+        if seen
+        else []
+    )
+    if len(seen) < len(left):
+        parts.append(
+            f"{_number(len(left) - len(seen), 'thing')} of ours may be in the target: nobody could look"
+        )
+    return ". ".join(parts)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def of_a_killed_run(rows: Iterable[Result]) -> str:

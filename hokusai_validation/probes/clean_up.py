@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from hokusai_validation.bounds import deadline
 from hokusai_validation.errors import HokusaiError
 from hokusai_validation.probes.ownership import Thing, remaining_things, remove_thing
@@ -32,14 +34,16 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Left:
-    """Something of ours that is still in the target: what it is, and what a person runs to remove it."""
+    """Something of ours in the target: what it is, what a person runs to remove or to find it, and whether it
+    was seen there behind the clean-up; where nobody could look, it may be there."""
 
     what: str
     command: str
+    seen: bool = True
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, JsonValue]:
         """As a row's evidence keeps it."""
-        return {"what": self.what, "command": self.command}
+        return {"what": self.what, "command": self.command, "seen": self.seen}
 
 
 _no_way = shared.Lately("no_way", NO_WAY_FOR_S)  # addresses that led nowhere
@@ -63,7 +67,7 @@ def clear(
             left = seen
     if left is not None:
         return left
-    return tuple(Left(f"perhaps {name}", _search_command(target, name)) for name in names)
+    return tuple(Left(name, _search_command(target, name), seen=False) for name in names)
 
 
 def _leads(way: Mlflow) -> bool:
