@@ -180,7 +180,9 @@ KINDS: tuple[Kind, ...] = (
     _store(C.REPLICA, E.REPLICA, source=_REDIS + ": READONLY"),
     _store(C.BLOCKED, E.BLOCKED, E.LOCK_TIMEOUT, E.DEADLOCK, source=_SQL + " 55P03, 40P01"),
     _store(C.STATEMENT_TIMEOUT, E.STATEMENT_TIMEOUT, source=_SQL + " 57014"),
-    _store(C.STORE_FULL, E.OUT_OF_MEMORY, E.DISK_FULL, source=_REDIS + ": OOM; 53100"),
+    _store(
+        C.STORE_FULL, E.OUT_OF_MEMORY, E.DISK_FULL, near={F.STORE_NEARLY_FULL}, source=_REDIS + ": OOM; 53100"
+    ),
     _store(C.STORE_NEARLY_FULL, F.STORE_NEARLY_FULL, source=_REDIS + ": INFO memory; evicts nothing"),
     _store(C.DATABASE_PERMISSIONS, E.PERMISSION, F.SUPERUSER, source=_SQL + " 42501"),
     _store(
