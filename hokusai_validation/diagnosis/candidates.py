@@ -8,7 +8,7 @@ from statistics import median
 from typing import TypeAlias
 
 from hokusai_validation.diagnosis.evidence import VALIDATION, Evidence
-from hokusai_validation.diagnosis.kinds import GENERAL, OF, UNWELL, Kind, proposed_by
+from hokusai_validation.diagnosis.kinds import GENERAL, LIMITS, OF, UNWELL, Kind, proposed_by
 from hokusai_validation.diagnosis.onward import (
     REFUSED_FROM,
     SLOW_ANSWER_MS,
@@ -312,7 +312,9 @@ def _located(
     ]
     worst = max(by_asker, key=_weight)
     if worst.duty is Duty.SHARE and not kind.every and kind.cause not in GENERAL:
-        worst = Timing(Duty.ALWAYS)  # a state or a limit: that something else worked is no chance
+        worst = Timing(Duty.ALWAYS)  # a state: that something else worked is no chance
+    if kind.cause in LIMITS:
+        worst = Timing(Duty.ALWAYS)
     yield _converted(
         Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
         [each for each in witnesses if only is None or each.asker == only],

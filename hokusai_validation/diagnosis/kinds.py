@@ -213,10 +213,13 @@ KINDS: tuple[Kind, ...] = (
         source="SQLAlchemy, QueuePool",
     ),
     # what stands between
-    _store(
+    Kind(
         C.HOST_REFUSED,
-        E.HOST_REFUSED,
-        near={E.FORBIDDEN, F.KEY_FORM_REFUSED, F.ARTIFACT_STORE_FAILED},
+        frozenset({E.HOST_REFUSED}),
+        near=SOFT - {F.NOT_RECOVERED} | {E.FORBIDDEN, F.KEY_FORM_REFUSED, F.ARTIFACT_STORE_FAILED},
+        # It is a 403, as a refused key is.
+        soft=SOFT | {F.KEY_FORM_REFUSED, F.KEY_REFUSED, F.ARTIFACT_STORE_FAILED},
+        hard=HARD | {F.KEY_FORM_REFUSED},
         source="MLflow, --allowed-hosts",
     ),
     _plain(
@@ -402,6 +405,9 @@ OF: Mapping[C, Kind] = {kind.cause: kind for kind in reversed(KINDS)}
 GENERAL: Set[C] = frozenset(
     {C.UNKNOWN, C.WRONG_STATUS, C.PROXY_ERROR, C.NOT_RECOVERED, C.ALERT_THRESHOLD, C.HEALTH_ANSWER_WRONG}
 )
+
+# Which of two questions meets them is for their size, not for their time.
+LIMITS: Set[C] = frozenset({C.BODY_LIMIT, C.HEADER_LIMIT})
 
 # A part that is said to be unwell: a cause only where others find it well, or of one instance alone.
 UNWELL = _plain(C.HEALTH_ANSWER_WRONG, F.SERVICE_UNHEALTHY, near=SOFT, source="what others find")
