@@ -42,8 +42,8 @@ class Entry(BaseModel):
     """One test. `component` is what it is about: a role, of a target's own check a name in its
     topology; `needs` are the target's parts without which it is skipped (`aws`, `breaker`,
     `faults`, `instances`, `failpoints`, …); `exclusive` ones inject faults or measure and run alone, `first`
-    ones take seconds where all is well and begin before the others; `limit_s` ends a hanging one. `generic`
-    ones ask nothing of the service contract."""
+    ones take seconds where all is well and begin before the others; a second attempt at `alone_again` ones is made
+    with nothing beside it; `limit_s` ends a hanging one. `generic` ones ask nothing of the service contract."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +54,7 @@ class Entry(BaseModel):
     critical: bool = False
     exclusive: bool = False
     first: bool = False
+    alone_again: bool = False
     needs: tuple[str, ...] = ()
     requirement: str
     limit_s: float = 30.0

@@ -63,28 +63,44 @@ def log_likelihood(found: Timing) -> float:
 
 IDLE_S = 0.4  # without a question before it, a connection counts as idle
 FIRST = 3  # questions after a pause: each may be put to another kept connection
-LEAST_AFTER_PAUSES = 3  # failures
+LEAST_AFTER_PAUSES = 3  # failures, and
+LEAST_PAUSES = 2
 LEAST_QUICK = 8  # good answers without a pause before them
 TIMES = 5.0  # as often as without a pause
 
 
 def closed_while_idle(signs: Sequence[Evidence], witnesses: Sequence[Evidence]) -> bool:
-    """Whether what fails is what comes first after a pause: the server closed the connection
-    meanwhile."""
+    """Whether what fails is what comes first after a pause: the server closed the connection meanwhile. Of all
+    together, or of what one attempt at a test asked: what others asked beside it keeps connections in use."""
     failed = set(signs)
+    by_attempt: dict[tuple[str, int], list[Evidence]] = {}
+    for each in (*signs, *witnesses):
+        by_attempt.setdefault((each.row.test, each.row.attempt), []).append(each)
+    return any(_after_pauses(asked, failed) for asked in ([*signs, *witnesses], *by_attempt.values()))
+
+
+def _after_pauses(asked: Sequence[Evidence], failed: Set[Evidence]) -> bool:
     last: datetime | None = None
-    since = FIRST
-    counts = {(bad, first): 0 for bad in (True, False) for first in (True, False)}
-    for each in sorted((*signs, *witnesses), key=lambda each: (each.first, each.key)):
-        paused = last is not None and (each.first - last).total_seconds() >= IDLE_S
-        since = 0 if paused else since + 1
+    position = pauses = 0
+    failed_after: set[int] = set()  # which pauses
+    counts = {(bad, early): 0 for bad in (True, False) for early in (True, False)}
+    for each in sorted(asked, key=lambda each: (each.first, each.key)):
+        if last is not None and (each.first - last).total_seconds() >= IDLE_S:
+            position, pauses = 0, pauses + 1
         last = max(last, each.last) if last is not None else each.last
-        counts[each in failed, since < FIRST] += each.count
+        early = max(0, min(each.count, FIRST - position))
+        counts[each in failed, True] += early
+        # Alike ones are told as one, and there may have been pauses between them.
+        if (each.last - each.first).total_seconds() < IDLE_S * each.count:
+            counts[each in failed, False] += each.count - early
+        position += each.count
+        if early and each in failed:
+            failed_after.add(pauses)
     if counts[True, True] < LEAST_AFTER_PAUSES or counts[False, False] < LEAST_QUICK:
         return False
     after = counts[True, True] / (counts[True, True] + counts[False, True])
     quick = counts[True, False] / (counts[True, False] + counts[False, False])
-    return after >= TIMES * quick
+    return len(failed_after) >= LEAST_PAUSES and after >= TIMES * quick
 
 
 LEAST_IN_TURN = 6  # failures of one sequence

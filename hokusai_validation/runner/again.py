@@ -18,10 +18,10 @@ from hokusai_validation.runner.state import State
 def run(session: pytest.Session, state: State, attempt: Attempt) -> None:
     """Try again what can still end otherwise; every other first attempt stands as it is."""
     while not session.shouldstop and (together := state.second.take()):
-        reading = [each for each in together if not each.entry.exclusive]
+        reading = [each for each in together if not (each.entry.exclusive or each.entry.alone_again)]
         if state.settings.processes > 1 and len(reading) > 1:
             _side_by_side(session, state, attempt, reading)
-            together = [each for each in together if each.entry.exclusive]
+            together = [each for each in together if each not in reading]
         for each in together:
             pause(each)
             # Everything is torn down behind each: which one comes next is known only then.
