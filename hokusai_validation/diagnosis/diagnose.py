@@ -168,6 +168,9 @@ def _finding(
     known = advice(cause.cause)
     words = Wording(cause, target)
     seen_in = {id(each.row): each.row for each in cause.signs}
+    # Which attempts a share of errors meets is chance.
+    by_chance = cause.timing.duty is Duty.SHARE
+    missed = [] if by_chance else [row for row in seen_in.values() if row.status is Status.FAILED]
     wait = sum(row.blocked_by == cause.place for row in blocked)
     follows = [consequence(effect, target) for effect in explained.effects]
     if wait:
@@ -179,7 +182,7 @@ def _finding(
         title=words.title(),
         priority=priority(
             explained,
-            rows or [row for row in seen_in.values() if row.status is Status.FAILED],
+            rows or missed,
             executed,
             runs,
             graph,

@@ -13,6 +13,7 @@ from hokusai_validation.facts import FactKind
 from hokusai_validation.observation import Edge, Native, Observation, Outcome
 from hokusai_validation.observation import ErrorClass as E
 from hokusai_validation.report import Cause as C
+from hokusai_validation.report import Priority
 from hokusai_validation.result import Result, Status
 from hokusai_validation_tests.diagnosis.rows import AT, TARGET, fact
 from hokusai_validation_tests.diagnosis.rows import row as row_of
@@ -337,3 +338,31 @@ def test_an_error_of_its_own_under_a_fault_of_ours_is_not_swallowed_by_a_probe_t
     ]
     found = {(each.cause, each.component, each.instance) for each in diagnose(rows, TARGET, at=AT)}
     assert found == {(C.WRONG_STATUS, "api", None), (C.PROBE_NEEDS_KEY, "api", None)}
+
+
+@pytest.mark.parametrize(("again", "expected"), [(Status.PASSED, Priority.P2), (Status.FAILED, Priority.P1)])
+def test_a_critical_test_that_a_share_of_errors_met_by_chance_makes_it_no_more_urgent(
+    again: Status, expected: Priority
+) -> None:
+    def asked(number: int, *, bad: bool) -> Observation:
+        return Observation(
+            id=f"s{number}",
+            operation="health",
+            dialled="load_balancer",
+            path=(Edge(source="validation", to="load_balancer"), Edge(source="load_balancer", to="api")),
+            started_at=AT + timedelta(seconds=number * 0.05),
+            ended_at=AT + timedelta(seconds=number * 0.05 + 0.02),
+            outcome=Outcome.ERROR if bad else Outcome.OK,
+            error_class=E.UNAVAILABLE if bad else None,
+            status=503 if bad else 200,
+            answered_by="load_balancer" if bad else None,
+        )
+
+    seen = tuple(asked(number, bad=number in (5, 22)) for number in range(40))
+    rows = [
+        row_of("test_registry_health", Status.FAILED, observations=seen[:20]),
+        row_of("test_registry_health", again, attempt=2, observations=seen[20:]),
+    ]
+    assert rows[0].critical
+    (finding,) = diagnose(rows, TARGET, at=AT)
+    assert (finding.cause, finding.component, finding.priority) == (C.INTERMITTENT_ERRORS, "api", expected)
