@@ -317,6 +317,9 @@ ONLY_ASKED = frozenset(
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "redis_required": {"redis_url": "", "queue_redis_url": ""},
     "no_proxy_timeout": {"proxy_timeout_s": 0.4},
+    # It must still be OPEN when it is asked, however long that takes.
+    "open_500": {"mlflow_cb_recovery_timeout": 30},
+    "open_without_retry_after": {"mlflow_cb_recovery_timeout": 30},
     "open_lets_calls_through": {"mlflow_cb_recovery_timeout": 30},
     "slow_while_mlflow_down": {"mlflow_cb_recovery_timeout": 30},
     "reset_does_nothing": {"mlflow_cb_recovery_timeout": 30},

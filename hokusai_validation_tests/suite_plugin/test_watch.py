@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hokusai_validation.observation import ErrorClass, Kind, Observation, Outcome
+from hokusai_validation.resources import own_faults
 from hokusai_validation.resources.places import Places
 from hokusai_validation.resources.secrets import Secrets
 from hokusai_validation.result import now
@@ -56,6 +57,12 @@ def service() -> Iterator[_Server]:
     made = _Server()
     yield made
     made.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of tests before in this process would count."""
+    monkeypatch.setattr(own_faults, "times", lambda: ())
 
 
 def test_an_outage_of_seconds_is_met_and_has_its_end(service: _Server) -> None:
