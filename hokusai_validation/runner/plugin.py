@@ -162,9 +162,7 @@ def _watched(session: pytest.Session, state: State) -> Iterator[None]:
     if not any(map(_looked_on, session.items)):
         yield
         return
-    known = state.settings.known
-    standing = {*known.unhealthy, *(where for _, where in known.standing)}
-    watch = Watch.begin(state.settings.target, state.secrets, state.places, standing)
+    watch = Watch.begin(state.settings.target, state.secrets, state.places)
     session.config.stash[WATCH] = watch
     try:
         yield

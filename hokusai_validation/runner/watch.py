@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, NoReturn
@@ -104,16 +104,17 @@ def lasting(looked: Iterable[Looked]) -> Iterator[Looked]:
     yield from (each for each in found if id(each) not in alone)
 
 
-def out_since(looked: Iterable[Looked], standing: Set[str]) -> float | None:
-    """When the newest of the outages began that last until now, by the monotonic clock; those of places that
-    are out anyway don't count. Pure."""
+def out_since(looked: Iterable[Looked]) -> float | None:
+    """When the newest of the outages began that last until now, by the monotonic clock; what was never well
+    since the first look is no outage that began. Pure."""
     begun: dict[int, float] = {}
+    well: set[int] = set()
     for each in sorted(looked, key=lambda one: one.began_s):
-        bad = {seen.subject or seen.dialled for seen in each.observations if is_out(seen)} - standing
-        if bad:
-            begun.setdefault(each.look, each.began_s)
-        else:
+        if not any(map(is_out, each.observations)):
+            well.add(each.look)
             begun.pop(each.look, None)
+        elif each.look in well:
+            begun.setdefault(each.look, each.began_s)
     return max(begun.values(), default=None)
 
 
@@ -124,32 +125,29 @@ def is_out(seen: Observation) -> bool:
 
 @dataclass
 class Watch:
-    """Of one suite process; `record` is the file that its lines are in, `standing` what was out before."""
+    """Of one suite process; `record` is the file that its lines are in."""
 
     recovery_s: float
     record: IO[bytes]
     pid: int
-    standing: frozenset[str] = frozenset()
     seen: tuple[Observation, ...] | None = None
     told: bool = False  # in a row
 
     @classmethod
-    def begin(
-        cls, target: Target, secrets: Secrets, places: Places, standing: Set[str] = frozenset()
-    ) -> "Watch":
+    def begin(cls, target: Target, secrets: Secrets, places: Places) -> "Watch":
         """Ask from now on what the target file tells the addresses of."""
         record = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115 (it is closed by `end`)
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             _live(target, secrets, places, record, parent)
-        return cls(target.limits.recovery_s, record, pid, frozenset(standing))
+        return cls(target.limits.recovery_s, record, pid)
 
     def await_return(self) -> None:
         """Wait until what went out meanwhile is back, or was out for `RETURN_S` seconds."""
         while self.seen is None:
             ours = own_faults.times()
-            since_s = out_since(steady(self._looked(), ours, self.recovery_s), self.standing)
+            since_s = out_since(steady(self._looked(), ours, self.recovery_s))
             if since_s is None or time.monotonic() - since_s >= RETURN_S:
                 return
             time.sleep(_POLL_S)
