@@ -311,10 +311,9 @@ def _located(
         for asker in sorted({each.asker for each in signs})
     ]
     worst = max(by_asker, key=_weight)
-    if worst.duty is Duty.SHARE and not kind.every and kind.cause not in GENERAL:
-        worst = Timing(Duty.ALWAYS)  # a state: that something else worked is no chance
-    if kind.cause in LIMITS:
-        worst = Timing(Duty.ALWAYS)
+    state = worst.duty is Duty.SHARE and not kind.every and kind.cause not in GENERAL
+    if state or kind.cause in LIMITS:
+        worst = Timing(Duty.ALWAYS)  # that something else worked is no chance
     yield _converted(
         Candidate(kind.cause, kind, place, signs, worst, asker=only, operation=operation),
         [each for each in witnesses if only is None or each.asker == only],

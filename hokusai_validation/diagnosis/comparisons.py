@@ -1,7 +1,7 @@
 """What only a comparison shows, though each answer alone is good: one instance of several that is slower than
 the others, and a part that all wait for who need it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from statistics import median
 
 from hokusai_validation.diagnosis.candidates import Candidate
@@ -26,18 +26,18 @@ def compared(
     evidence: Sequence[Evidence], graph: Graph, known: Collection[str] = ()
 ) -> tuple[Candidate, ...]:
     """The candidates that comparisons propose, but for those of the `known` keys."""
+    unwell = {each.place for each in evidence if each.item and each.steady}
     found = (
         *_slow_instances(evidence, graph),
-        *_slow_edges(evidence, graph),
-        *_slow_answers(evidence, graph),
+        *_slow_edges(evidence, graph, unwell),
+        *_slow_answers(evidence, graph, unwell),
     )
     return tuple(each for each in found if each.key not in known)
 
 
-def _slow_edges(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
+def _slow_edges(evidence: Sequence[Evidence], graph: Graph, unwell: Set[str]) -> Iterator[Candidate]:
     """By component that we ask ourselves: what leads on over an edge is slow, and all else it answers is fast.
     Not where it may have waited for a part that it can do without, or for another one that is not well."""
-    unwell = {each.place for each in evidence if each.item and each.steady}
     asked: dict[str, list[Evidence]] = {}
     for each in evidence:
         seen = each.observation
@@ -66,10 +66,9 @@ def _slow_edges(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidat
                 yield Candidate(Cause.SLOW_DEPENDENCY, kind, to, own, Timing(Duty.ALWAYS))
 
 
-def _slow_answers(evidence: Sequence[Evidence], graph: Graph) -> Iterator[Candidate]:
+def _slow_answers(evidence: Sequence[Evidence], graph: Graph, unwell: Set[str]) -> Iterator[Candidate]:
     """A part that every instance of a component waited for where it had to ask it, which its answers to other
     questions did not take. Not where it may have waited for the cache, that is asked first."""
-    unwell = {each.place for each in evidence if each.item and each.steady}
     waited: dict[tuple[str, str], dict[str, list[Evidence]]] = {}
     alone: dict[str, list[Evidence]] = {}
     for each in evidence:

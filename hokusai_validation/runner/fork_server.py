@@ -21,14 +21,6 @@ _READ_BYTES = 65_536
 _DESCRIPTORS = 2
 
 
-@dataclass(frozen=True)
-class Command:
-    """The arguments of a suite process, and what its environment has beside the server's."""
-
-    words: Sequence[str]
-    environment: Mapping[str, str]
-
-
 class Forked:
     """A process that the server parted into, for whoever asked for it; as far as needed, `subprocess.Popen`."""
 
@@ -65,15 +57,16 @@ class Forked:
                 os.kill(self.pid, number)
 
 
-def fork(server: socket.socket, command: Command, limit_s: float) -> Forked | None:
-    """A process for a command; None where the server does not part within `limit_s` seconds, or has died."""
+def fork(
+    server: socket.socket, words: Sequence[str], environment: Mapping[str, str], limit_s: float
+) -> Forked | None:
+    """A process for the command of these arguments, with this environment over the server's; None where the
+    server does not part within `limit_s` seconds, or has died."""
     ours, its = socket.socketpair()
     output, written = os.pipe()
     try:
         with its:
-            tell(
-                server, {"words": list(command.words), "environment": dict(command.environment)}, written, its
-            )
+            tell(server, {"words": list(words), "environment": dict(environment)}, written, its)
         ours.settimeout(limit_s)
         number = _line(ours)
     except OSError:

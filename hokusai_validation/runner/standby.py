@@ -13,7 +13,6 @@ from typing import IO, Protocol
 
 from hokusai_validation.result import Phase
 from hokusai_validation.runner import fork_server
-from hokusai_validation.runner.fork_server import Command
 from hokusai_validation.runner.parentage import PARENT_VARIABLE
 from hokusai_validation.runner.warming import preload_for
 
@@ -27,7 +26,6 @@ class SuiteProcess(Protocol):
     """What both ways of starting one give; as `subprocess.Popen`."""
 
     pid: int
-    returncode: int | None
 
     @property
     def stdout(self) -> IO[bytes] | None: ...
@@ -85,8 +83,8 @@ def start(words: Sequence[str], environment: Mapping[str, str]) -> SuiteProcess:
     begins = command()
     if _kept is not None and list(words[: len(begins)]) == begins:
         # What we inherited may have changed since: the lock that we hold stands in it.
-        asked = Command(words[len(begins) :], {**_inherited(), **environment})
-        parted = fork_server.fork(_kept.channel, asked, PART_LIMIT_S)
+        whole = {**_inherited(), **environment}
+        parted = fork_server.fork(_kept.channel, words[len(begins) :], whole, PART_LIMIT_S)
         if parted is not None:
             return parted
         _end()

@@ -10,11 +10,10 @@ from pathlib import Path
 from hokusai_validation.bounds import own_account
 from hokusai_validation.errors import TargetNotFound
 from hokusai_validation.store import scratch
-from hokusai_validation.store.record import bucket_and_prefix
+from hokusai_validation.store.record import bucket_and_prefix, is_file
 from hokusai_validation.store.storage import default_options
 from hokusai_validation.target import TARGETS_VARIABLE
 
-SCHEME = "s3://"
 FILES_LIMIT = 1000
 FILE_LIMIT_BYTES = 1024 * 1024
 # Target files, and the certificates of authorities that they name.
@@ -27,7 +26,7 @@ def fetch() -> None:
 
     Raises TargetNotFound."""
     address = os.environ.get(TARGETS_VARIABLE, "")
-    if not address.startswith(SCHEME):
+    if is_file(address):
         return
     try:
         folder = scratch.claim("hokusai-targets-", Path(tempfile.gettempdir()))
